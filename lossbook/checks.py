@@ -1,0 +1,210 @@
+"""The one place where inputs are checked.
+
+Checks of shapes, dtypes and Python numbers are always on: they read no tensor values, so they
+never wait for a GPU. Checks of values are opt-in, inside :func:`check_values`.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_checking_values = 0
+
+
+@contextmanager
+def check_values() -> Iterator[None]:
+    """Make every loss also look at the numbers, and explain what is wrong with them.
+
+    Raises inside the block a ``ValueError`` for values that cannot be meant (NaN, infinities,
+    angles in degrees where radians are expected, attributes other than 0 and 1) and warns with
+    a ``UserWarning`` of values that are legal but train nothing. Each check waits for the device,
+    so this is for finding a fault, not for every step. It holds for the whole process, and is
+    left out inside ``torch.compile`` and ``torch.func`` transforms, where values cannot be read.
+
+    Example:
+        >>> import torch, lossbook
+        >>> from lossbook.landmarks import wing_loss
+        >>> with lossbook.check_values():
+        ...     wing_loss(torch.tensor([[float("nan")]]), torch.zeros(1, 1))
+        Traceback (most recent call last):
+            ...
+        ValueError: input holds 1 NaN or infinite value of 1, the first at index (0, 0)
+    """
+    global _checking_values
+    _checking_values += 1
+    try:
+        yield
+    finally:
+        _checking_values -= 1
+
+
+def checking_values(*tensors: Tensor) -> bool:
+    """Whether the values of these tensors can and should be looked at."""
+    return (
+        _checking_values > 0
+        and not torch.compiler.is_compiling()
+        and not any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in tensors)
+    )
+
+
+def floating(**tensors: Any) -> None:
+    """Check that every argument is a floating-point tensor.
+
+    Raises:
+        TypeError: naming the argument, what came and the fix.
+    """
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name} must be a torch.Tensor, got {type(value).__name__}; "
+                f"wrap it with torch.as_tensor({name})"
+            )
+        if not value.is_floating_point():
+            raise TypeError(
+                f"{name} must be a floating-point tensor, got {value.dtype}; "
+                f"convert it with {name}.float()"
+            )
+
+
+def same_dtype(**tensors: Tensor) -> torch.dtype:
+    """The dtype that these tensors are computed in.
+
+    Half precision may meet float32, as autocast brings it about. float64 meets only float64: a
+    stray float64 target would otherwise promote the whole loss.
+
+    Raises:
+        TypeError: if float64 meets another dtype.
+    """
+    dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
+    if len(set(dtypes.values())) > 1 and torch.float64 in dtypes.values():
+        listed = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(f"float64 and narrower inputs do not mix: {listed}; convert one with .to()")
+    result = next(iter(dtypes.values()))
+    for dtype in dtypes.values():
+        result = torch.promote_types(result, dtype)
+    return result
+
+
+def same_shape(**tensors: Tensor) -> None:
+    """Check that all shapes are equal: a loss never broadcasts.
+
+    Raises:
+        ValueError: with the shapes that came and the fix.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(
+            f"{' and '.join(shapes)} must have the same shape, got {listed}; "
+            f"reshape or expand one explicitly, losses do not broadcast"
+        )
+
+
+def shape(expected: str, matches: Callable[[tuple[int, ...]], bool], **tensors: Tensor) -> None:
+    """Check each shape against a predicate.
+
+    Raises:
+        ValueError: with ``expected``, in words, and the shape that came.
+    """
+    for name, tensor in tensors.items():
+        if not matches(tuple(tensor.shape)):
+            raise ValueError(f"{name} must have shape {expected}, got {tuple(tensor.shape)}")
+
+
+def same_batch(**tensors: Tensor) -> None:
+    """Check that all first dimensions are equal.
+
+    Raises:
+        ValueError: with the batch sizes that came.
+    """
+    sizes = {name: tensor.shape[0] for name, tensor in tensors.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        raise ValueError(f"all inputs must have the same batch size: {listed}")
+
+
+def number(minimum: float = 0.0, *, exclusive: bool = False, **numbers: Any) -> None:
+    """Check that hyperparameters are finite Python numbers from ``minimum`` on.
+
+    Raises:
+        TypeError: if one is not a number (a tensor would hide a device synchronisation).
+        ValueError: if one is out of range.
+    """
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{name} must be a Python number, got {type(value).__name__}")
+        in_range = float(value) > minimum if exclusive else float(value) >= minimum
+        if not (in_range and math.isfinite(value)):
+            relation = "greater than" if exclusive else "at least"
+            raise ValueError(f"{name} must be finite and {relation} {minimum:g}, got {value}")
+
+
+def finite(**tensors: Tensor) -> None:
+    """Check the values for NaN and infinities, inside :func:`check_values`.
+
+    Raises:
+        ValueError: with how many there are and where the first one is.
+    """
+    for name, tensor in tensors.items():
+        bad = ~torch.isfinite(tensor.detach())
+        count = int(bad.sum())
+        if count:
+            first = tuple(bad.nonzero()[0].tolist())
+            plural = "s" if count > 1 else ""
+            raise ValueError(
+                f"{name} holds {count} NaN or infinite value{plural} of {tensor.numel()}, "
+                f"the first at index {first}"
+            )
+
+
+def weights(weight: Tensor | None) -> None:
+    """Check the values of a weight, inside :func:`check_values`.
+
+    Raises:
+        ValueError: for NaN, infinities or negative weights.
+    """
+    if weight is None:
+        return
+    finite(weight=weight)
+    if bool((weight < 0).any()):
+        raise ValueError(f"weight must not be negative, its smallest value is {weight.min():.4g}")
+    if not bool((weight > 0).any()):
+        trains_nothing("every weight is 0: the loss is exactly 0 and trains nothing")
+
+
+def zero_or_one(**tensors: Tensor) -> None:
+    """Check that all values are 0 or 1, inside :func:`check_values`.
+
+    Raises:
+        ValueError: with the first value that is neither.
+    """
+    for name, tensor in tensors.items():
+        wrong = tensor[(tensor != 0) & (tensor != 1)]
+        if len(wrong):
+            raise ValueError(f"{name} must hold only 0 and 1, found {wrong[0].item():.4g}")
+
+
+def radians(**tensors: Tensor) -> None:
+    """Check that no angle is beyond a full turn, inside :func:`check_values`.
+
+    Raises:
+        ValueError: saying that the angles look like degrees.
+    """
+    for name, tensor in tensors.items():
+        largest = tensor.detach().abs().max().item() if tensor.numel() else 0.0
+        if largest > 2 * math.pi:
+            raise ValueError(
+                f"{name} looks like degrees: its largest value is {largest:.4g}, beyond a full "
+                f"turn of 6.283 radians; pass degrees=True or convert with torch.deg2rad"
+            )
+
+
+def trains_nothing(reason: str) -> None:
+    """Warn that these values are legal but give a loss without gradient."""
+    warnings.warn(reason, stacklevel=4)

@@ -1,0 +1,27 @@
+"""Facial landmarks: SmoothL1, Wing and PFLD, and the metrics of the field."""
+
+from lossbook.landmarks.losses import (
+    PFLDLoss,
+    WingLoss,
+    attribute_weight,
+    pfld_loss,
+    pose_weight,
+    smooth_l1_loss,
+    wing_constant,
+    wing_loss,
+)
+from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
+
+__all__ = [
+    "PFLDLoss",
+    "WingLoss",
+    "attribute_weight",
+    "ced_auc",
+    "failure_rate",
+    "nme",
+    "pfld_loss",
+    "pose_weight",
+    "smooth_l1_loss",
+    "wing_constant",
+    "wing_loss",
+]

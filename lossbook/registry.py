@@ -1,0 +1,107 @@
+"""One card a loss. The cards drive the tests, the benchmarks and the loss index of the book.
+
+A chapter lists its cards as ``CARDS`` in ``lossbook/<chapter>/cards.py``; nothing else has to be
+told of a new loss.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+Inputs = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What there is to know of one loss.
+
+    Attributes:
+        name: the public name.
+        chapter: the folder in ``lossbook`` and the notebook in ``book``.
+        summary: one line for the loss index.
+        function: the loss.
+        twin: ``"module:function"`` of the same formula in sympy. It takes the inputs as (arrays
+            of) sympy expressions and the hyperparameters by name. It returns the expression of
+            one element for an elementwise loss, else of everything the function returns,
+            summed up; for :class:`~lossbook.LossTerms` that is the total.
+        kind: ``"elementwise"`` losses take ``input``, ``target``, ``weight=`` and
+            ``reduction=``; ``"terms"`` return :class:`~lossbook.LossTerms`; ``"weight"``
+            functions return one number a sample.
+        inputs: makes example tensors in float64 from a batch size and a generator.
+        differentiable: the inputs that a gradient flows to.
+        hyperparameters: sets to test, the first being the defaults.
+        module: the ``nn.Module`` of the same loss, if there is one.
+        masked: turns example inputs into inputs of which nothing counts; the loss is then 0.
+        degree: how fast the loss grows with its inputs, 1 for linear, 2 for quadratic.
+        bad: inputs or options to replace, the error expected, and a word of its message.
+        units: of the inputs and the result.
+        defaults: where the default hyperparameters come from.
+        references: papers and sources.
+    """
+
+    name: str
+    chapter: str
+    summary: str
+    function: Callable[..., Any]
+    twin: str
+    kind: Literal["elementwise", "terms", "weight"]
+    inputs: Callable[[int, torch.Generator], Inputs]
+    differentiable: tuple[str, ...]
+    units: str
+    defaults: str
+    references: tuple[str, ...]
+    hyperparameters: tuple[Mapping[str, Any], ...] = ({},)
+    module: type[nn.Module] | None = None
+    masked: Callable[[Inputs], Inputs] | None = None
+    degree: int = 1
+    bad: tuple[tuple[Mapping[str, Any], type[Exception], str], ...] = field(default=())
+
+    def symbolic(self) -> Callable[..., Any]:
+        """The twin. This imports sympy."""
+        twin: Callable[..., Any] = pkgutil.resolve_name(self.twin)
+        return twin
+
+
+def chapters() -> list[str]:
+    """The names of the chapters that are installed."""
+    package = importlib.import_module("lossbook")
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg)
+
+
+def cards(chapter: str | None = None) -> list[Card]:
+    """The cards of one chapter, or of all.
+
+    Args:
+        chapter: a name from :func:`chapters`.
+
+    Raises:
+        ValueError: for an unknown chapter.
+
+    Example:
+        >>> [card.name for card in cards("landmarks")]
+        ['smooth_l1_loss', 'wing_loss', 'pose_weight', 'attribute_weight', 'pfld_loss']
+    """
+    known = chapters()
+    if chapter is not None and chapter not in known:
+        raise ValueError(f"unknown chapter {chapter!r}; there are {', '.join(known)}")
+    found: list[Card] = []
+    for name in known if chapter is None else [chapter]:
+        found.extend(importlib.import_module(f"lossbook.{name}.cards").CARDS)
+    return found
+
+
+def card(name: str) -> Card:
+    """The card of one loss.
+
+    Raises:
+        KeyError: for an unknown name.
+    """
+    by_name = {card.name: card for card in cards()}
+    if name not in by_name:
+        raise KeyError(f"no loss named {name!r}; there are {', '.join(by_name)}")
+    return by_name[name]

@@ -1,0 +1,85 @@
+import pytest
+import torch
+
+from lossbook.reduction import elementwise_loss, reduce_loss, working_dtype
+
+
+def test_batchmean_is_the_sum_over_the_first_dimension_as_in_kl_div():
+    losses = torch.rand(4, 3, 2)
+    kl_div = torch.nn.functional.kl_div(torch.zeros(4, 6), losses.flatten(1), reduction="batchmean")
+    by_hand = torch.nn.functional.kl_div(torch.zeros(4, 6), losses.flatten(1), reduction="none")
+    torch.testing.assert_close(reduce_loss(by_hand, "batchmean"), kl_div)
+    assert reduce_loss(losses, "batchmean") != reduce_loss(losses, "mean")
+
+
+def test_a_mean_over_nothing_is_zero_with_zero_gradient():
+    losses = torch.rand(3, 2, requires_grad=True)
+    for reduction in ("mean", "batchmean", "sum"):
+        loss = reduce_loss(losses, reduction, weight=torch.zeros(3, 2))
+        (gradient,) = torch.autograd.grad(loss, losses)
+        assert loss == 0
+        assert not gradient.any()
+        assert reduce_loss(torch.zeros(0, 2), reduction) == 0
+
+
+def test_a_weighted_mean_ignores_the_scale_of_the_weights():
+    losses, weight = torch.rand(2, 5, 3)
+    torch.testing.assert_close(
+        reduce_loss(losses, "mean", weight=weight), reduce_loss(losses, "mean", weight=7 * weight)
+    )
+
+
+def test_half_precision_adds_up_in_float32():
+    losses = torch.full((1000, 196), 10.0, dtype=torch.float16)
+    assert losses.sum().isinf()
+    assert reduce_loss(losses, "batchmean") == 1960
+    assert reduce_loss(losses, "mean") == 10
+    assert reduce_loss(losses, "batchmean").dtype == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("dtype", "working"),
+    [
+        (torch.float16, torch.float32),
+        (torch.bfloat16, torch.float32),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ],
+)
+def test_working_dtype(dtype, working):
+    assert working_dtype(dtype) == working
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize("reduction", ["average", "", None, "MEAN"])
+def test_an_unknown_reduction_is_refused(reduction):
+    with pytest.raises(ValueError, match="none, mean, sum, batchmean"):
+        reduce_loss(torch.zeros(2), reduction)
+
+
+def squared(a, b):
+    return (a - b) ** 2
+
+
+def test_a_masked_nan_stays_out_of_value_and_gradient():
+    input = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    target = torch.tensor([[0.0, torch.nan]])
+    loss = elementwise_loss(
+        squared, input, target, weight=torch.tensor([[1.0, 0.0]]), reduction="sum"
+    )
+    (gradient,) = torch.autograd.grad(loss, input)
+    assert loss == 1
+    assert gradient.tolist() == [[2.0, 0.0]]
+
+
+def test_a_nan_that_counts_is_not_hidden():
+    target = torch.tensor([[0.0, torch.nan]])
+    loss = elementwise_loss(squared, torch.zeros(1, 2), target, reduction="sum")
+    assert loss.isnan()
+
+
+def test_half_meets_float32_as_under_autocast():
+    loss = elementwise_loss(
+        squared, torch.ones(2, dtype=torch.float16), torch.zeros(2), reduction="sum"
+    )
+    assert loss.dtype == torch.float32

@@ -1,0 +1,511 @@
+"""Walks every card of the registry through what every loss must be able to do."""
+
+import copy
+import doctest
+import importlib
+import inspect
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lossbook import LossTerms, registry
+from lossbook.reduction import REDUCTIONS
+
+CARDS = registry.cards()
+ELEMENTWISE = [card for card in CARDS if card.kind == "elementwise"]
+WITH_GRADIENT = [card for card in CARDS if card.differentiable]
+WITH_MODULE = [card for card in CARDS if card.module]
+WITH_MASK = [card for card in CARDS if card.masked]
+BATCH = 5
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def named(card):
+    return card.name
+
+
+def each(cards, argument="card"):
+    return pytest.mark.parametrize(argument, cards, ids=named)
+
+
+def with_hyperparameters(cards):
+    pairs = [(card, h) for card in cards for h in card.hyperparameters]
+    ids = [f"{card.name}-{'-'.join(f'{k}={v}' for k, v in h.items())}" for card, h in pairs]
+    return pytest.mark.parametrize(("card", "hyperparameters"), pairs, ids=ids)
+
+
+def examples(card, batch=BATCH, seed=0, dtype=torch.float64, grad=False):
+    inputs = card.inputs(batch, torch.Generator().manual_seed(seed))
+    inputs = {name: tensor.to(dtype) for name, tensor in inputs.items()}
+    if grad:
+        inputs = require_grad(card, inputs)
+    return inputs
+
+
+def require_grad(card, inputs):
+    return {
+        name: tensor.detach().clone().requires_grad_() if name in card.differentiable else tensor
+        for name, tensor in inputs.items()
+    }
+
+
+def scalar(result):
+    return result.total if isinstance(result, LossTerms) else result.sum()
+
+
+def tensors(result):
+    return [result.total, *result.terms.values()] if isinstance(result, LossTerms) else [result]
+
+
+def gradients(card, inputs, result):
+    wanted = [inputs[name] for name in card.differentiable]
+    return torch.autograd.grad(scalar(result), wanted) if wanted else ()
+
+
+def value_and_gradients(card, inputs, **options):
+    inputs = require_grad(card, inputs)
+    result = card.function(**inputs, **options)
+    return scalar(result).detach(), gradients(card, inputs, result)
+
+
+def assert_same(a, b, **tolerance):
+    for left, right in zip(tensors(a), tensors(b), strict=True):
+        torch.testing.assert_close(left, right, **tolerance)
+
+
+# The formula ------------------------------------------------------------------------------------
+
+
+def elementwise_twin(card, hyperparameters):
+    """Value and slope of the sympy formula as float64 functions of the error."""
+    error = sp.Symbol("error", real=True)
+    exact = {name: sp.nsimplify(value) for name, value in hyperparameters.items()}
+    formula = card.symbolic()(error, sp.Integer(0), **exact)
+    return [sp.lambdify(error, f, "numpy") for f in (formula, sp.diff(formula, error))]
+
+
+def torch_value_and_slope(card, errors, hyperparameters):
+    x = torch.as_tensor(errors, dtype=torch.float64).requires_grad_()
+    loss = card.function(x, torch.zeros_like(x), reduction="none", **hyperparameters)
+    return loss.detach().numpy(), torch.autograd.grad(loss.sum(), x)[0].numpy()
+
+
+@with_hyperparameters(ELEMENTWISE)
+def test_value_and_slope_are_those_of_the_formula_on_a_grid(card, hyperparameters):
+    grid = np.concatenate([np.linspace(-30, 30, 4801), np.linspace(-1, 1, 401), [-1e6, 1e6]])
+    value, slope = elementwise_twin(card, hyperparameters)
+    got_value, got_slope = torch_value_and_slope(card, grid, hyperparameters)
+    np.testing.assert_allclose(got_value, value(grid), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(got_slope, slope(grid), rtol=1e-12, atol=1e-14)
+
+
+@with_hyperparameters(ELEMENTWISE)
+def test_value_and_slope_are_those_of_the_formula_at_drawn_points(card, hyperparameters):
+    value, slope = elementwise_twin(card, hyperparameters)
+
+    @settings(deadline=None, derandomize=True)
+    @given(st.floats(-1e6, 1e6, allow_subnormal=False))
+    def check(error):
+        got_value, got_slope = torch_value_and_slope(card, [error], hyperparameters)
+        np.testing.assert_allclose(got_value, value(np.array([error])), rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(got_slope, slope(np.array([error])), rtol=1e-9, atol=1e-14)
+
+    check()
+
+
+@with_hyperparameters([card for card in CARDS if card.kind != "elementwise"])
+@pytest.mark.parametrize("seed", range(3))
+def test_value_and_gradients_are_those_of_the_formula_over_a_batch(card, hyperparameters, seed):
+    inputs = examples(card, batch=3, seed=seed)
+    symbols = {
+        name: sp.symarray(name, tuple(tensor.shape), real=True)
+        if name in card.differentiable
+        else np.vectorize(lambda v: sp.nsimplify(v), otypes=[object])(tensor.numpy())
+        for name, tensor in inputs.items()
+    }
+    formula = card.symbolic()(**symbols, **hyperparameters)
+    variables = [s for name in card.differentiable for s in symbols[name].flat]
+    numbers = [v for name in card.differentiable for v in inputs[name].flatten().tolist()]
+    twin = sp.lambdify(variables, [formula, *(sp.diff(formula, v) for v in variables)], cse=True)
+    expected_value, *expected_gradient = twin(*numbers)
+
+    value, grads = value_and_gradients(card, inputs, **hyperparameters)
+    assert value.item() == pytest.approx(float(expected_value), rel=1e-10)
+    got = [g for grad in grads for g in grad.flatten().tolist()]
+    assert got == pytest.approx([float(g) for g in expected_gradient], rel=1e-9, abs=1e-10)
+
+
+@with_hyperparameters(WITH_GRADIENT)
+def test_gradcheck_and_gradgradcheck(card, hyperparameters):
+    inputs = examples(card, batch=2)
+    wanted = [inputs[name].requires_grad_() for name in card.differentiable]
+
+    def function(*values):
+        replaced = inputs | dict(zip(card.differentiable, values, strict=True))
+        return scalar(card.function(**replaced, **hyperparameters))
+
+    assert torch.autograd.gradcheck(function, wanted)
+    assert torch.autograd.gradgradcheck(function, wanted)
+
+
+# Reductions and shapes --------------------------------------------------------------------------
+
+
+@each(ELEMENTWISE)
+def test_reductions_agree_with_the_elementwise_losses(card):
+    inputs = examples(card)
+    losses = card.function(**inputs, reduction="none")
+    assert losses.shape == inputs["input"].shape
+    expected = {
+        "none": losses,
+        "sum": losses.sum(),
+        "mean": losses.mean(),
+        "batchmean": losses.sum() / BATCH,
+    }
+    assert set(expected) == set(REDUCTIONS)
+    for reduction, value in expected.items():
+        torch.testing.assert_close(card.function(**inputs, reduction=reduction), value)
+    assert expected["mean"] != expected["batchmean"]
+
+
+@each(ELEMENTWISE)
+@pytest.mark.parametrize("shape", [(), (7,), (3, 4), (2, 3, 4, 2), (0, 4), (3, 0)], ids=str)
+def test_any_shape_gives_the_same_losses(card, shape):
+    generator = torch.Generator().manual_seed(1)
+    x, y = 8 * torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    losses = card.function(x, y, reduction="none")
+    torch.testing.assert_close(
+        losses.flatten(), card.function(x.flatten(), y.flatten(), reduction="none")
+    )
+    for reduction in ("sum", "mean", "batchmean"):
+        reduced = card.function(x, y, reduction=reduction)
+        assert reduced.shape == ()
+        assert reduced.isfinite()
+
+
+@each(ELEMENTWISE)
+def test_an_empty_batch_is_zero_with_a_gradient(card):
+    x = torch.zeros(0, 4, requires_grad=True)
+    for reduction in ("sum", "mean", "batchmean"):
+        loss = card.function(x, torch.zeros(0, 4), reduction=reduction)
+        assert loss.item() == 0
+        assert torch.autograd.grad(loss, x)[0].shape == (0, 4)
+
+
+@each(ELEMENTWISE)
+def test_a_weight_multiplies_the_loss_and_not_its_input(card):
+    inputs = examples(card)
+    losses = card.function(**inputs, reduction="none")
+    per_sample = torch.tensor([0.0, 0.5, 1.0, 2.0, 3.0], dtype=torch.float64)
+    per_point = torch.rand(BATCH, 6, dtype=torch.float64)
+    per_element = torch.rand_like(losses)
+    for weight in (per_sample, per_point, per_element):
+        full = weight.reshape(weight.shape + (1,) * (losses.ndim - weight.ndim)).expand_as(losses)
+        expected = {
+            "none": full * losses,
+            "sum": (full * losses).sum(),
+            "mean": (full * losses).sum() / full.sum(),
+            "batchmean": (full * losses).sum() / BATCH,
+        }
+        for reduction, value in expected.items():
+            got = card.function(**inputs, weight=weight, reduction=reduction)
+            torch.testing.assert_close(got, value)
+
+
+@each(WITH_MASK)
+def test_with_everything_masked_value_and_gradient_are_zero(card):
+    reductions = [{"reduction": r} for r in REDUCTIONS] if card.kind == "elementwise" else [{}]
+    for options in reductions:
+        value, grads = value_and_gradients(card, card.masked(examples(card)), **options)
+        assert value == 0
+        assert all(torch.equal(g, torch.zeros_like(g)) for g in grads)
+
+
+@each(WITH_MASK)
+def test_masked_inputs_that_overflow_do_not_become_nan(card):
+    inputs = examples(card, dtype=torch.float32)
+    scaled = {k: v * 1e30 if k in card.differentiable else v for k, v in inputs.items()}
+    value, grads = value_and_gradients(card, card.masked(scaled))
+    assert value == 0
+    assert not any(g.isnan().any() for g in grads)
+
+
+@each(CARDS)
+def test_a_batch_of_one(card):
+    value, grads = value_and_gradients(card, examples(card, batch=1))
+    assert value.isfinite()
+    assert all(g.isfinite().all() for g in grads)
+
+
+# Numbers ----------------------------------------------------------------------------------------
+
+
+@each(CARDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_dtype_is_preserved_and_the_value_close_to_float64(card, dtype):
+    inputs = examples(card, dtype=dtype)
+    exact = card.function(**{k: v.double() for k, v in inputs.items()})
+    result = card.function(**inputs)
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5}.get(dtype, 2 * torch.finfo(dtype).eps)
+    for got, expected in zip(tensors(result), tensors(exact), strict=True):
+        assert got.dtype == dtype
+        torch.testing.assert_close(got.double(), expected, rtol=tolerance, atol=tolerance)
+    for name, grad in zip(card.differentiable, value_and_gradients(card, inputs)[1], strict=True):
+        assert grad.dtype == inputs[name].dtype
+
+
+@each(CARDS)
+def test_autocast_changes_nothing_but_rounding(card):
+    inputs = examples(card, dtype=torch.float32)
+    plain = card.function(**inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_same(card.function(**inputs), plain)
+        narrow = {k: v.bfloat16() if k in card.differentiable[:1] else v for k, v in inputs.items()}
+        mixed = card.function(**narrow)
+    exact = card.function(**{k: v.float() for k, v in narrow.items()})
+    assert_same(mixed, exact, check_dtype=False, rtol=1e-2, atol=1e-2)
+
+
+@each(WITH_GRADIENT)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("scale", [0.0, 1e-30, -1e-30, 1e30, -1e30], ids=str)
+def test_extreme_inputs_are_finite_where_the_result_can_be_represented(card, dtype, scale):
+    inputs = examples(card)
+    inputs = {k: v * scale if k in card.differentiable else v for k, v in inputs.items()}
+    limit = torch.finfo(dtype).max
+    inputs = {k: v.clamp(-limit / 4096, limit / 4096).to(dtype) for k, v in inputs.items()}
+    reached = max(inputs[name].abs().max().item() for name in card.differentiable)
+    value, grads = value_and_gradients(card, inputs)
+    assert not value.isnan()
+    assert not any(g.isnan().any() for g in grads)
+    if 1000.0 * max(reached, 1) ** card.degree < limit:
+        assert value.isfinite()
+        assert all(g.isfinite().all() for g in grads)
+
+
+@each(WITH_GRADIENT)
+def test_a_perfect_prediction_has_no_loss_and_a_finite_gradient(card):
+    inputs = examples(card)
+    first, second = card.differentiable[:2]
+    value, grads = value_and_gradients(card, inputs | {first: inputs[second].clone()})
+    assert value == 0
+    assert all(g.isfinite().all() for g in grads)
+
+
+# Torch ------------------------------------------------------------------------------------------
+
+
+@with_hyperparameters(WITH_MODULE)
+def test_the_module_is_the_function(card, hyperparameters):
+    module = card.module(**hyperparameters)
+    inputs = examples(card)
+    assert_same(module(**inputs), card.function(**inputs, **hyperparameters), rtol=0, atol=0)
+    assert_same(copy.deepcopy(module)(**inputs), module(**inputs), rtol=0, atol=0)
+    for name, value in hyperparameters.items():
+        assert f"{name}={value}" in repr(module)
+    assert not list(module.parameters())
+
+
+@each(CARDS)
+@pytest.mark.compiles
+def test_compiles_to_one_graph_with_the_same_value_and_gradient(card):
+    torch.compiler.reset()
+    compiled = torch.compile(card.function, fullgraph=True)
+    inputs = examples(card, dtype=torch.float32)
+    expected_value, expected_grads = value_and_gradients(card, inputs)
+    inputs = require_grad(card, inputs)
+    result = compiled(**inputs)
+    assert type(result) is type(card.function(**inputs))
+    torch.testing.assert_close(scalar(result).detach(), expected_value)
+    for got, expected in zip(gradients(card, inputs, result), expected_grads, strict=True):
+        torch.testing.assert_close(got, expected)
+
+
+@with_hyperparameters(CARDS)
+@pytest.mark.compiles
+def test_compiles_with_every_hyperparameter_and_batch_size(card, hyperparameters):
+    torch.compiler.reset()
+    compiled = torch.compile(card.function, fullgraph=True, backend="eager")
+    for batch in (2, 3, 4):
+        inputs = examples(card, batch=batch)
+        assert_same(
+            compiled(**inputs, **hyperparameters), card.function(**inputs, **hyperparameters)
+        )
+
+
+@each(CARDS)
+def test_vmap_equals_a_loop(card):
+    runs = [examples(card, seed=seed) for seed in range(3)]
+    stacked = {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
+    mapped = torch.func.vmap(lambda inputs: card.function(**inputs))(stacked)
+    for i, run in enumerate(runs):
+        expected = card.function(**run)
+        for got, one in zip(tensors(mapped), tensors(expected), strict=True):
+            torch.testing.assert_close(got[i], one)
+
+
+@each(WITH_GRADIENT)
+def test_func_grad_equals_autograd(card):
+    inputs = examples(card)
+    _, expected = value_and_gradients(card, inputs)
+    first = card.differentiable[0]
+    got = torch.func.grad(lambda v: scalar(card.function(**inputs | {first: v})))(inputs[first])
+    torch.testing.assert_close(got, expected[0])
+
+
+@each(CARDS)
+def test_strides_do_not_matter(card):
+    inputs = examples(card)
+    strided = {
+        k: torch.stack([v, v], -1)[..., 0].transpose(0, -1).contiguous().transpose(0, -1)
+        for k, v in inputs.items()
+    }
+    assert any(not v.is_contiguous() for v in strided.values())
+    assert_same(card.function(**strided), card.function(**inputs))
+    expanded = {k: v[:1].expand(BATCH, *v.shape[1:]) for k, v in inputs.items()}
+    repeated = {k: v.contiguous() for k, v in expanded.items()}
+    assert_same(card.function(**expanded), card.function(**repeated))
+
+
+@each(CARDS)
+def test_inputs_are_left_as_they_were(card):
+    inputs = examples(card)
+    before = {name: tensor.clone() for name, tensor in inputs.items()}
+    card.function(**inputs)
+    assert all(torch.equal(before[name], inputs[name]) for name in inputs)
+
+
+@each(CARDS)
+def test_no_value_is_read_back_from_the_device(card):
+    """On the meta device there are no values: any synchronisation would raise."""
+    inputs = {name: tensor.to("meta") for name, tensor in examples(card).items()}
+    assert all(t.device.type == "meta" for t in tensors(card.function(**inputs)))
+
+
+# Bad input --------------------------------------------------------------------------------------
+
+
+@each(CARDS)
+@pytest.mark.own_errors
+def test_integers_and_other_things_than_tensors_are_refused(card):
+    inputs = examples(card)
+    for name, tensor in inputs.items():
+        with pytest.raises(TypeError, match=rf"{name} must be a floating-point tensor.*int64"):
+            card.function(**inputs | {name: tensor.long()})
+        with pytest.raises(TypeError, match=rf"{name} must be a torch.Tensor, got list"):
+            card.function(**inputs | {name: tensor.tolist()})
+
+
+@each([card for card in CARDS if len(card.inputs(1, torch.Generator())) > 1])
+@pytest.mark.own_errors
+def test_shapes_are_never_broadcast(card):
+    inputs = examples(card)
+    for name, tensor in inputs.items():
+        for other in (tensor[:1], tensor[:-1], tensor[None], tensor[..., :1]):
+            if other.shape == tensor.shape:
+                continue
+            if name == "attributes" and other.shape[0] == BATCH and other.ndim == 2:
+                continue  # any number of attributes is right
+            with pytest.raises(
+                ValueError, match=rf"\({', '.join(map(str, other.shape))},?\)|batch"
+            ):
+                card.function(**inputs | {name: other})
+
+
+@each([card for card in CARDS if "input" in card.inputs(1, torch.Generator())])
+@pytest.mark.own_errors
+def test_float64_does_not_slip_in(card):
+    inputs = examples(card, dtype=torch.float32)
+    with pytest.raises(TypeError, match="float64"):
+        card.function(**inputs | {"target": inputs["target"].double()})
+
+
+@pytest.mark.parametrize(
+    ("card", "replaced", "error", "message"),
+    [(card, *bad) for card in CARDS for bad in card.bad],
+    ids=lambda value: getattr(value, "name", None),
+)
+@pytest.mark.own_errors
+def test_bad_inputs_and_options_say_what_is_wrong(card, replaced, error, message):
+    with pytest.raises(error, match=message):
+        card.function(**examples(card) | replaced)
+    options = {k: v for k, v in replaced.items() if k not in examples(card)}
+    if card.module and options:
+        with pytest.raises(error, match=message):
+            card.module(**options)
+
+
+@each(ELEMENTWISE)
+@pytest.mark.own_errors
+def test_an_unknown_reduction_lists_the_known_ones(card):
+    with pytest.raises(ValueError, match="none, mean, sum, batchmean; got 'average'"):
+        card.function(**examples(card), reduction="average")
+
+
+@each(ELEMENTWISE)
+@pytest.mark.own_errors
+def test_a_weight_that_does_not_fit_is_refused(card):
+    inputs = examples(card)
+    for shape in [(4,), (BATCH, 2), (BATCH, 6, 1), (1,), (BATCH, 6, 2, 1)]:
+        with pytest.raises(ValueError, match="weight must have the shape of input"):
+            card.function(**inputs, weight=torch.ones(shape, dtype=torch.float64))
+    with pytest.raises(TypeError, match="weight must be a floating-point tensor"):
+        card.function(**inputs, weight=torch.ones(BATCH).bool())
+
+
+# Papers -----------------------------------------------------------------------------------------
+
+
+@each(CARDS)
+def test_the_card_is_complete_and_the_docstring_says_what_a_user_needs(card):
+    assert card.summary.endswith(".")
+    assert card.units
+    assert card.defaults
+    assert card.references
+    assert card.hyperparameters[0] == {}
+    module = importlib.import_module(f"lossbook.{card.chapter}")
+    assert getattr(module, card.name) is card.function
+    assert card.name in module.__all__
+    doc = inspect.getdoc(card.function)
+    for section in ("Args:", "Returns:", "Raises:", "Example:"):
+        assert section in doc, section
+    parameters = inspect.signature(card.function).parameters
+    assert all(f"{name}:" in doc for name in parameters)
+
+
+def test_every_public_loss_has_a_card():
+    names = {card.name for card in CARDS}
+    for chapter in registry.chapters():
+        module = importlib.import_module(f"lossbook.{chapter}")
+        public = {n for n in module.__all__ if n.endswith(("_loss", "_penalty", "_l1"))}
+        assert public <= names
+
+
+def test_names_are_unique_and_unknown_names_say_what_there_is():
+    names = [card.name for card in CARDS]
+    assert len(names) == len(set(names))
+    assert registry.card("wing_loss").name == "wing_loss"
+    with pytest.raises(KeyError, match="wing_loss"):
+        registry.card("no_such_loss")
+    with pytest.raises(ValueError, match="landmarks"):
+        registry.cards("no_such_chapter")
+
+
+MODULES = ["terms", "checks", "reduction", "registry"] + [
+    f"{card.chapter}.{part}"
+    for card in {c.chapter: c for c in CARDS}.values()
+    for part in ("losses", "metrics")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.own_errors
+def test_doctests(name):
+    module = importlib.import_module(f"lossbook.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted > 0 or name == "reduction"
+    assert result.failed == 0
