@@ -25,8 +25,9 @@ class Card:
         chapter: the folder in ``lossbook`` and the notebook in ``book``.
         summary: one line for the loss index.
         function: the loss.
-        twin: ``"module:function"`` of the same formula in sympy. It takes the inputs as (arrays
-            of) sympy expressions and the hyperparameters by name. It returns the expression of
+        formula: ``"module:NAME"`` of the sympy expression, for the page.
+        twin: ``"module:function"`` of the same formula, for the tests. It takes the inputs as
+            (arrays of) sympy expressions and the hyperparameters by name. It returns the expression of
             one element for an elementwise loss, else of everything the function returns,
             summed up; for :class:`~lossbook.LossTerms` that is the total.
         kind: ``"elementwise"`` losses take ``input``, ``target``, ``weight=`` and
@@ -48,6 +49,7 @@ class Card:
     chapter: str
     summary: str
     function: Callable[..., Any]
+    formula: str
     twin: str
     kind: Literal["elementwise", "terms", "weight"]
     inputs: Callable[[int, torch.Generator], Inputs]
@@ -65,6 +67,10 @@ class Card:
         """The twin. This imports sympy."""
         twin: Callable[..., Any] = pkgutil.resolve_name(self.twin)
         return twin
+
+    def expression(self) -> Any:
+        """The formula as a sympy expression. This imports sympy."""
+        return pkgutil.resolve_name(self.formula)
 
 
 def chapters() -> list[str]:

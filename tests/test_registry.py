@@ -467,6 +467,7 @@ def test_the_card_is_complete_and_the_docstring_says_what_a_user_needs(card):
     assert card.defaults
     assert card.references
     assert card.hyperparameters[0] == {}
+    assert sp.latex(card.expression())
     module = importlib.import_module(f"lossbook.{card.chapter}")
     assert getattr(module, card.name) is card.function
     assert card.name in module.__all__

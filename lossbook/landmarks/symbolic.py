@@ -4,10 +4,8 @@ from typing import Any
 
 import sympy as sp
 
-x = sp.Symbol("x", real=True)
-w, epsilon, beta = sp.symbols("w epsilon beta", positive=True)
-theta = sp.Symbol("theta", real=True)
-frequency = sp.Symbol("f", positive=True)
+x, theta = sp.symbols("x theta", real=True)
+w, epsilon, beta, frequency = sp.symbols("w epsilon beta f", positive=True)
 
 L1 = sp.Abs(x)
 L2 = x**2
@@ -16,8 +14,47 @@ WING_CONSTANT = w * (1 - sp.log(1 + w / epsilon))
 WING = sp.Piecewise(
     (w * sp.log(1 + sp.Abs(x) / epsilon), sp.Abs(x) < w), (sp.Abs(x) - WING_CONSTANT, True)
 )
-POSE_WEIGHT = 1 - sp.cos(theta)
-PFLD_WEIGHT = POSE_WEIGHT / frequency
+POSE_ERROR = 1 - sp.cos(theta)
+
+# Of a whole batch: B faces, C attributes, N points. b, c, k, n count from 1.
+B, C, N = sp.symbols("B C N", integer=True, positive=True)
+b, other, c, k, n = sp.symbols("b i c k n", integer=True, positive=True)
+pose_bias, attribute_bias = sp.symbols("beta_p beta_a", nonnegative=True)
+angle_error, attribute, coordinate_error = map(sp.IndexedBase, (r"\theta", "a", "x"))
+
+POSE_WEIGHT = sp.Sum(POSE_ERROR.subs(theta, angle_error[b, k]), (k, 1, 3))
+FREQUENCY = sp.Sum(attribute[other, c], (other, 1, B)) / B
+ATTRIBUTE_WEIGHT = sp.Sum(attribute[b, c] / FREQUENCY, (c, 1, C))
+SQUARED_DISTANCE = sp.Sum(L2.subs(x, coordinate_error[b, n]), (n, 1, 2 * N))
+
+
+def pfld_formula(pose_weight: sp.Expr, attribute_weight: sp.Expr) -> sp.Expr:
+    """PFLD as a function of its two weights: the mean over the batch of their product."""
+    return sp.Sum(pose_weight * attribute_weight * SQUARED_DISTANCE, (b, 1, B)) / B
+
+
+PFLD = pfld_formula(POSE_WEIGHT, ATTRIBUTE_WEIGHT)
+PFLD_BIASED = pfld_formula(pose_bias + POSE_WEIGHT, attribute_bias + ATTRIBUTE_WEIGHT)
+
+
+def fill(formula: sp.Expr, values: dict[sp.IndexedBase, Any], **sizes: int) -> sp.Expr:
+    """Write out the sums of a formula and put values in place of its indexed symbols.
+
+    Args:
+        formula: of this module, e.g. ``PFLD``.
+        values: for each indexed symbol an array of numbers or expressions.
+        sizes: ``B``, ``C`` and ``N``, as far as the formula uses them.
+    """
+    written_out = formula.subs(
+        {sp.Symbol(s, integer=True, positive=True): v for s, v in sizes.items()}
+    )
+    written_out = written_out.doit()
+    return written_out.xreplace(
+        {
+            entry: sp.sympify(values[entry.base][tuple(int(i) - 1 for i in entry.indices)])
+            for entry in written_out.atoms(sp.Indexed)
+        }
+    )
 
 
 def smooth_l1(input: Any, target: Any, *, beta: Any = 1.0) -> sp.Expr:
@@ -27,43 +64,22 @@ def smooth_l1(input: Any, target: Any, *, beta: Any = 1.0) -> sp.Expr:
 
 def wing(input: Any, target: Any, *, w: Any = 10.0, epsilon: Any = 2.0) -> sp.Expr:
     """Twin of :func:`lossbook.landmarks.wing_loss`, for one element."""
-    return WING.subs(
-        {
-            x: input - target,
-            sp.Symbol("w", positive=True): w,
-            sp.Symbol("epsilon", positive=True): epsilon,
-        }
-    )
-
-
-def pose_of_sample(angles: Any, angles_gt: Any, *, degrees: bool = False) -> sp.Expr:
-    """The pose weight of one sample, from two sequences of three angles."""
-    unit = sp.pi / 180 if degrees else 1
-    return sum(
-        POSE_WEIGHT.subs(theta, unit * (angle - angle_gt))
-        for angle, angle_gt in zip(angles, angles_gt, strict=True)
-    )
+    parameters = {"w": w, "epsilon": epsilon}
+    named = {sp.Symbol(name, positive=True): value for name, value in parameters.items()}
+    return WING.subs({x: input - target} | named)
 
 
 def pose(angles: Any, angles_gt: Any, *, degrees: bool = False) -> sp.Expr:
     """Twin of :func:`lossbook.landmarks.pose_weight`, summed over the batch."""
-    return sum(
-        pose_of_sample(*sample, degrees=degrees) for sample in zip(angles, angles_gt, strict=True)
-    )
-
-
-def rarity_of_samples(attributes: Any) -> list[sp.Expr]:
-    """The attribute weight of each sample: a sum of inverse frequencies."""
-    frequencies = [sp.Add(*column) / len(attributes) for column in zip(*attributes, strict=True)]
-    return [
-        sp.Add(*[a / f for a, f in zip(sample, frequencies, strict=True) if f != 0])
-        for sample in attributes
-    ]
+    values = {angle_error: _radians(angles - angles_gt, degrees)}
+    return fill(sp.Sum(POSE_WEIGHT, (b, 1, B)), values, B=len(angles))
 
 
 def rarity(attributes: Any) -> sp.Expr:
     """Twin of :func:`lossbook.landmarks.attribute_weight`, summed over the batch."""
-    return sp.Add(*rarity_of_samples(attributes))
+    present = _present(attributes)
+    total = sp.Sum(ATTRIBUTE_WEIGHT, (b, 1, B))
+    return fill(total, {attribute: present}, B=len(present), C=present.shape[1])
 
 
 def pfld(
@@ -78,10 +94,21 @@ def pfld(
     attribute_bias: Any = 0,
 ) -> sp.Expr:
     """Twin of the total of :func:`lossbook.landmarks.pfld_loss`."""
-    losses = []
-    for b, rare in enumerate(rarity_of_samples(attributes)):
-        pose_error = pose_of_sample(angles[b], angles_gt[b], degrees=degrees)
-        errors = (landmarks[b] - landmarks_gt[b]).ravel()
-        distance = sp.Add(*[L2.subs(x, error) for error in errors])
-        losses.append((pose_bias + pose_error) * (attribute_bias + rare) * distance)
-    return sp.Add(*losses) / len(losses)
+    present = _present(attributes)
+    errors = (landmarks - landmarks_gt).reshape(len(landmarks), -1)
+    values = {
+        angle_error: _radians(angles - angles_gt, degrees),
+        attribute: present,
+        coordinate_error: errors,
+    }
+    biased = pfld_formula(pose_bias + POSE_WEIGHT, attribute_bias + ATTRIBUTE_WEIGHT)
+    return fill(biased, values, B=len(errors), C=present.shape[1], N=errors.shape[1] // 2)
+
+
+def _radians(angles: Any, degrees: bool) -> Any:
+    return angles * sp.pi / 180 if degrees else angles
+
+
+def _present(attributes: Any) -> Any:
+    """The columns that occur in the batch; the others have no frequency to divide by."""
+    return attributes[:, [any(a != 0 for a in column) for column in attributes.T]]

@@ -1,0 +1,96 @@
+"""The book's colours: colour-blind safe, one for each loss, the same in every chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from zlib import crc32
+
+# Okabe and Ito's palette without its yellow, which vanishes on white.
+_HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+
+NEUTRAL = "#5F6368"
+
+_STYLES: dict[str, tuple[str, Any]] = {
+    "neutral": (NEUTRAL, _DASHES[0]),
+    "L1": ("#E69F00", _DASHES[1]),
+    "L2": ("#56B4E9", _DASHES[2]),
+    "SmoothL1": ("#0072B2", _DASHES[3]),
+    "Wing": ("#D55E00", _DASHES[0]),
+    "Wing [0,1]": ("#CC79A7", _DASHES[1]),
+    "PFLD": ("#009E73", _DASHES[0]),
+    "PFLD, degrees": ("#5F6368", _DASHES[2]),
+    "PFLD + biases": ("#000000", _DASHES[1]),
+    "ground truth": ("#009E73", _DASHES[0]),
+    "prediction": ("#D55E00", _DASHES[1]),
+    "baseline": (NEUTRAL, _DASHES[2]),
+    "position": ("#0072B2", _DASHES[0]),
+    "velocity": ("#D55E00", _DASHES[1]),
+    "acceleration": ("#009E73", _DASHES[2]),
+    "cosine margin": ("#0072B2", _DASHES[0]),
+    "InfoNCE": ("#D55E00", _DASHES[1]),
+    "discriminator": ("#0072B2", _DASHES[0]),
+    "generator": ("#D55E00", _DASHES[1]),
+}
+
+COLOURS: dict[str, str] = {name: hue for name, (hue, _) in _STYLES.items()}
+"""Hexadecimal colour of every loss and role that the book draws by name."""
+
+
+def _fallback(name: str) -> int:
+    return crc32(name.encode()) % (len(_HUES) * len(_DASHES))
+
+
+def _slot(index: int) -> tuple[str, Any]:
+    return _HUES[index % len(_HUES)], _DASHES[index % len(_DASHES)]
+
+
+def colour(name: str) -> str:
+    """Colour of a loss, the same in every chapter.
+
+    Args:
+        name: A key of :data:`COLOURS`, or any other name, which then always gets the same
+            colour of the palette.
+
+    Returns:
+        A hexadecimal colour.
+    """
+    return COLOURS[name] if name in COLOURS else _slot(_fallback(name))[0]
+
+
+def style(name: str) -> dict[str, Any]:
+    """Matplotlib line style of a loss; lines also differ by dashes, for readers in grey.
+
+    Args:
+        name: As in :func:`colour`.
+
+    Returns:
+        The keywords ``color`` and ``linestyle``.
+    """
+    hue, dashes = _STYLES.get(name) or _slot(_fallback(name))
+    return {"color": hue, "linestyle": dashes}
+
+
+def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Line styles for the curves of one figure, no two alike while the palette lasts.
+
+    Args:
+        names: Names of the curves. Those in :data:`COLOURS` keep their own style; the others
+            start from theirs and move on to the next colour that is free in this figure.
+
+    Returns:
+        :func:`style` keywords of each name, in the order given.
+    """
+    names = list(dict.fromkeys(names))
+    chosen = {name: _STYLES[name] for name in names if name in _STYLES}
+    for name in names:
+        if name in chosen:
+            continue
+        start, size = _fallback(name), len(_HUES) * len(_DASHES)
+        slots = [_slot((start + step) % size) for step in range(size)]
+        hues = {hue for hue, _ in chosen.values()}
+        new_hue = [slot for slot in slots if slot[0] not in hues]
+        unused = [slot for slot in slots if slot not in chosen.values()]
+        chosen[name] = (new_hue or unused or slots)[0]
+    return {name: {"color": chosen[name][0], "linestyle": chosen[name][1]} for name in names}
