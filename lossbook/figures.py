@@ -24,7 +24,7 @@ from scipy import stats
 from sympy.logic.boolalg import BooleanAtom
 
 from lossbook.palette import COLOURS, NEUTRAL, colour, style, styles
-from lossbook.sliders import Slider, derivative, evaluate, slider
+from lossbook.sliders import Array, Limits, Number, Slider, derivative, evaluate, slider
 
 __all__ = [
     "COLOURS",
@@ -38,6 +38,7 @@ __all__ = [
     "evaluate",
     "faces",
     "history",
+    "latex",
     "mean_interval",
     "paired_interval",
     "results_table",
@@ -50,7 +51,7 @@ __all__ = [
     "value_and_gradient",
 ]
 
-Array: TypeAlias = npt.NDArray[np.float64]
+Numbers: TypeAlias = Sequence[Number] | npt.NDArray[Any]
 
 _WIDTH = 7.2
 _STYLE: dict[Any, Any] = {
@@ -82,7 +83,7 @@ def use_style() -> None:
     plt.rcParams.update(_STYLE)
 
 
-def _panels(columns: int, rows: int = 1, *, height: float = 3.2) -> tuple[Figure, list[Axes]]:
+def _panels(columns: int, rows: int = 1, *, height: Number = 3.2) -> tuple[Figure, list[Axes]]:
     figure, axes = plt.subplots(
         rows, columns, figsize=(_WIDTH, rows * height), layout="constrained", squeeze=False
     )
@@ -91,7 +92,7 @@ def _panels(columns: int, rows: int = 1, *, height: float = 3.2) -> tuple[Figure
     return figure, list(axes.flat)
 
 
-def _legend(figure: Figure, axes: Axes, *, length: float = 2.6, marker: float = 1) -> None:
+def _legend(figure: Figure, axes: Axes, *, length: Number = 2.6, marker: Number = 1) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if labels:
         figure.legend(
@@ -104,7 +105,7 @@ def value_and_gradient(
     curves: Mapping[str, sympy.Expr],
     variable: sympy.Symbol,
     *,
-    span: tuple[float, float],
+    span: Limits,
     xlabel: str = "error",
     value_label: str = "loss",
     gradient_label: str = "gradient",
@@ -143,7 +144,7 @@ def value_and_gradient(
 
 
 def _broken_curve(
-    function: Callable[[Array], Array], span: tuple[float, float], points: int = 801
+    function: Callable[[Array], Array], span: Limits, points: int = 801
 ) -> tuple[Array, Array]:
     """Sample a function; where it jumps, both sides and a NaN between them are inserted."""
     x = np.linspace(*span, points)
@@ -167,6 +168,18 @@ def _broken_curve(
     return np.insert(x, positions, ends.ravel()), np.insert(y, positions, values.ravel())
 
 
+def latex(expr: sympy.Expr) -> str:
+    r"""LaTeX of an expression in the book's notation, where the natural logarithm is ``\ln``.
+
+    Args:
+        expr: Any sympy expression.
+
+    Returns:
+        LaTeX without dollar signs.
+    """
+    return str(sympy.latex(expr, ln_notation=True))
+
+
 @dataclass(frozen=True)
 class Equation:
     """An equation that a notebook typesets; made by :func:`equation`."""
@@ -178,7 +191,7 @@ class Equation:
         return f"{self.lhs} = {self.rhs}"
 
     def _repr_latex_(self) -> str:
-        return f"$${self.lhs} = {sympy.latex(self.rhs)}$$"
+        return f"$${self.lhs} = {latex(self.rhs)}$$"
 
 
 def equation(lhs: str, rhs: sympy.Expr) -> Equation:
@@ -286,7 +299,7 @@ def _cell(cell: object, digits: int) -> str:
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, sympy.Basic):
-        return f"${sympy.latex(cell)}$"
+        return f"${latex(cell)}$"
     if isinstance(cell, Real) and not isinstance(cell, Integral):
         return _significant(float(cell), digits)
     return " ".join(str(cell).split())
@@ -314,7 +327,7 @@ def _markdown_cell(text: str) -> str:
     return "".join(parts)
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+def mean_interval(values: Numbers, confidence: Number = 0.95) -> tuple[float, float]:
     """Mean and half-width of Student's confidence interval for it.
 
     Args:
@@ -338,9 +351,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     return float(numbers.mean()), quantile * error
 
 
-def paired_interval(
-    a: Sequence[float], b: Sequence[float], confidence: float = 0.95
-) -> tuple[float, float]:
+def paired_interval(a: Numbers, b: Numbers, confidence: Number = 0.95) -> tuple[float, float]:
     """Mean and half-width of the interval for the difference `a` - `b` of paired results.
 
     Args:
@@ -357,10 +368,10 @@ def paired_interval(
     first, second = _finite(a), _finite(b)
     if first.size != second.size:
         raise ValueError(f"paired results need equal lengths, got {first.size} and {second.size}")
-    return mean_interval((first - second).tolist(), confidence)
+    return mean_interval(first - second, confidence)
 
 
-def _finite(values: Sequence[float]) -> Array:
+def _finite(values: Numbers) -> Array:
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1:
         raise ValueError(f"expected a flat list of numbers, got shape {numbers.shape}")
@@ -370,11 +381,11 @@ def _finite(values: Sequence[float]) -> Array:
 
 
 def results_table(
-    results: Mapping[str, Sequence[float]],
+    results: Mapping[str, Numbers],
     *,
     baseline: str | None = None,
     unit: str = "",
-    scale: float = 1,
+    scale: Number = 1,
 ) -> Table:
     """Mean ± 95 % interval of each arm and its paired difference to the baseline.
 
@@ -414,7 +425,7 @@ def results_table(
 def _interval(numbers: Array, sign: str = "") -> str:
     if numbers.size == 1:
         return _signed(_significant(float(numbers[0]), 3), sign)
-    mean, half = mean_interval(numbers.tolist())
+    mean, half = mean_interval(numbers)
     if half == 0:
         return f"{_signed(_significant(mean, 3), sign)} ± 0"
     # Two digits of the uncertainty decide how many of the mean mean anything.
@@ -427,9 +438,9 @@ def _signed(number: str, sign: str) -> str:
 
 
 def ced(
-    curves: Mapping[str, Sequence[float]],
+    curves: Mapping[str, Numbers],
     *,
-    threshold: float,
+    threshold: Number,
     xlabel: str = "normalised mean error",
     ylabel: str = "images with at most this error (%)",
 ) -> Figure:
@@ -468,7 +479,7 @@ def ced(
 
 
 def history(
-    logs: Mapping[str, Mapping[str, Sequence[float]]],
+    logs: Mapping[str, Mapping[str, Numbers]],
     keys: Sequence[str],
     *,
     xlabel: str = "step",
@@ -574,7 +585,7 @@ def _face(
     clouds: Mapping[str, Array],
     looks: Mapping[str, Mapping[str, Any]],
     *,
-    size: float,
+    size: Number,
 ) -> None:
     panel.imshow(picture, cmap="gray")
     for index, (name, cloud) in enumerate(clouds.items()):
@@ -591,13 +602,13 @@ def _face(
 def surface(
     function: sympy.Expr | Callable[[Array, Array], npt.ArrayLike],
     *,
-    xspan: tuple[float, float],
-    yspan: tuple[float, float],
+    xspan: Limits,
+    yspan: Limits,
     xlabel: str,
     ylabel: str,
     label: str,
     variables: tuple[sympy.Symbol, sympy.Symbol] | None = None,
-    levels: Sequence[float] | int = 7,
+    levels: Sequence[Number] | int = 7,
     logy: bool = False,
     logz: bool = False,
 ) -> Figure:

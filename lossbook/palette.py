@@ -50,7 +50,7 @@ def colour(name: str) -> str:
     """Colour of a loss, the same in every chapter.
 
     Args:
-        name: A key of :data:`COLOURS`, or any other name, which then always gets the same
+        name: A key of ``COLOURS``, or any other name, which then always gets the same
             colour of the palette.
 
     Returns:
@@ -76,7 +76,7 @@ def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Line styles for the curves of one figure, no two alike while the palette lasts.
 
     Args:
-        names: Names of the curves. Those in :data:`COLOURS` keep their own style; the others
+        names: Names of the curves. Those in ``COLOURS`` keep their own style; the others
             start from theirs and move on to the next colour that is free in this figure.
 
     Returns:

@@ -27,9 +27,9 @@ class Card:
         function: the loss.
         formula: ``"module:NAME"`` of the sympy expression, for the page.
         twin: ``"module:function"`` of the same formula, for the tests. It takes the inputs as
-            (arrays of) sympy expressions and the hyperparameters by name. It returns the expression of
-            one element for an elementwise loss, else of everything the function returns,
-            summed up; for :class:`~lossbook.LossTerms` that is the total.
+            (arrays of) sympy expressions and the hyperparameters by name. It returns the
+            expression of one element for an elementwise loss, else of everything the function
+            returns, summed up; for :class:`~lossbook.LossTerms` that is the total.
         kind: ``"elementwise"`` losses take ``input``, ``target``, ``weight=`` and
             ``reduction=``; ``"terms"`` return :class:`~lossbook.LossTerms`; ``"weight"``
             functions return one number a sample.

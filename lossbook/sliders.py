@@ -32,7 +32,10 @@ from bokeh.resources import Resources
 
 from lossbook.palette import COLOURS, NEUTRAL, colour
 
-ParameterRange: TypeAlias = tuple[float, float, float] | tuple[float, float, float, float]
+# Not just `float`: the tests check annotations at run time, where an int is no float.
+Number: TypeAlias = float | int
+Limits: TypeAlias = tuple[Number, Number]
+ParameterRange: TypeAlias = tuple[Number, Number, Number] | tuple[Number, Number, Number, Number]
 Array: TypeAlias = npt.NDArray[np.float64]
 
 _POINTS = 401
@@ -131,7 +134,7 @@ def evaluate(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Callable[...,
         )
     function = sympy.lambdify(list(symbols), expr, ["scipy", "numpy"])
 
-    def call(*arguments: npt.ArrayLike) -> Array:
+    def call(*arguments: Array | Number) -> Array:
         arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
         with np.errstate(all="ignore"):
             result = np.asarray(function(*arrays), dtype=np.float64)
@@ -237,7 +240,7 @@ def slider(
     parameters: Mapping[sympy.Symbol, ParameterRange],
     *,
     name: str,
-    span: tuple[float, float],
+    span: Limits,
     xlabel: str = "error",
     ylabel: str = "loss",
     title: str = "",
@@ -292,7 +295,7 @@ def slider(
 
 
 def _parameter_range(
-    symbol: sympy.Symbol, given: Sequence[float]
+    symbol: sympy.Symbol, given: Sequence[Number]
 ) -> tuple[float, float, float, float]:
     if len(given) not in (3, 4):
         raise ValueError(f"{symbol}: expected (start, stop, initial[, step]), got {given!r}")
@@ -307,7 +310,7 @@ def _parameter_range(
     return start, stop, initial, step
 
 
-def _step(width: float) -> float:
+def _step(width: Number) -> float:
     """A power of ten that divides the width into 50 to 500 steps."""
     return float(10.0 ** math.floor(math.log10(width / 50)))
 
@@ -316,7 +319,7 @@ def _check_arguments(
     variable: sympy.Symbol,
     ranges: Mapping[sympy.Symbol, tuple[float, ...]],
     name: str,
-    span: tuple[float, float],
+    span: Limits,
 ) -> None:
     if not 1 <= len(ranges) <= 3:
         raise ValueError(f"expected one to three parameters, got {len(ranges)}")
@@ -332,7 +335,7 @@ def _initial_data(
     formulas: Mapping[str, sympy.Expr],
     variable: sympy.Symbol,
     ranges: Mapping[sympy.Symbol, tuple[float, ...]],
-    span: tuple[float, float],
+    span: Limits,
 ) -> dict[str, list[float]]:
     x = np.linspace(span[0], span[1], _POINTS)
     initial = [given[2] for given in ranges.values()]
@@ -374,7 +377,7 @@ def _input(symbol: sympy.Symbol, given: tuple[float, float, float, float]) -> Bo
 
 
 def _bokeh_slider(
-    name: str, title: str, start: float, stop: float, initial: float, step: float
+    name: str, title: str, start: Number, stop: Number, initial: Number, step: Number
 ) -> BokehSlider:
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return BokehSlider(
@@ -384,7 +387,7 @@ def _bokeh_slider(
     )  # fmt: skip
 
 
-def _probe(span: tuple[float, float], xlabel: str) -> BokehSlider:
+def _probe(span: Limits, xlabel: str) -> BokehSlider:
     step = _step(span[1] - span[0])
     start = span[0] + 0.75 * (span[1] - span[0])
     initial = min(max(round(start / step) * step, span[0]), span[1])
@@ -432,7 +435,7 @@ def _layout(
     program: str,
     overlays: Sequence[str],
     *,
-    span: tuple[float, float],
+    span: Limits,
     xlabel: str,
     ylabel: str,
     title: str,

@@ -83,7 +83,7 @@ def smooth_l1_loss(
 
     References:
         Girshick, *Fast R-CNN*, ICCV 2015. Source note: ``smoothL1`` of SmlCoke/PFLD.
-        Derived in the chapter *Landmarks* of the book.
+        Derived in :doc:`/book/landmarks`.
     """
     checks.number(beta=beta)
     return elementwise_loss(
@@ -161,7 +161,7 @@ def wing_loss(
     References:
         Feng et al., *Wing Loss for Robust Facial Landmark Localisation with Convolutional Neural
         Networks*, CVPR 2018. Source note: ``wing_loss`` of SmlCoke/PFLD.
-        Derived in the chapter *Landmarks* of the book.
+        Derived in :doc:`/book/landmarks`.
     """
     checks.number(exclusive=True, w=w, epsilon=epsilon)
 

@@ -1,0 +1,78 @@
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help book test notebooks wheel wheel-check serve lint browser record requirements repository clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "lossbook needs Python 3.10 or newer, and '$(PYTHON)' was not found. Install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "lossbook needs Python 3.10 or newer, and '$(PYTHON)' is $$("$(PYTHON)" --version 2>&1). Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' has no venv module. Install it, on Debian or Ubuntu with: sudo apt-get install python3-venv" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+$(STAMP): requirements.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+book: $(STAMP) ## Build the book (warnings are errors) into _build/html/index.html
+	rm -rf _build
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo "The book is at $(CURDIR)/_build/html/index.html"
+
+test: $(STAMP) ## Run the unit tests, the same with run-time type checks, and every notebook
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests --typecheck
+	$(BIN)/python -m pytest --nbval --nbval-current-env book
+
+notebooks: $(STAMP) ## Run every notebook in place, the status page last
+	$(BIN)/python .ci/run_notebooks.py
+
+wheel: $(STAMP) ## Build the package into dist/
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation --wheel .
+
+wheel-check: wheel ## Install the wheel into an empty environment and use it there
+	$(BIN)/python tests/wheel_check.py
+
+serve: $(STAMP) ## Serve the built book on http://127.0.0.1:8000 (PORT=...)
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lint: $(STAMP) ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+browser: $(STAMP) ## Open every page of the built book in Chromium, without network
+	$(BIN)/python -m pytest -m browser tests/book
+
+record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
+	$(BIN)/python -m lossbook.benchmark
+	$(BIN)/python -m lossbook.landmarks.demo --record
+
+requirements: $(STAMP) ## Pin the newest versions that pyproject.toml allows in requirements.txt
+	$(BIN)/python -m pip install --quiet uv
+	{ printf '%s\n' '# Pins of the extras "book" and "dev" of pyproject.toml, for Python 3.10 and newer.' \
+	    '# Made by: make requirements' \
+	    '# CUDA libraries are left out: pip adds the ones that torch asks for on your machine.'; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-python-downloads --no-header \
+	    --no-annotate --extra book --extra dev pyproject.toml | grep -vE '^(nvidia-|cuda-|triton)'; \
+	} > requirements.new
+	mv requirements.new requirements.txt
+
+repository: $(STAMP) ## Change the repository's address everywhere: make repository URL=https://github.com/you/fork
+	$(BIN)/python .ci/repository.py "$(URL)"
+
+clean: ## Remove what was built (the environment stays: delete .venv for a fresh one)
+	rm -rf _build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

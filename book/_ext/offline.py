@@ -1,0 +1,120 @@
+"""Make the built book self-contained: every script and font is served from the book itself."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+SLIDER = 'class="lossbook-slider"'
+VENDOR = "vendor"
+SLIDER_SCRIPTS = [
+    "bokeh/bokeh.min.js",
+    "bokeh/bokeh-widgets.min.js",
+    "sliders.js",
+]
+
+# The redirect that sphinx-external-toc writes names no icon, so browsers ask for a missing one.
+INDEX = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<meta http-equiv="refresh" content="0; url={page}">
+</head>
+<body><article><h1><a href="{page}">{title}</a></h1></article></body>
+</html>
+"""
+
+# The parts of MathJax that tex-chtml.js does not contain and requests when a page or a reader
+# of its context menu needs them.
+MATHJAX_PARTS = [
+    "tex-chtml.js",
+    "a11y",
+    "input/tex/extensions",
+    "output/chtml/fonts/woff-v2",
+    "output/svg.js",
+    "output/svg/fonts",
+    "sre/mathmaps/base.json",
+    "sre/mathmaps/en.json",
+    "ui",
+]
+
+
+def _package_folder(name):
+    return Path(find_spec(name).submodule_search_locations[0])
+
+
+def _copy(source, target):
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def copy_vendor_files(app):
+    """Copy MathJax, BokehJS and the sliders' own script into the output."""
+    if app.builder.format != "html":
+        return
+    vendor = Path(app.outdir) / VENDOR
+    mathjax_root = _package_folder("mathjax") / "static" / "mathjax"
+    for part in MATHJAX_PARTS:
+        _copy(mathjax_root / "es5" / part, vendor / "mathjax" / part)
+    _copy(mathjax_root / "LICENSE", vendor / "mathjax" / "LICENSE")
+
+    bokeh_root = _package_folder("bokeh")
+    for name in ("bokeh.min.js", "bokeh-widgets.min.js"):
+        _copy(
+            bokeh_root / "server" / "static" / "js" / name,
+            vendor / "bokeh" / name,
+        )
+    _copy(bokeh_root / "LICENSE.txt", vendor / "bokeh" / "LICENSE.txt")
+    _copy(_package_folder("lossbook") / "sliders.js", vendor / "sliders.js")
+
+
+def use_local_mathjax(app, config):
+    """Sphinx resolves script names against _static, where every page would load them."""
+    config.mathjax_path = f"../{VENDOR}/mathjax/tex-chtml.js"
+
+
+def write_index(app, exception):
+    """Write the entry page, which leads to the first page of the book."""
+    if exception or app.builder.format != "html":
+        return
+    text = INDEX.format(
+        title=app.config.html_title,
+        page=app.builder.get_target_uri(app.config.root_doc),
+    )
+    (Path(app.outdir) / "index.html").write_text(text, "utf8")
+
+
+def _is_thebe(script):
+    return "thebe" in str(
+        script.filename
+    ) or "THEBE" in script.attributes.get("body", "")
+
+
+def adjust_page(app, pagename, templatename, context, doctree):
+    """Drop Thebe, which needs a remote host, and load BokehJS where there is a slider."""
+    if SLIDER in context.get("body", ""):
+        for order, name in enumerate(SLIDER_SCRIPTS):
+            app.add_js_file(
+                f"../{VENDOR}/{name}",
+                priority=800 + order,
+                loading_method="defer",
+            )
+    scripts = context["script_files"]
+    scripts[:] = [script for script in scripts if not _is_thebe(script)]
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.connect("builder-inited", copy_vendor_files)
+    app.connect("html-page-context", adjust_page, priority=900)
+    app.connect("config-inited", use_local_mathjax)
+    app.connect("build-finished", write_index, priority=900)
+    return {
+        "version": "1",
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }
