@@ -19,6 +19,7 @@ import sympy
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.patheffects import withStroke
 from scipy import stats
 from sympy.logic.boolalg import BooleanAtom
@@ -529,7 +530,10 @@ def history(
 
 def _logarithmic(panel: Axes) -> None:
     panel.set_yscale("log")
+    # A narrow range holds no power of ten or one only; with the threes there are two labels.
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def faces(

@@ -53,7 +53,7 @@ from lossbook.landmarks.data import (
 from lossbook.landmarks.losses import pfld_loss, smooth_l1_loss, wing_loss
 from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
 from lossbook.terms import LossTerms
-from lossbook.training import History, fit, seed_everything
+from lossbook.training import History, default_device, fit, seed_everything
 
 __all__ = [
     "ARMS",
@@ -672,7 +672,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--record", action="store_true", help="run everything and write the record")
     task.add_argument("--sweep", action="store_true", help="only try learning rates")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default=default_device(), help="by default a GPU if any")
     parser.add_argument("--out", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
     if options.sweep:
