@@ -19,8 +19,8 @@ import sympy
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 from sympy.logic.boolalg import BooleanAtom
 

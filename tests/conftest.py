@@ -11,11 +11,6 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "own_errors: expects the package's own errors; left out under --typecheck"
-    )
-    config.addinivalue_line("markers", "compiles: uses torch.compile; left out under --typecheck")
-    config.addinivalue_line("markers", "browser: needs Chromium and the built book; make browser")
     if config.getoption("--typecheck"):
         from jaxtyping import install_import_hook
 
