@@ -5,14 +5,15 @@ never wait for a GPU. Checks of values are opt-in, inside :func:`check_values`.
 """
 
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensor
 
 _checking_values = 0
 
@@ -26,6 +27,7 @@ def check_values() -> Iterator[None]:
     a ``UserWarning`` of values that are legal but train nothing. Each check waits for the device,
     so this is for finding a fault, not for every step. It holds for the whole process, and is
     left out inside ``torch.compile`` and ``torch.func`` transforms, where values cannot be read.
+    Degrees are noticed by an angle beyond a full turn of 6.28; smaller ones pass for radians.
 
     Example:
         >>> import torch, lossbook
@@ -49,7 +51,12 @@ def checking_values(*tensors: Tensor) -> bool:
     return (
         _checking_values > 0
         and not torch.compiler.is_compiling()
-        and not any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in tensors)
+        and not any(
+            t.is_meta
+            or isinstance(t, FakeTensor)
+            or torch._C._functorch.is_functorch_wrapped_tensor(t)
+            for t in tensors
+        )
     )
 
 
@@ -98,7 +105,9 @@ def same_shape(**tensors: Tensor) -> None:
         ValueError: with the shapes that came and the fix.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if len(set(shapes.values())) > 1:
+    # Not through a set: symbolic sizes, as in torch.export, cannot be hashed.
+    first = next(iter(shapes.values()))
+    if any(shape != first for shape in shapes.values()):
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(
             f"{' and '.join(shapes)} must have the same shape, got {listed}; "
@@ -124,7 +133,8 @@ def same_batch(**tensors: Tensor) -> None:
         ValueError: with the batch sizes that came.
     """
     sizes = {name: tensor.shape[0] for name, tensor in tensors.items()}
-    if len(set(sizes.values())) > 1:
+    first = next(iter(sizes.values()))
+    if any(size != first for size in sizes.values()):
         listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
         raise ValueError(f"all inputs must have the same batch size: {listed}")
 
@@ -137,12 +147,25 @@ def number(minimum: float = 0.0, *, exclusive: bool = False, **numbers: Any) -> 
         ValueError: if one is out of range.
     """
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, Real):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f"{name} must be a Python number, got {type(value).__name__}")
-        in_range = float(value) > minimum if exclusive else float(value) >= minimum
-        if not (in_range and math.isfinite(value)):
-            relation = "greater than" if exclusive else "at least"
-            raise ValueError(f"{name} must be finite and {relation} {minimum:g}, got {value}")
+        # Comparisons only: torch.compile can trace them when the number changes between calls.
+        in_range = value > minimum if exclusive else value >= minimum
+        if not (in_range and abs(value) <= sys.float_info.max):
+            bound = f" and {'greater than' if exclusive else 'at least'} {minimum:g}"
+            bound = bound if minimum > -math.inf else ""
+            raise ValueError(f"{name} must be finite{bound}, got {value}")
+
+
+def flag(**flags: Any) -> None:
+    """Check that options are True or False.
+
+    Raises:
+        TypeError: naming the option and what came.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
 def finite(**tensors: Tensor) -> None:
@@ -163,18 +186,16 @@ def finite(**tensors: Tensor) -> None:
             )
 
 
-def weights(weight: Tensor | None) -> None:
+def weights(weight: Tensor) -> None:
     """Check the values of a weight, inside :func:`check_values`.
 
     Raises:
         ValueError: for NaN, infinities or negative weights.
     """
-    if weight is None:
-        return
     finite(weight=weight)
     if bool((weight < 0).any()):
         raise ValueError(f"weight must not be negative, its smallest value is {weight.min():.4g}")
-    if not bool((weight > 0).any()):
+    if weight.numel() and not bool((weight > 0).any()):
         trains_nothing("every weight is 0: the loss is exactly 0 and trains nothing")
 
 
@@ -206,5 +227,8 @@ def radians(**tensors: Tensor) -> None:
 
 
 def trains_nothing(reason: str) -> None:
-    """Warn that these values are legal but give a loss without gradient."""
-    warnings.warn(reason, stacklevel=4)
+    """Warn, at the caller's line, that legal values give a loss without gradient."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and frame.f_globals["__name__"].split(".")[0] in ("lossbook", "torch"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(reason, stacklevel=level)

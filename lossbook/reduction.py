@@ -57,11 +57,12 @@ def reduce_loss(
             added up in float32 before they are cast.
 
     Raises:
-        ValueError: for an unknown reduction.
+        ValueError: for an unknown reduction, or a weight of another shape.
     """
     check_reduction(reduction)
     dtype = losses.dtype if dtype is None else dtype
     if weight is not None:
+        checks.same_shape(losses=losses, weight=weight)
         losses = losses * weight
     if reduction == "none":
         return losses.to(dtype)
@@ -109,19 +110,20 @@ def elementwise_loss(
     dtype = checks.same_dtype(input=input, target=target)
     working = working_dtype(dtype)
     if weight is not None:
+        checks.floating(weight=weight)
+        if checks.checking_values(weight):
+            checks.weights(weight)
         weight = _expand_weight(weight, input).to(working)
         present = weight != 0
         input, target = input.where(present, 0), target.where(present, 0)
     if checks.checking_values(input, target):
         checks.finite(input=input, target=target)
-        checks.weights(weight)
     return reduce_loss(
         core(input.to(working), target.to(working)), reduction, weight=weight, dtype=dtype
     )
 
 
 def _expand_weight(weight: Tensor, input: Tensor) -> Tensor:
-    checks.floating(weight=weight)
     if weight.shape != input.shape[: weight.ndim]:
         raise ValueError(
             f"weight must have the shape of input {tuple(input.shape)} or a leading part of it, "

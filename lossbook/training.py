@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from lossbook import checks
 from lossbook.terms import LossTerms
 
 with warnings.catch_warnings():
@@ -134,6 +135,8 @@ def fit(
         FloatingPointError: If the loss became NaN or infinite, at the latest `check_every` steps
             after it happened; the message names the first such step and the terms.
     """
+    if clip_norm is not None:
+        checks.number(exclusive=True, clip_norm=clip_norm)
     if steps < 1 or check_every < 1:
         raise ValueError(f"steps and check_every must be at least 1, got {steps}, {check_every}")
     if seed is not None:

@@ -1,10 +1,12 @@
 import threading
+from fractions import Fraction
 
 import pytest
 import torch
 
 import lossbook
 from lossbook import checks
+from lossbook.landmarks import WingLoss
 from lossbook.reduction import elementwise_loss
 
 
@@ -55,6 +57,28 @@ def test_a_masked_nan_is_no_fault():
         )
 
 
+def test_a_bad_weight_is_located_in_the_weight_as_it_was_given():
+    two = torch.ones(2, 2)
+    message = r"weight holds 1 NaN.* of 2, the first at index \(1,\)"
+    with lossbook.check_values(), pytest.raises(ValueError, match=message):
+        l1(two, two, weight=torch.tensor([1.0, torch.nan]))
+
+
+@pytest.mark.own_errors
+def test_a_warning_points_to_the_line_of_the_caller():
+    one = torch.ones(2)
+    with lossbook.check_values(), pytest.warns(UserWarning) as caught:
+        l1(one, one, weight=0 * one)
+        WingLoss()(one, one, 0 * one)
+    assert [warning.filename for warning in caught] == [__file__, __file__]
+
+
+def test_an_empty_batch_is_nothing_to_warn_of(recwarn):
+    with lossbook.check_values():
+        l1(torch.ones(0, 2), torch.ones(0, 2), weight=torch.ones(0))
+    assert not recwarn
+
+
 def test_weights_are_looked_at():
     one = torch.ones(2)
     with lossbook.check_values():
@@ -69,6 +93,7 @@ def test_weights_are_looked_at():
 def test_it_is_left_out_where_values_cannot_be_read():
     with lossbook.check_values():
         mapped = torch.func.vmap(l1)(torch.tensor([[torch.nan]]), torch.zeros(1, 1))
+        assert l1(torch.ones(1, device="meta"), torch.ones(1, device="meta")).is_meta
     assert mapped.isnan().all()
 
 
@@ -79,16 +104,23 @@ def test_it_does_not_break_a_compiled_graph():
         assert compiled(torch.tensor([torch.nan]), torch.zeros(1)).isnan()
 
 
-@pytest.mark.parametrize("value", [0, 0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [0, 0.0, -1.0, float("nan"), float("inf"), 10**400])
 def test_exclusive_numbers(value):
     with pytest.raises(ValueError, match=f"w must be finite and greater than 0, got {value}"):
         checks.number(exclusive=True, w=value)
 
 
-@pytest.mark.parametrize("value", [True, None, "1", 1j, torch.tensor(1.0)])
+@pytest.mark.parametrize("value", [True, None, "1", 1j, Fraction(10), torch.tensor(1.0)])
 def test_things_that_are_no_numbers(value):
     with pytest.raises(TypeError, match="w must be a Python number"):
         checks.number(w=value)
+
+
+@pytest.mark.parametrize("value", [1, "no", None, torch.tensor(True)])
+def test_flags_are_true_or_false(value):
+    checks.flag(degrees=True)
+    with pytest.raises(TypeError, match="degrees must be True or False"):
+        checks.flag(degrees=value)
 
 
 def test_numbers_from_zero_on():
@@ -120,8 +152,9 @@ def test_shapes():
 def test_degrees_and_attributes():
     checks.radians(angles=torch.tensor([6.0, -6.0]))
     checks.radians(angles=torch.zeros(0))
-    with pytest.raises(ValueError, match="looks like degrees"):
-        checks.radians(angles=torch.tensor([20.0]))
+    for angle in (20.0, -20.0):
+        with pytest.raises(ValueError, match="looks like degrees"):
+            checks.radians(angles=torch.tensor([angle]))
     checks.zero_or_one(attributes=torch.tensor([0.0, 1.0]))
     with pytest.raises(ValueError, match="only 0 and 1, found 0.5"):
         checks.zero_or_one(attributes=torch.tensor([0.0, 0.5]))

@@ -37,6 +37,39 @@ def test_half_precision_adds_up_in_float32():
     assert reduce_loss(losses, "batchmean").dtype == torch.float16
 
 
+@pytest.mark.parametrize("scale", [1e-8, 0.01, 1.0])
+def test_a_weighted_mean_divides_by_the_sum_of_small_weights_too(scale):
+    losses = torch.tensor([1.0, 3.0])
+    assert reduce_loss(losses, "mean", weight=torch.full((2,), scale)) == 2
+
+
+def test_half_weights_add_up_in_float32():
+    losses, weight = torch.ones(2, 70_000).half(), torch.ones(2, 70_000).half()
+    loss = elementwise_loss(squared, losses, 0 * losses, weight=weight, reduction="mean")
+    assert loss == 1
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum", "batchmean"])
+def test_the_dtype_is_that_of_the_inputs_for_every_reduction(reduction):
+    x = torch.ones(2, 3).half()
+    assert elementwise_loss(squared, x, 0 * x, reduction=reduction).dtype == torch.float16
+    weight = torch.ones(2, dtype=torch.float64)
+    x = x.float()
+    loss = elementwise_loss(squared, x, 0 * x, weight=weight, reduction=reduction)
+    assert loss.dtype == torch.float32
+
+
+def test_a_negative_weight_multiplies_like_any_other():
+    x, weight = torch.tensor([1.0, 2.0]), torch.tensor([1.0, -1.0])
+    assert elementwise_loss(squared, x, 0 * x, weight=weight, reduction="sum") == 1 - 4
+
+
+@pytest.mark.own_errors
+def test_a_weight_is_not_broadcast():
+    with pytest.raises(ValueError, match=r"losses \(2, 3\), weight \(3,\)"):
+        reduce_loss(torch.ones(2, 3), "mean", weight=torch.ones(3))
+
+
 @pytest.mark.parametrize(
     ("dtype", "working"),
     [
@@ -61,13 +94,17 @@ def squared(a, b):
     return (a - b) ** 2
 
 
-def test_a_masked_nan_stays_out_of_value_and_gradient():
-    input = torch.tensor([[1.0, 2.0]], requires_grad=True)
-    target = torch.tensor([[0.0, torch.nan]])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize("where", ["input", "target"])
+def test_a_masked_nan_stays_out_of_value_and_gradient(bad, where):
+    values = {"input": [[1.0, 2.0]], "target": [[0.0, 0.0]]}
+    values[where][0][1] = bad
+    prediction = torch.tensor(values["input"], requires_grad=True)
+    weight = torch.tensor([[1.0, 0.0]])
     loss = elementwise_loss(
-        squared, input, target, weight=torch.tensor([[1.0, 0.0]]), reduction="sum"
+        squared, prediction, torch.tensor(values["target"]), weight=weight, reduction="sum"
     )
-    (gradient,) = torch.autograd.grad(loss, input)
+    (gradient,) = torch.autograd.grad(loss, prediction)
     assert loss == 1
     assert gradient.tolist() == [[2.0, 0.0]]
 

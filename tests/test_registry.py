@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lossbook
 from lossbook import LossTerms, registry
 from lossbook.reduction import REDUCTIONS
 
@@ -307,6 +308,12 @@ def test_the_module_is_the_function(card, hyperparameters):
     assert_same(copy.deepcopy(module)(**inputs), module(**inputs), rtol=0, atol=0)
     for name, value in hyperparameters.items():
         assert f"{name}={value}" in repr(module)
+    if card.kind == "elementwise":
+        weight = torch.linspace(0, 2, BATCH, dtype=torch.float64)
+        for reduction in REDUCTIONS:
+            options = hyperparameters | {"reduction": reduction}
+            expected = card.function(**inputs, **options, weight=weight)
+            assert_same(card.module(**options)(**inputs, weight=weight), expected)
     assert not list(module.parameters())
 
 
@@ -323,6 +330,31 @@ def test_compiles_to_one_graph_with_the_same_value_and_gradient(card):
     torch.testing.assert_close(scalar(result).detach(), expected_value)
     for got, expected in zip(gradients(card, inputs, result), expected_grads, strict=True):
         torch.testing.assert_close(got, expected)
+
+
+@each(CARDS)
+@pytest.mark.compiles
+def test_one_compiled_function_serves_changing_hyperparameters(card):
+    for dynamic in (None, True):
+        torch.compiler.reset()
+        compiled = torch.compile(card.function, fullgraph=True, backend="eager", dynamic=dynamic)
+        inputs = examples(card)
+        for hyperparameters in card.hyperparameters:
+            for factor in (1.0, 1.5):
+                options = {
+                    k: v * factor if isinstance(v, float) else v for k, v in hyperparameters.items()
+                }
+                arguments = inputs | options
+                assert_same(compiled(**arguments), card.function(**arguments))
+
+
+@each(WITH_MODULE)
+@pytest.mark.compiles
+def test_exports_with_a_dynamic_batch(card):
+    inputs, other = examples(card), examples(card, batch=9)
+    batch = {name: {0: torch.export.Dim("batch")} for name in inputs}
+    program = torch.export.export(card.module(), (), inputs, dynamic_shapes=batch)
+    assert_same(program.module()(**other), card.function(**other))
 
 
 @with_hyperparameters(CARDS)
@@ -369,6 +401,29 @@ def test_strides_do_not_matter(card):
     expanded = {k: v[:1].expand(BATCH, *v.shape[1:]) for k, v in inputs.items()}
     repeated = {k: v.contiguous() for k, v in expanded.items()}
     assert_same(card.function(**expanded), card.function(**repeated))
+
+
+@each(CARDS)
+@pytest.mark.parametrize("bad", [torch.nan, -torch.inf])
+@pytest.mark.own_errors
+def test_check_values_names_the_input_that_is_not_finite(card, bad):
+    inputs = examples(card)
+    for name, tensor in inputs.items():
+        spoilt = tensor.clone()
+        spoilt.view(-1)[0] = bad
+        with lossbook.check_values(), pytest.raises(ValueError, match=f"^{name} holds 1 NaN"):
+            card.function(**inputs | {name: spoilt})
+
+
+@each(WITH_GRADIENT)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_gradients_are_those_of_float64(card, dtype):
+    narrow = examples(card, dtype=dtype)
+    _, expected = value_and_gradients(card, {k: v.double() for k, v in narrow.items()})
+    _, got = value_and_gradients(card, narrow)
+    for left, right in zip(got, expected, strict=True):
+        tolerance = 2 * torch.finfo(dtype).eps
+        torch.testing.assert_close(left.double(), right, rtol=tolerance, atol=tolerance)
 
 
 @each(CARDS)

@@ -32,8 +32,64 @@ def test_a_monitor_of_weight_zero_never_touches_the_total():
     assert loss.log()["monitor"] == torch.inf
 
 
-def test_with_only_monitors_the_total_is_zero():
-    assert LossTerms({"m": torch.tensor(3.0)}, {"m": 0.0}).total == 0
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_with_only_monitors_the_total_is_zero_and_can_be_back_propagated(dtype):
+    monitor = torch.tensor(3.0, dtype=dtype, requires_grad=True)
+    loss = LossTerms({"m": monitor}, {"m": 0.0})
+    loss.total.backward()
+    assert loss.total == 0
+    assert loss.total.dtype == dtype
+    assert monitor.grad == 0
+
+
+def test_an_infinite_monitor_contributes_nothing_in_print_either():
+    loss = LossTerms({"a": torch.tensor(1.0), "m": torch.tensor(torch.inf)}, {"a": 1.0, "m": 0.0})
+    assert loss.contributions() == {"a": 1.0, "m": 0.0}
+    assert str(loss).splitlines()[2].split() == ["m", "inf", "0", "0", "0", "%"]
+
+
+def test_a_weight_may_be_learned():
+    weight = torch.tensor(0.5, requires_grad=True)
+    loss = LossTerms({"a": torch.tensor(3.0)}, {"a": weight})
+    loss.total.backward()
+    assert loss.total == 1.5
+    assert weight.grad == 3
+    assert "0.5" in str(loss)
+
+
+def test_later_changes_of_the_dictionaries_do_not_reach_it():
+    terms, weights = {"a": torch.tensor(1.0)}, {"a": 1.0}
+    loss = LossTerms(terms, weights)
+    terms["a"], weights["a"] = torch.tensor(5.0), 9.0
+    assert loss.log() == {"total": 1.0, "a": 1.0}
+    assert loss.weights == {"a": 1.0}
+
+
+ONE = torch.tensor(1.0)
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize(
+    ("terms", "weights", "error", "message"),
+    [
+        ([ONE], {"a": 1.0}, TypeError, "terms must be a dictionary, got list"),
+        ({"a": ONE}, [1.0], TypeError, "weights must be a dictionary, got list"),
+        ({"a": 2.0}, {"a": 1.0}, TypeError, "a must be a torch.Tensor"),
+        ({"a": torch.tensor(2)}, {"a": 1.0}, TypeError, "a must be a floating-point"),
+        ({"a": torch.ones(3)}, {"a": 1.0}, ValueError, r"'a' must be a scalar, got shape \(3,\)"),
+        ({"a": ONE}, {"a": "1"}, TypeError, "the weight of 'a' must be a Python number"),
+        ({"a": ONE}, {"a": float("nan")}, ValueError, "the weight of 'a' must be finite, got nan"),
+        ({"total": ONE}, {"total": 1.0}, ValueError, "cannot be named 'total'"),
+        ({"a": ONE, "b": ONE}, {"b": 1.0, "a": 1.0}, ValueError, "same order"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(terms, weights, error, message):
+    with pytest.raises(error, match=message):
+        LossTerms(terms, weights)
+
+
+def test_a_weight_may_be_negative():
+    assert LossTerms({"a": ONE}, {"a": -2.0}).total == -2
 
 
 def test_log_is_plain_floats_with_an_optional_prefix():
@@ -70,8 +126,15 @@ def test_printing_aligns_term_weight_contribution_and_share():
 
 def test_printing_survives_a_total_of_zero_and_nan():
     assert "-" in str(LossTerms({"a": torch.tensor(0.0)}, {"a": 1.0}))
-    assert "nan" in str(LossTerms({"a": torch.tensor(torch.nan)}, {"a": 1.0}))
-    assert "inf" in str(LossTerms({"a": torch.tensor(torch.inf)}, {"a": 1.0}))
+    for value in (torch.nan, torch.inf):
+        text = str(LossTerms({"a": torch.tensor(value)}, {"a": 1.0}))
+        assert str(value) in text
+        assert "%" not in text
+
+
+def test_log_keeps_a_float64_monitor():
+    third = torch.tensor(1 / 3, dtype=torch.float64)
+    assert LossTerms({"a": ONE, "m": third}, {"a": 1.0, "m": 0.0}).log()["m"] == 1 / 3
 
 
 def test_names_must_match():
@@ -88,7 +151,7 @@ def test_it_passes_through_vmap_and_says_why_it_cannot_be_logged_there():
     mapped = torch.func.vmap(loss)(torch.tensor([1.0, 2.0]))
     assert mapped.total.tolist() == [3.0, 12.0]
     assert mapped.weights == {"square": 3.0, "monitor": 0.0}
-    with pytest.raises(ValueError, match=r"scalar terms.*\(2,\)"):
+    with pytest.raises(ValueError, match=r"only scalars.*\(2,\)"):
         mapped.log()
 
 

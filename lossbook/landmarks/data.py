@@ -625,7 +625,8 @@ def _parse_wflw_line(line: str) -> tuple[list[float], str]:
     if len(fields) != _NUMBERS + 1:
         raise ValueError(
             f"expected {_NUMBERS + 1} fields (196 coordinates, 4 of the box, 6 attributes, "
-            f"image name), got {len(fields)}"
+            f"image name without spaces), got {len(fields)}; files of the kind "
+            f"list_98pt_rect_attr_*.txt have them"
         )
     values = [_parse_number(field, column) for column, field in enumerate(fields[:-1], start=1)]
     x_min, y_min, x_max, y_max = values[196:200]
@@ -640,8 +641,8 @@ def _parse_wflw_line(line: str) -> tuple[list[float], str]:
 
 def _parse_number(field: str, column: int) -> float:
     try:
-        # Python alone would read 1_0 as 10.
-        value = math.nan if "_" in field else float(field)
+        # Python alone would read 1_0 as 10, and digits of other scripts.
+        value = math.nan if "_" in field or not field.isascii() else float(field)
     except ValueError:
         raise ValueError(f"field {column} is {field!r}, not a number") from None
     if not abs(value) <= _FLOAT32_MAX:

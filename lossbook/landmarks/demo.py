@@ -639,8 +639,8 @@ def load_record(path: Path = RECORD) -> Record:
         OSError: if it cannot be read.
         ValueError: if it is not a complete record.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
     try:
+        content = json.loads(path.read_text(encoding="utf-8"))
         results = tuple(
             Result(**result | {"errors": tuple(result["errors"])}) for result in content["results"]
         )
@@ -652,7 +652,9 @@ def load_record(path: Path = RECORD) -> Record:
                 "baseline": tuple(content["baseline"]),
             }
         )
-    except (KeyError, TypeError) as error:
+        for result in results:
+            _check_result(result)
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a record of this experiment ({error})") from error
     wanted = [(arm, fold) for fold in found.config.folds for arm in found.config.arms]
     if [(result.arm, result.fold) for result in results] != wanted:
@@ -660,6 +662,15 @@ def load_record(path: Path = RECORD) -> Record:
     if len(found.baseline) != len(found.config.folds):
         raise ValueError(f"{path}: expected one baseline a fold, got {len(found.baseline)}")
     return found
+
+
+def _check_result(result: Result) -> None:
+    numbers = [result.nme, result.failure_rate, result.auc, *result.errors]
+    if not all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers):
+        raise ValueError(f"{result.arm}, fold {result.fold}: not all results are finite numbers")
+    # Both are rounded to five digits.
+    if not result.errors or abs(sum(result.errors) / len(result.errors) - result.nme) > 2e-5:
+        raise ValueError(f"{result.arm}, fold {result.fold}: nme is not the mean of the errors")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -105,6 +105,9 @@ def wing_constant(w: float, epsilon: float) -> float:
     Example:
         >>> round(wing_constant(10.0, 2.0), 4)
         -7.9176
+
+    References:
+        The constant of :func:`wing_loss`. Derived in :doc:`/book/landmarks`.
     """
     checks.number(exclusive=True, w=w, epsilon=epsilon)
     return w * (1.0 - math.log1p(w / epsilon))
@@ -205,7 +208,17 @@ def pose_weight(
         >>> import torch
         >>> pose_weight(torch.tensor([[0.0, 90.0, 0.0]]), torch.zeros(1, 3), degrees=True)
         tensor([1.0000])
+
+    References:
+        The pose factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
+    weight = _pose(angles, angles_gt, degrees)
+    return weight.to(torch.promote_types(angles.dtype, angles_gt.dtype))
+
+
+def _pose(angles: Tensor, angles_gt: Tensor, degrees: bool) -> Tensor:
+    """The pose weight in the dtype it is computed in: half precision would round it to 0."""
+    checks.flag(degrees=degrees)
     checks.floating(angles=angles, angles_gt=angles_gt)
     checks.shape(
         "(B, 3): pitch, yaw, roll",
@@ -219,10 +232,11 @@ def pose_weight(
         checks.finite(angles=angles, angles_gt=angles_gt)
         if not degrees:
             checks.radians(angles=angles, angles_gt=angles_gt)
-    difference = angles.to(working_dtype(dtype)) - angles_gt.to(working_dtype(dtype))
+    working = working_dtype(dtype)
+    difference = angles.to(working) - angles_gt.to(working)
     if degrees:
         difference = torch.deg2rad(difference)
-    return (2 * torch.sin(difference / 2).square()).sum(1).to(dtype)
+    return (2 * torch.sin(difference / 2).square()).sum(1)
 
 
 def attribute_weight(
@@ -239,7 +253,8 @@ def attribute_weight(
     any attribute has weight 0.
 
     Args:
-        attributes: 0 or 1, shape ``(B, C)``; any choice and number of attributes.
+        attributes: 0 or 1, shape ``(B, C)``; any choice and number of attributes. They are
+            constants: no gradient flows to them.
         group: process group over whose ranks the frequencies are taken, e.g.
             ``torch.distributed.group.WORLD``; by default those of the local batch.
 
@@ -254,9 +269,12 @@ def attribute_weight(
         >>> import torch
         >>> attribute_weight(torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]))
         tensor([5.3333, 1.3333, 1.3333, 0.0000])
+
+    References:
+        The attribute factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
-    _check_attributes(attributes)
-    return _rarity(attributes, _totals(attributes, group)).to(attributes.dtype)
+    constant = _checked_attributes(attributes)
+    return _rarity(constant, _totals(constant, group)).to(attributes.dtype)
 
 
 def pfld_loss(
@@ -280,7 +298,8 @@ def pfld_loss(
     with :math:`p_b` from :func:`pose_weight` and :math:`q_b` from :func:`attribute_weight`. With
     both biases 0 (the default) this is the documented loss. It is then exactly 0 for a sample
     with a perfect pose estimate, and for a sample without attributes. ``pose_bias=1`` and
-    ``attribute_bias=1`` keep such samples in training.
+    ``attribute_bias=1`` keep such samples in training. A sample of weight 0 adds nothing to
+    ``"weighted"``, even where its landmarks are NaN; the monitor ``"l2"`` shows the NaN.
 
     Args:
         landmarks: predicted coordinates, shape ``(B, 2N)`` or ``(B, N, 2)``.
@@ -319,31 +338,33 @@ def pfld_loss(
 
     References:
         Guo et al., *PFLD: A Practical Facial Landmark Detector*, 2019, arXiv:1902.10859. Source
-        note: ``PFLDLoss`` of SmlCoke/PFLD, whose rewritten formula this is. Derived in the
-        chapter *Landmarks* of the book.
+        note: ``PFLDLoss`` of SmlCoke/PFLD, whose rewritten formula this is. Derived in
+        :doc:`/book/landmarks`.
     """
     checks.number(pose_bias=pose_bias, attribute_bias=attribute_bias)
     check_landmarks(landmarks=landmarks, landmarks_gt=landmarks_gt)
     dtype = checks.same_dtype(landmarks=landmarks, landmarks_gt=landmarks_gt)
     working = working_dtype(dtype)
-    pose = pose_weight(angles, angles_gt, degrees=degrees).to(working)
-    _check_attributes(attributes)
-    checks.same_batch(landmarks=landmarks, angles=angles, attributes=attributes)
-    totals = _totals(attributes, group)
-    rarity = _rarity(attributes, totals).to(working)
-    weight = (pose_bias + pose) * (attribute_bias + rarity)
+    pose = pose_bias + _pose(angles, angles_gt, degrees).to(working)
+    constant = _checked_attributes(attributes)
+    checks.same_batch(landmarks=landmarks, angles=angles, attributes=constant)
+    totals = _totals(constant, group)
+    rarity = attribute_bias + _rarity(constant, totals).to(working)
+    weight = pose * rarity
     if checks.checking_values(landmarks, landmarks_gt, weight):
         checks.finite(landmarks=landmarks, landmarks_gt=landmarks_gt)
-        _explain_zero_weights(pose_bias + pose, attribute_bias + rarity)
+        _explain_zero_weights(pose, rarity)
 
-    distance = (landmarks.to(working) - landmarks_gt.to(working)).square().flatten(1).sum(1)
-    # A sample of weight 0 stays at 0 even where its squared distance overflows: 0 * inf is NaN.
-    weighted = weight * distance.where((weight != 0) | distance.isfinite(), 0)
+    error = (landmarks.to(working) - landmarks_gt.to(working)).flatten(1)
+    distance = error.square().sum(1)
+    # A sample of weight 0 stays at 0 even where its distance is infinite or NaN.
+    counts = (weight != 0) | distance.isfinite()
+    weighted = weight * error.where(counts[:, None], 0).square().sum(1)
 
     def mean(values: Tensor) -> Tensor:
         result = reduce_loss(values, "mean")
         if group is not None:
-            share = len(values) * dist.get_world_size(group) / totals[-1]
+            share = values.shape[0] * dist.get_world_size(group) / totals[-1].clamp(min=1)
             result = result * share
         return result.to(dtype)
 
@@ -353,7 +374,8 @@ def pfld_loss(
     )
 
 
-def _check_attributes(attributes: Tensor) -> None:
+def _checked_attributes(attributes: Tensor) -> Tensor:
+    """The attributes, checked, as constants in the dtype to compute in."""
     checks.floating(attributes=attributes)
     checks.shape(
         "(B, C) with C attributes of 0 or 1",
@@ -363,13 +385,13 @@ def _check_attributes(attributes: Tensor) -> None:
     if checks.checking_values(attributes):
         checks.finite(attributes=attributes)
         checks.zero_or_one(attributes=attributes)
+    return attributes.detach().to(working_dtype(attributes.dtype))
 
 
 def _totals(attributes: Tensor, group: "dist.ProcessGroup | None") -> Tensor:
     """How many samples have each attribute, and last the number of samples; shape (C + 1,)."""
-    attributes = attributes.detach().to(working_dtype(attributes.dtype))
     counts = attributes.sum(0)
-    totals = torch.cat([counts, counts.new_full((1,), len(attributes))])
+    totals = torch.cat([counts, counts.new_full((1,), attributes.shape[0])])
     if group is not None:
         dist.all_reduce(totals, group=group)
     return totals
@@ -383,16 +405,18 @@ def _rarity(attributes: Tensor, totals: Tensor) -> Tensor:
 
 
 def _explain_zero_weights(pose: Tensor, rarity: Tensor) -> None:
+    if not pose.numel() or bool((pose * rarity).any()):
+        return
     if not bool(rarity.any()):
-        checks.trains_nothing(
-            "no sample of this batch has an attribute: the weighted loss is exactly 0 and trains "
-            "nothing; attribute_bias=1 keeps such samples in training"
+        reason = "no sample of this batch has an attribute; attribute_bias=1 keeps them in training"
+    elif not bool(pose.any()):
+        reason = "the estimated pose is perfect; pose_bias=1 keeps such samples in training"
+    else:
+        reason = (
+            "every sample of this batch has a perfect pose or no attribute; "
+            "pose_bias=1 and attribute_bias=1 keep them in training"
         )
-    if not bool(pose.any()):
-        checks.trains_nothing(
-            "the estimated pose is perfect: the weighted loss is exactly 0 and trains nothing; "
-            "pose_bias=1 keeps such samples in training"
-        )
+    checks.trains_nothing(f"the weighted loss is exactly 0 and trains nothing: {reason}")
 
 
 class WingLoss(nn.Module):
@@ -463,6 +487,7 @@ class PFLDLoss(nn.Module):
         group: "dist.ProcessGroup | None" = None,
     ) -> None:
         super().__init__()
+        checks.flag(degrees=degrees)
         checks.number(pose_bias=pose_bias, attribute_bias=attribute_bias)
         self.degrees = degrees
         self.pose_bias = pose_bias
@@ -494,5 +519,5 @@ class PFLDLoss(nn.Module):
         """The options, for printing."""
         return (
             f"degrees={self.degrees}, pose_bias={self.pose_bias}, "
-            f"attribute_bias={self.attribute_bias}"
+            f"attribute_bias={self.attribute_bias}, group={self.group}"
         )

@@ -1,7 +1,7 @@
 """How landmark detectors are scored: normalised mean error and what is read off it."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -9,11 +9,13 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.landmarks.losses import Landmarks, check_landmarks
+from lossbook.reduction import working_dtype
 
+Eyes = tuple[Sequence[int], Sequence[int]]
 Normalizer = Literal["inter_ocular", "inter_pupil", "box"]
 
 # Left and right end of the normalising distance, as points to average, per annotation scheme.
-_EYES: dict[tuple[str, int], tuple[Sequence[int], Sequence[int]]] = {
+_EYES: dict[tuple[str, int], Eyes] = {
     ("inter_ocular", 98): ([60], [72]),
     ("inter_pupil", 98): ([96], [97]),
     ("inter_ocular", 68): ([36], [45]),
@@ -26,7 +28,7 @@ def nme(
     landmarks_gt: Landmarks,
     *,
     normalizer: Normalizer = "inter_ocular",
-    eyes: tuple[Sequence[int], Sequence[int]] | None = None,
+    eyes: Eyes | None = None,
 ) -> Float[Tensor, " batch"]:
     r"""Normalised mean error of each face: the mean point distance over a size of the face.
 
@@ -40,7 +42,8 @@ def nme(
             the left and the right eye's points, each averaged. Overrides ``normalizer``.
 
     Returns:
-        Shape ``(B,)``, a fraction (0.05 is 5 %). A face whose normalising size is 0 has inf.
+        Shape ``(B,)``, a fraction (0.05 is 5 %). A face whose normalising size is 0
+        has inf, one with NaN has NaN.
 
     Raises:
         TypeError: for integer tensors, or tensors mixed with float64.
@@ -53,13 +56,20 @@ def nme(
         >>> truth[0, 72] = torch.tensor([40.0, 0.0])
         >>> nme(truth + torch.tensor([0.0, 2.0]), truth)
         tensor([0.0500])
+
+    References:
+        Normalisers as in WFLW (Wu et al., CVPR 2018) and 300W (Sagonas et al., ICCVW 2013).
     """
     check_landmarks(landmarks=landmarks, landmarks_gt=landmarks_gt)
-    checks.same_dtype(landmarks=landmarks, landmarks_gt=landmarks_gt)
-    truth = landmarks_gt.reshape(len(landmarks_gt), -1, 2)
-    distance = torch.linalg.vector_norm(landmarks.reshape(truth.shape) - truth, dim=-1).mean(-1)
+    dtype = checks.same_dtype(landmarks=landmarks, landmarks_gt=landmarks_gt)
+    points = landmarks.shape[1] if landmarks.ndim == 3 else landmarks.shape[1] // 2
+    prediction, truth = (
+        values.to(working_dtype(dtype)).reshape(values.shape[0], points, 2)
+        for values in (landmarks, landmarks_gt)
+    )
+    distance = torch.linalg.vector_norm(prediction - truth, dim=-1).mean(-1)
     size = _size(truth, normalizer, eyes)
-    return torch.where(size > 0, distance / size.where(size > 0, 1), torch.inf)
+    return torch.where(size == 0, torch.inf, distance / size).to(dtype)
 
 
 def failure_rate(errors: Float[Tensor, " faces"], *, threshold: float = 0.10) -> Float[Tensor, ""]:
@@ -108,29 +118,38 @@ def ced_auc(errors: Float[Tensor, " faces"], *, threshold: float = 0.10) -> Floa
         tensor(0.5000)
     """
     _check_errors(errors, threshold)
-    return torch.where(errors <= threshold, 1 - errors / threshold, 0).mean()
+    return torch.where(errors <= threshold, 1 - errors / threshold, 0).clamp(max=1).mean()
 
 
-def _size(
-    truth: Tensor, normalizer: str, eyes: tuple[Sequence[int], Sequence[int]] | None
-) -> Tensor:
+def _size(truth: Tensor, normalizer: str, eyes: Eyes | None) -> Tensor:
+    if normalizer not in get_args(Normalizer):
+        raise ValueError(
+            f"normalizer must be one of {', '.join(get_args(Normalizer))}; got {normalizer!r}"
+        )
     if eyes is None and normalizer == "box":
         extent = truth.amax(1) - truth.amin(1)
-        return extent.prod(-1).sqrt()
+        return extent.sqrt().prod(-1)
+    points = truth.shape[1]
     if eyes is None:
-        if normalizer not in ("inter_ocular", "inter_pupil"):
-            raise ValueError(
-                f"normalizer must be inter_ocular, inter_pupil or box; got {normalizer!r}"
-            )
-        eyes = _EYES.get((normalizer, truth.shape[1]))
+        eyes = _EYES.get((normalizer, points))
     if eyes is None:
         raise ValueError(
-            f"{normalizer} is known for 98 and 68 points, got {truth.shape[1]}; "
+            f"{normalizer} is known for 98 and 68 points, got {points}; "
             f"pass eyes=(left indices, right indices) or normalizer='box'"
         )
-    left, right = (truth[:, list(points)].mean(1) for points in eyes)
+    _check_eyes(eyes, points)
+    left, right = (truth[:, list(indices)].mean(1) for indices in eyes)
     distance: Tensor = torch.linalg.vector_norm(left - right, dim=-1)
     return distance
+
+
+def _check_eyes(eyes: Eyes, points: int) -> None:
+    lists = isinstance(eyes, Sequence) and all(isinstance(eye, Sequence) for eye in eyes)
+    if not lists or len(eyes) != 2 or not all(len(eye) for eye in eyes):
+        raise ValueError(f"eyes must be two lists of indices, left and right; got {eyes!r}")
+    wrong = [i for eye in eyes for i in eye if not 0 <= i < points]
+    if wrong:
+        raise ValueError(f"eyes has the index {wrong[0]}, but there are {points} points")
 
 
 def _check_errors(errors: Tensor, threshold: float) -> None:

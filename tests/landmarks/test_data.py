@@ -370,7 +370,8 @@ def test_the_first_attribute_of_wflw_is_pose():
     [
         ("1 2 3", r"expected 207 fields \(196 coordinates, .* got 3"),
         ("", "expected 207 fields .* got 0"),
-        (wflw_line() + " more", "got 208"),
+        (wflw_line() + " more", "without spaces.*got 208"),
+        (wflw_line().replace("0 ", "\u0660 ", 1), "\u0660', not a finite number"),
         (wflw_line(_16="left"), "field 17 is 'left', not a number"),
         (wflw_line(_16="1_0"), "field 17 is '1_0', not a"),
         (wflw_line(_3="nan"), "field 4 is 'nan', not a finite number"),

@@ -178,6 +178,11 @@ def test_a_record_is_written_and_read(faces, tmp_path, capsys):
         lambda content: content["results"][0].pop("nme"),
         lambda content: content["baseline"].pop(),
         lambda content: content["config"].update(unknown=1),
+        lambda content: content["config"].update(own_rates=[["PFLD", 1, 2]]),
+        lambda content: content["results"][0].update(nme=float("nan")),
+        lambda content: content["results"][0].update(nme="0.04"),
+        lambda content: content["results"][0].update(nme=0.5),
+        lambda content: content["results"][0]["errors"].pop(),
     ],
 )
 def test_a_damaged_record_is_refused(damage, faces, tmp_path):
@@ -186,7 +191,10 @@ def test_a_damaged_record_is_refused(damage, faces, tmp_path):
     content = json.loads(path.read_text())
     damage(content)
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="record"):
+    with pytest.raises(ValueError, match=r"record\.json"):
+        demo.load_record(path)
+    path.write_text("no JSON")
+    with pytest.raises(ValueError, match=r"record\.json: not a record"):
         demo.load_record(path)
 
 

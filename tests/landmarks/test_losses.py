@@ -2,6 +2,7 @@
 
 import math
 import multiprocessing
+import warnings
 
 import pytest
 import torch
@@ -169,6 +170,68 @@ def test_pose_weight_keeps_its_digits_for_small_angles():
     assert (1 - torch.cos(angle)).sum().item() != pytest.approx(5e-9, rel=0.1)
 
 
+def test_half_angles_neither_vanish_nor_overflow():
+    landmarks = torch.zeros(16, 196)
+    attributes = torch.zeros(16, 1)
+    attributes[0] = 1
+    for size in (1e-4, 0.01):
+        angles = torch.full((16, 3), size).half().requires_grad_()
+        arguments = landmarks, landmarks + 20, angles, torch.zeros(16, 3).half(), attributes
+        total = pfld_loss(*arguments).total
+        (gradient,) = torch.autograd.grad(total, angles)
+        exact = [a.detach().double().requires_grad_(a is angles) for a in arguments]
+        exact_total = pfld_loss(*exact).total
+        (exact_gradient,) = torch.autograd.grad(exact_total, exact[2])
+        assert total.item() == pytest.approx(exact_total.item(), rel=1e-3)
+        assert gradient[0].double().tolist() == pytest.approx(exact_gradient[0].tolist(), rel=2e-3)
+
+
+def test_differences_are_taken_before_digits_are_lost():
+    angles = torch.tensor([[180.25, 0, 0]]).half(), torch.tensor([[-179.75, 0, 0]]).half()
+    exact = pose_weight(angles[0].double(), angles[1].double(), degrees=True)
+    assert pose_weight(*angles, degrees=True).item() == pytest.approx(exact.item(), abs=1e-6)
+    far = torch.full((1, 2), 40_000.0).half()
+    weightless = pfld_loss(far, -far, *torch.zeros(2, 1, 3), torch.zeros(1, 1))
+    assert weightless.total == 0
+    near = torch.tensor([[1000.5, 0.0]]).half(), torch.tensor([[0.25, 0.0]]).half()
+    exact = pfld_loss(*(n.double() / 1000 for n in near), *_turned(1), torch.ones(1, 1))
+    half = pfld_loss(*(n.float() / 1000 for n in near), *_turned(1), torch.ones(1, 1))
+    assert half.total.item() == pytest.approx(exact.total.item(), rel=1e-5)
+
+
+def _turned(batch):
+    return torch.full((batch, 3), 0.5), torch.zeros(batch, 3)
+
+
+def test_frequencies_of_large_half_batches_are_exact():
+    attributes = torch.zeros(3000, 3)
+    attributes[:1000, 0] = attributes[:700, 1] = attributes[:333, 2] = 1
+    for dtype in (torch.bfloat16, torch.float16):
+        got = attribute_weight(attributes.to(dtype)).double()
+        torch.testing.assert_close(
+            got, attribute_weight(attributes.double()), rtol=torch.finfo(dtype).eps, atol=0
+        )
+
+
+def test_a_nan_target_of_weight_zero_trains_nothing_and_shows_in_the_monitor():
+    inputs = pfld_inputs()
+    inputs["attributes"][0] = 0
+    inputs["landmarks_gt"][0] = torch.nan
+    inputs["landmarks"].requires_grad_()
+    loss = pfld_loss(**inputs)
+    (gradient,) = torch.autograd.grad(loss.total, inputs["landmarks"])
+    assert loss.total.isfinite()
+    assert gradient.isfinite().all()
+    assert loss.terms["l2"].isnan()
+
+
+def test_attributes_are_constants():
+    inputs = pfld_inputs()
+    inputs["attributes"].requires_grad_()
+    assert not attribute_weight(inputs["attributes"]).requires_grad
+    assert not pfld_loss(**inputs).total.requires_grad
+
+
 def test_landmarks_keep_their_dtype_whatever_the_attributes_come_in():
     inputs = {k: v.float() for k, v in pfld_inputs().items()}
     inputs["attributes"] = inputs["attributes"].double()
@@ -192,6 +255,18 @@ def test_check_values_explains_what_trains_nothing_and_what_is_wrong():
             pfld_loss(**inputs | {"attributes": inputs["attributes"] * 0.5})
         with pytest.raises(ValueError, match="landmarks holds"):
             pfld_loss(**inputs | {"landmarks": inputs["landmarks"] * torch.nan})
+        half = inputs["attributes"].clone()
+        half[::2] = 0
+        perfect_where_present = torch.where(half.any(1)[:, None], 0, inputs["angles"])
+        truth = torch.where(half.any(1)[:, None], 0, inputs["angles_gt"])
+        with pytest.warns(UserWarning, match="a perfect pose or no attribute"):
+            pfld_loss(
+                **inputs | {"attributes": half, "angles": perfect_where_present, "angles_gt": truth}
+            )
+    with lossbook.check_values(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pfld_loss(**{k: v[:0] for k, v in inputs.items()})
+        pfld_loss(**inputs | {"angles": inputs["angles_gt"]}, pose_bias=1.0)
         pfld_loss(**inputs | {"attributes": none}, attribute_bias=1.0)
         pfld_loss(**inputs | {"angles_gt": inputs["angles_gt"] + 30}, degrees=True)
 
@@ -201,7 +276,7 @@ def _rank(rank, path, sizes, queue):
     shard = {k: v.split(sizes)[rank] for k, v in pfld_inputs(sum(sizes)).items()}
     shard["landmarks"] = shard["landmarks"].clone().requires_grad_()
     shard["angles"] = shard["angles"].clone().requires_grad_()
-    loss = pfld_loss(**shard, attribute_bias=0.5, group=dist.group.WORLD)
+    loss = PFLDLoss(attribute_bias=0.5, group=dist.group.WORLD)(**shard)
     loss.total.backward()
     # What DistributedDataParallel does: average over the ranks.
     values = [loss.total.item(), loss.terms["l2"].item()]

@@ -46,6 +46,46 @@ def test_nme_for_68_points_and_for_other_schemes():
         nme(truth, truth)
 
 
+def test_the_pupils_of_68_points_are_the_centres_of_the_eyes():
+    truth = torch.zeros(1, 68, 2)
+    truth[0, 36:42, 0] = torch.arange(6.0)
+    truth[0, 42:48, 0] = 30 + 2 * torch.arange(6.0)
+    size = (30 + 2 * 2.5) - 2.5
+    got = nme(truth + torch.tensor([0.0, 1.0]), truth, normalizer="inter_pupil")
+    assert got.item() == pytest.approx(1 / size)
+
+
+@pytest.mark.parametrize("normalizer", ["inter_ocular", "inter_pupil", "box"])
+def test_nme_survives_half_precision_empty_batches_and_nan(normalizer):
+    truth = face() * 8
+    truth[0, 97, 1] += 200
+    shifted = truth + torch.tensor([300.0, 0.0])
+    exact = nme(shifted.double(), truth.double(), normalizer=normalizer)
+    half = nme(shifted.half(), truth.half(), normalizer=normalizer)
+    assert half.dtype == torch.float16
+    assert half.item() == pytest.approx(exact.item(), rel=1e-3)
+    assert nme(truth[:0], truth[:0], normalizer=normalizer).shape == (0,)
+    assert nme(truth[:0].flatten(1), truth[:0].flatten(1), normalizer=normalizer).shape == (0,)
+    assert nme(truth * torch.nan, truth, normalizer=normalizer).isnan()
+    assert nme(truth, truth * torch.nan, normalizer=normalizer).isnan()
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize(
+    ("eyes", "message"),
+    [
+        ((60, 72), "two lists"),
+        (([60], [72], [96]), "two lists"),
+        (([], [72]), "two lists"),
+        (([60], [98]), "index 98, but there are 98 points"),
+        (([-1], [72]), "index -1"),
+    ],
+)
+def test_nme_refuses_eyes_that_are_not_there(eyes, message):
+    with pytest.raises(ValueError, match=message):
+        nme(face(), face(), eyes=eyes)
+
+
 def test_nme_does_not_depend_on_the_unit():
     truth = face() + torch.randn(1, 98, 2)
     prediction = truth + torch.randn(1, 98, 2)
@@ -65,6 +105,10 @@ def test_nme_refuses_what_does_not_fit():
         nme(face(), face().repeat(2, 1, 1))
     with pytest.raises(TypeError, match="floating-point"):
         nme(face().long(), face())
+    with pytest.raises(TypeError, match="float64"):
+        nme(face().double(), face())
+    with pytest.raises(ValueError, match="normalizer must be"):
+        nme(face(), face(), normalizer="pupil", eyes=([60], [72]))
 
 
 def test_failure_rate_counts_what_is_above_the_threshold_and_nan():
@@ -85,6 +129,7 @@ def test_auc_extremes():
     assert ced_auc(torch.zeros(3)) == 1
     assert ced_auc(torch.full((3,), 0.2)) == 0
     assert ced_auc(torch.tensor([0.0, torch.nan])) == 0.5
+    assert ced_auc(torch.tensor([-0.1])) == 1
 
 
 @pytest.mark.own_errors
