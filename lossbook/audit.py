@@ -14,11 +14,13 @@ class Claim:
         text: the claim.
         verdict: ``"holds"``, ``"does not hold"`` or ``"holds if ..."``.
         evidence: what was computed.
+        by_note: whether the note says it; if not, it is a question that the note leaves open.
     """
 
     text: str
     verdict: str
     evidence: str
+    by_note: bool = True
 
 
 class Audit:
@@ -35,28 +37,39 @@ class Audit:
     def __init__(self) -> None:
         self.claims: list[Claim] = []
 
-    def check(self, claim: str, outcome: bool | Mapping[str, bool], evidence: str) -> None:
+    def check(
+        self,
+        claim: str,
+        outcome: bool | Mapping[str, bool],
+        evidence: str,
+        *,
+        by_note: bool = True,
+    ) -> None:
         """Record a claim with a verdict that follows from what was computed.
 
         Args:
             claim: in one sentence.
             outcome: whether it holds, or whether it does under each of some conditions.
             evidence: the numbers that decide it.
+            by_note: False for a statement on a question that the note leaves open.
 
         Raises:
             ValueError: if there is no condition.
         """
-        self.claims.append(Claim(claim, _verdict(outcome), evidence))
+        self.claims.append(Claim(claim, _verdict(outcome), evidence, by_note))
 
     def verdicts(self) -> dict[str, int]:
-        """How many claims hold, hold under a condition, and do not hold."""
-        kinds = [" ".join(c.verdict.split()[:2]) for c in self.claims]
+        """How many of the note's claims hold, hold under a condition, and do not hold."""
+        kinds = [" ".join(c.verdict.split()[:2]) for c in self.claims if c.by_note]
         names = {"holds": "holds", "holds if": "holds if ...", "does not": "does not hold"}
         return {name: kinds.count(kind) for kind, name in names.items()}
 
     def table(self) -> Table:
         """All claims, numbered, with verdict and evidence."""
-        rows = [(i, c.text, c.verdict, c.evidence) for i, c in enumerate(self.claims, start=1)]
+        rows = [
+            (i, c.text if c.by_note else f"*(left open)* {c.text}", c.verdict, c.evidence)
+            for i, c in enumerate(self.claims, start=1)
+        ]
         return table(["", "claim", "verdict", "what was computed"], rows)
 
 

@@ -26,9 +26,10 @@ def test_verdicts_are_counted_and_the_table_has_a_row_a_claim():
     audit.check("second", {"a": True, "b": False}, "y")
     audit.check("third", False, "z")
     audit.check("fourth", False, "z")
+    audit.check("fifth", True, "z", by_note=False)
     assert audit.verdicts() == {"holds": 1, "holds if ...": 1, "does not hold": 2}
     text = audit.table()._repr_markdown_()
-    assert all(word in text for word in ("first", "second", "third", "holds if a"))
+    assert all(word in text for word in ("first", "third", "holds if a", "*(left open)* fifth"))
 
 
 def test_no_condition_is_refused():
