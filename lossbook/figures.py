@@ -591,7 +591,8 @@ def _face(
     *,
     size: Number,
 ) -> None:
-    panel.imshow(picture, cmap="gray")
+    # Unsmoothed, a picture is half the size, and notebooks carry many.
+    panel.imshow(picture, cmap="gray", interpolation="nearest")
     for index, (name, cloud) in enumerate(clouds.items()):
         marker = "ox^+"[index % 4]
         line = {"edgecolors": "white", "linewidths": 0.4} if marker in "o^" else {"linewidths": 0.8}
