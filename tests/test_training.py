@@ -158,7 +158,7 @@ def test_the_gradient_is_clipped_and_its_norm_logged():
     assert (model.layer.weight - start).abs().max() < 1e-3
 
 
-@pytest.mark.parametrize("clip_norm", [0, -1.0, float("nan")])
+@pytest.mark.parametrize("clip_norm", [0.0, -1.0, float("nan")])
 def test_a_clip_norm_that_would_stop_or_reverse_training_is_refused(clip_norm):
     with pytest.raises(ValueError, match="clip_norm must be finite and greater than 0"):
         run(squared_error, clip_norm=clip_norm)
