@@ -6,8 +6,6 @@ which the status page of the book makes its table.
 
 import argparse
 import json
-import os
-import platform
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
+from lossbook.devices import default_device, describe_device
 from lossbook.registry import Card, cards
 from lossbook.terms import LossTerms
 
@@ -105,21 +104,18 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: of the command line.
     """
     parser = argparse.ArgumentParser(prog="python -m lossbook.benchmark")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=default_device())
     parser.add_argument("--megabytes", type=float, help="of inputs; 512 on a GPU, 32 on a CPU")
     parser.add_argument("--out", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
     device = torch.device(options.device)
-    on_gpu = device.type == "cuda"
-    megabytes = options.megabytes or (512 if on_gpu else 32)
+    megabytes = options.megabytes or (512 if device.type == "cuda" else 32)
     timings = []
     for card in cards():
         timings.append(measure(card, device, megabytes=megabytes))
         print(timings[-1], flush=True)
     record = {
-        "device": torch.cuda.get_device_name(device)
-        if on_gpu
-        else f"CPU, {platform.machine()}, {os.cpu_count()} cores",
+        "device": describe_device(device),
         "torch": torch.__version__,
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
         "command": f"python -m lossbook.benchmark --device {device} --megabytes {megabytes:g}",

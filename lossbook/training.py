@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lossbook import checks
+from lossbook.devices import default_device, describe_device
 from lossbook.terms import LossTerms
 
 with warnings.catch_warnings():
@@ -27,7 +28,15 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from tqdm.auto import tqdm
 
-__all__ = ["History", "Schedule", "Writer", "default_device", "fit", "seed_everything"]
+__all__ = [
+    "History",
+    "Schedule",
+    "Writer",
+    "default_device",
+    "describe_device",
+    "fit",
+    "seed_everything",
+]
 
 Batch = TypeVar("Batch")
 Schedule = Literal["constant", "cosine", "one_cycle"]
@@ -72,14 +81,6 @@ def seed_everything(seed: int) -> None:
     """
     random.seed(seed)
     torch.manual_seed(seed)
-
-
-def default_device() -> torch.device:
-    """Return the CUDA device if there is one, else the CPU.
-
-    Apple's MPS is not chosen by itself: it has no float64, which some chapters need.
-    """
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def fit(

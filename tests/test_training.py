@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lossbook import LossTerms
-from lossbook.training import default_device, fit, seed_everything
+from lossbook.training import default_device, describe_device, fit, seed_everything
 
 
 class Noisy(nn.Module):
@@ -253,6 +253,10 @@ def test_terms_of_different_dtypes_share_a_log():
 
     log = run(mixed, steps=2).log
     assert log["a"] == pytest.approx(log["b"])
+
+
+def test_the_cpu_is_described_by_its_threads():
+    assert describe_device(torch.device("cpu")).endswith(f"{torch.get_num_threads()} threads)")
 
 
 def test_the_default_device_exists():

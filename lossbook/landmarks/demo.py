@@ -27,7 +27,6 @@ import argparse
 import itertools
 import json
 import math
-import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -53,7 +52,13 @@ from lossbook.landmarks.data import (
 from lossbook.landmarks.losses import pfld_loss, smooth_l1_loss, wing_loss
 from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
 from lossbook.terms import LossTerms
-from lossbook.training import History, default_device, fit, seed_everything
+from lossbook.training import (
+    History,
+    default_device,
+    describe_device,
+    fit,
+    seed_everything,
+)
 
 __all__ = [
     "ARMS",
@@ -600,17 +605,11 @@ def record(
         config=config,
         results=tuple(results),
         baseline=tuple(baseline(fold, faces) for fold in config.folds),
-        device=_describe(torch.device(device)),
+        device=describe_device(torch.device(device)),
         torch=torch.__version__,
         date=datetime.now(timezone.utc).date().isoformat(),
         command="python -m lossbook.landmarks.demo --record",
     )
-
-
-def _describe(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
 def save_record(found: Record, path: Path = RECORD) -> None:

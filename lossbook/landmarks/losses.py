@@ -213,7 +213,7 @@ def pose_weight(
         The pose factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
     weight = _pose(angles, angles_gt, degrees)
-    return weight.to(torch.promote_types(angles.dtype, angles_gt.dtype))
+    return weight.to(checks.same_dtype(angles=angles, angles_gt=angles_gt))
 
 
 def _pose(angles: Tensor, angles_gt: Tensor, degrees: bool) -> Tensor:
