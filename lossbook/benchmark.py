@@ -62,7 +62,8 @@ def measure(card: Card, device: torch.device, *, megabytes: float) -> Timing:
         result = loss(**inputs)
         value: Tensor = result.total if isinstance(result, LossTerms) else result.sum()
         if card.differentiable:
-            torch.autograd.grad(value, [inputs[name] for name in card.differentiable])
+            wanted = [inputs[name] for name in card.differentiable]
+            torch.autograd.grad(value, wanted, materialize_grads=True)
 
     def milliseconds(statement: str, **names: Any) -> float:
         timer = Timer(statement, globals=names, num_threads=torch.get_num_threads())

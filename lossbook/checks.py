@@ -23,10 +23,11 @@ def check_values() -> Iterator[None]:
     """Make every loss also look at the numbers, and explain what is wrong with them.
 
     Raises inside the block a ``ValueError`` for values that cannot be meant (NaN, infinities,
-    angles in degrees where radians are expected, attributes other than 0 and 1) and warns with
-    a ``UserWarning`` of values that are legal but train nothing. Each check waits for the device,
-    so this is for finding a fault, not for every step. It holds for the whole process, and is
-    left out inside ``torch.compile`` and ``torch.func`` transforms, where values cannot be read.
+    angles in degrees where radians are expected, confidences outside of 0 to 1, matrices that are
+    no rotations) and warns with a ``UserWarning`` of values that are legal but hardly meant. Each
+    check waits for the device, so this is for finding a fault, not for every step. It holds for
+    the whole process, and is left out inside ``torch.compile`` and ``torch.func`` transforms,
+    where values cannot be read.
     Degrees are noticed by an angle beyond a full turn of 6.28; smaller ones pass for radians.
 
     Example:
@@ -157,6 +158,21 @@ def number(minimum: float = 0.0, *, exclusive: bool = False, **numbers: Any) -> 
             raise ValueError(f"{name} must be finite{bound}, got {value}")
 
 
+def index(size: int | None, **indices: Any) -> None:
+    """Check that options are indices, counted from 0, of ``size`` things or of any number.
+
+    Raises:
+        TypeError: if one is not a Python integer.
+        ValueError: if one is out of range.
+    """
+    for name, value in indices.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be a Python integer, got {type(value).__name__}")
+        if value < 0 or (size is not None and value >= size):
+            bound = "at least 0" if size is None else f"from 0 to {size - 1}"
+            raise ValueError(f"{name} must be {bound}, got {value}")
+
+
 def flag(**flags: Any) -> None:
     """Check that options are True or False.
 
@@ -186,17 +202,36 @@ def finite(**tensors: Tensor) -> None:
             )
 
 
-def weights(weight: Tensor) -> None:
-    """Check the values of a weight, inside :func:`check_values`.
+def weights(**tensors: Tensor) -> None:
+    """Check the values of weights, inside :func:`check_values`.
 
     Raises:
         ValueError: for NaN, infinities or negative weights.
     """
-    finite(weight=weight)
-    if bool((weight < 0).any()):
-        raise ValueError(f"weight must not be negative, its smallest value is {weight.min():.4g}")
-    if weight.numel() and not bool((weight > 0).any()):
-        trains_nothing("every weight is 0: the loss is exactly 0 and trains nothing")
+    for name, weight in tensors.items():
+        finite(**{name: weight})
+        if bool((weight < 0).any()):
+            raise ValueError(
+                f"{name} must not be negative, its smallest value is {weight.min():.4g}"
+            )
+        if weight.numel() and not bool((weight > 0).any()):
+            warn(f"every {name} is 0: the loss is exactly 0 and trains nothing")
+
+
+def confidences(**tensors: Tensor) -> None:
+    """Check the values of confidences, inside :func:`check_values`.
+
+    Raises:
+        ValueError: for NaN, or values outside of 0 to 1.
+    """
+    for name, tensor in tensors.items():
+        finite(**{name: tensor})
+        if bool(((tensor < 0) | (tensor > 1)).any()):
+            low, high = tensor.detach().min().item(), tensor.detach().max().item()
+            raise ValueError(
+                f"{name} must lie in [0, 1], its values reach from {low:.4g} to {high:.4g}; "
+                f"was a coordinate taken for it?"
+            )
 
 
 def zero_or_one(**tensors: Tensor) -> None:
@@ -226,8 +261,28 @@ def radians(**tensors: Tensor) -> None:
             )
 
 
-def trains_nothing(reason: str) -> None:
-    """Warn, at the caller's line, that legal values give a loss without gradient."""
+def rotations(**tensors: Tensor) -> None:
+    """Check that all 3 x 3 matrices are rotations, inside :func:`check_values`.
+
+    Raises:
+        ValueError: with the first matrix that is not orthogonal, or that is a reflection.
+    """
+    for name, tensor in tensors.items():
+        matrices = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
+        identity = torch.eye(3, dtype=matrices.dtype, device=matrices.device)
+        error = (matrices @ matrices.mT - identity).abs().amax((-2, -1))
+        tolerance = max(1e-3, 8 * torch.finfo(tensor.dtype).eps)
+        bent, mirrored = error > tolerance, torch.linalg.det(matrices) < 0
+        for wrong, reason in ((bent, "R R^T differs from I"), (mirrored, "its determinant is -1")):
+            if bool(wrong.any()):
+                raise ValueError(
+                    f"{name} must hold rotation matrices; the one at index "
+                    f"{tuple(wrong.nonzero()[0].tolist())} is not: {reason}"
+                )
+
+
+def warn(reason: str) -> None:
+    """Warn, at the caller's line, of values that are legal and hardly meant."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back and frame.f_globals["__name__"].split(".")[0] in ("lossbook", "torch"):
         level, frame = level + 1, frame.f_back

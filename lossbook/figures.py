@@ -43,6 +43,8 @@ __all__ = [
     "mean_interval",
     "paired_interval",
     "results_table",
+    "shares",
+    "skeletons",
     "slider",
     "style",
     "styles",
@@ -602,6 +604,129 @@ def _face(
         )  # fmt: skip
     # A point far outside must not shrink the face.
     panel.set(xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
+
+
+def skeletons(
+    points: Mapping[str, npt.ArrayLike],
+    bones: Sequence[tuple[int, int]],
+    *,
+    titles: Sequence[str] | None = None,
+    columns: int = 4,
+    limits: tuple[Limits, Limits] | None = None,
+    view: tuple[Number, Number] = (-70, -90),
+) -> Figure:
+    """Skeletons in a grid, several over each other in each panel; y points down as in images.
+
+    Args:
+        points: By name, (n, points, 2) or (n, points, 3), all in one unit. A point with NaN is
+            left out, with its bones.
+        bones: Pairs of indices to connect.
+        titles: One for each panel.
+        columns: Panels in a row.
+        limits: First and last x and y of every flat panel; by default each panel fits its own.
+        view: Elevation and azimuth of panels in three dimensions, in degrees.
+
+    Returns:
+        A figure with one axes for each of the n skeletons.
+
+    Raises:
+        ValueError: If there is nothing to draw, shapes or the number of titles do not fit, or a
+            bone has an index that is not there.
+    """
+    clouds = {name: np.asarray(cloud, dtype=np.float64) for name, cloud in points.items()}
+    shape = next(iter(clouds.values())).shape if clouds else ()
+    if len(shape) != 3 or shape[2] not in (2, 3) or not shape[0] or columns < 1:
+        raise ValueError(f"expected points (n, points, 2 or 3), got shape {shape}")
+    for name, cloud in clouds.items():
+        if cloud.shape != shape:
+            raise ValueError(f"{name}: expected {shape}, got {cloud.shape}")
+    if not all(0 <= end < shape[1] for bone in bones for end in bone):
+        raise ValueError(f"a bone has an index outside of 0 to {shape[1] - 1}: {list(bones)}")
+    if titles is not None and len(titles) != shape[0]:
+        raise ValueError(f"expected {shape[0]} titles, got {len(titles)}")
+    columns = min(columns, shape[0])
+    rows = math.ceil(shape[0] / columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(_WIDTH, rows * (_WIDTH / columns + 0.25)), layout="constrained",
+        squeeze=False, subplot_kw={"projection": "3d"} if shape[2] == 3 else {},
+    )  # fmt: skip
+    plt.close(figure)
+    looks = styles(clouds)
+    for index, panel in enumerate(axes.flat):
+        panel.axis("off")
+        if index >= shape[0]:
+            continue
+        for name, cloud in clouds.items():
+            _skeleton(panel, cloud[index], bones, name, looks[name])
+        panel.set_aspect("equal")
+        if shape[2] == 3:
+            panel.view_init(*view)
+        elif limits is not None:
+            panel.set(xlim=limits[0], ylim=limits[1])
+        panel.invert_yaxis()
+        if titles is not None:
+            panel.set_title(titles[index], fontsize=11)
+    _legend(figure, axes.flat[0])
+    return figure
+
+
+def _skeleton(
+    panel: Axes, cloud: Array, bones: Sequence[tuple[int, int]], name: str, look: Mapping[str, Any]
+) -> None:
+    # One line with gaps: a legend then has one entry for each skeleton.
+    gap = np.full(cloud.shape[1], np.nan)
+    path = np.array([row for a, b in bones for row in (cloud[a], cloud[b], gap)])
+    panel.plot(*path.T, linewidth=1.5, label=name, **look)
+    panel.plot(*cloud.T, linestyle="none", marker="o", markersize=2.4, color=look["color"])
+
+
+def shares(
+    runs: Mapping[str, Mapping[str, Numbers]],
+    steps: Numbers,
+    *,
+    ylabel: str = "share (%)",
+    columns: int = 3,
+) -> Figure:
+    """How a whole is divided over training: one panel for each run, stacked to 100 %.
+
+    Args:
+        runs: For each run, the size of each part at each of `steps`; at least 0.
+        steps: Where the sizes were taken.
+        ylabel: Name of the share.
+        columns: Panels in a row.
+
+    Returns:
+        A figure with one axes per run.
+
+    Raises:
+        ValueError: If there is no run, a length differs from that of `steps`, or a size is
+            negative or not finite.
+    """
+    if not runs:
+        raise ValueError("no runs to draw")
+    names = list(dict.fromkeys(part for run in runs.values() for part in run))
+    columns = min(columns, len(runs))
+    figure, axes = _panels(columns, math.ceil(len(runs) / columns), height=2.9)
+    for panel, (run, parts) in zip(axes, runs.items(), strict=False):
+        sizes = {name: _finite(parts[name]) for name in names if name in parts}
+        for name, size in sizes.items():
+            if size.size != len(steps) or size.min() < 0:
+                raise ValueError(f"{run}, {name}: expected {len(steps)} sizes of at least 0")
+        whole = np.maximum(sum(sizes.values()), np.finfo(np.float64).tiny)
+        panel.stackplot(
+            np.asarray(steps),
+            [100 * size / whole for size in sizes.values()],
+            labels=list(sizes),
+            colors=[colour(name) for name in sizes],
+            edgecolor="white",
+            linewidth=0.6,
+        )
+        panel.set(title=run, xlabel="step", ylim=(0, 100), xlim=(steps[0], steps[-1]))
+    axes[0].set_ylabel(ylabel)
+    for panel in axes[len(runs) :]:
+        panel.remove()
+    _legend(figure, max(axes[: len(runs)], key=lambda panel: len(panel.collections)), length=1)
+    return figure
 
 
 def surface(

@@ -85,6 +85,7 @@ def elementwise_loss(
     *,
     weight: Float[Tensor, "..."] | None = None,
     reduction: Reduction,
+    names: tuple[str, str, str] = ("input", "target", "weight"),
 ) -> Tensor:
     """Check two tensors, apply an elementwise formula to them and reduce the result.
 
@@ -96,6 +97,7 @@ def elementwise_loss(
             leading part of it: ``(B,)`` weighs samples, ``(B, N)`` points. What has weight 0
             contributes nothing, whatever it holds, NaN included.
         reduction: see :func:`reduce_loss`.
+        names: what the errors call the three tensors.
 
     Returns:
         The loss in the inputs' dtype. Half precision is computed in float32 in between.
@@ -104,30 +106,31 @@ def elementwise_loss(
         TypeError: for anything but floating-point tensors, or float64 beside a narrower dtype.
         ValueError: for different shapes, a weight that does not fit, an unknown reduction.
     """
-    checks.floating(input=input, target=target)
-    checks.same_shape(input=input, target=target)
+    pair = names[:2]
+    checks.floating(**dict(zip(pair, (input, target), strict=True)))
+    checks.same_shape(**dict(zip(pair, (input, target), strict=True)))
     check_reduction(reduction)
-    dtype = checks.same_dtype(input=input, target=target)
+    dtype = checks.same_dtype(**dict(zip(pair, (input, target), strict=True)))
     working = working_dtype(dtype)
     if weight is not None:
-        checks.floating(weight=weight)
+        checks.floating(**{names[2]: weight})
         if checks.checking_values(weight):
-            checks.weights(weight)
-        weight = _expand_weight(weight, input).to(working)
+            checks.weights(**{names[2]: weight})
+        weight = _expand_weight(weight, input, names).to(working)
         present = weight != 0
         input, target = input.where(present, 0), target.where(present, 0)
     if checks.checking_values(input, target):
-        checks.finite(input=input, target=target)
+        checks.finite(**dict(zip(pair, (input, target), strict=True)))
     return reduce_loss(
         core(input.to(working), target.to(working)), reduction, weight=weight, dtype=dtype
     )
 
 
-def _expand_weight(weight: Tensor, input: Tensor) -> Tensor:
+def _expand_weight(weight: Tensor, input: Tensor, names: tuple[str, str, str]) -> Tensor:
     if weight.shape != input.shape[: weight.ndim]:
         raise ValueError(
-            f"weight must have the shape of input {tuple(input.shape)} or a leading part of it, "
-            f"got {tuple(weight.shape)}"
+            f"{names[2]} must have the shape of {names[0]} {tuple(input.shape)} or a leading part "
+            f"of it, got {tuple(weight.shape)}"
         )
     trailing = (1,) * (input.ndim - weight.ndim)
     return weight.reshape(weight.shape + trailing).expand_as(input)

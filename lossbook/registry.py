@@ -31,13 +31,19 @@ class Card:
             expression of one element for an elementwise loss, else of everything the function
             returns, summed up; for :class:`~lossbook.LossTerms` that is the total.
         kind: ``"elementwise"`` losses take ``input``, ``target``, ``weight=`` and
-            ``reduction=``; ``"terms"`` return :class:`~lossbook.LossTerms`; ``"weight"``
-            functions return one number a sample.
+            ``reduction=``; ``"reduced"`` ones take inputs of any name and ``reduction=``;
+            ``"scalar"`` ones return a scalar; ``"terms"`` return :class:`~lossbook.LossTerms`;
+            ``"weight"`` functions return one number a sample.
         inputs: makes example tensors in float64 from a batch size and a generator.
         differentiable: the inputs that a gradient flows to.
         hyperparameters: sets to test, the first being the defaults.
         module: the ``nn.Module`` of the same loss, if there is one.
         masked: turns example inputs into inputs of which nothing counts; the loss is then 0.
+        perfect: turns example inputs into a perfect prediction, of loss 0; by default the first
+            differentiable input becomes the second.
+        free: inputs whose last dimension may have any size.
+        called: what the errors call an input, where that is not its name.
+        public: what users import, where that is not the function.
         degree: how fast the loss grows with its inputs, 1 for linear, 2 for quadratic.
         bad: inputs or options to replace, the error expected, and a word of its message.
         units: of the inputs and the result.
@@ -51,7 +57,7 @@ class Card:
     function: Callable[..., Any]
     formula: str
     twin: str
-    kind: Literal["elementwise", "terms", "weight"]
+    kind: Literal["elementwise", "reduced", "scalar", "terms", "weight"]
     inputs: Callable[[int, torch.Generator], Inputs]
     differentiable: tuple[str, ...]
     units: str
@@ -60,6 +66,10 @@ class Card:
     hyperparameters: tuple[Mapping[str, Any], ...] = ({},)
     module: type[nn.Module] | None = None
     masked: Callable[[Inputs], Inputs] | None = None
+    perfect: Callable[[Inputs], Inputs] | None = None
+    free: tuple[str, ...] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
+    public: Any = None
     degree: int = 1
     bad: tuple[tuple[Mapping[str, Any], type[Exception], str], ...] = field(default=())
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from lossbook import checks
 from lossbook.devices import default_device, describe_device
@@ -111,7 +112,8 @@ def fit(
         loss_fn: `loss_fn(model, batch)` gives a `LossTerms` or a 0-dimensional tensor.
         batches: A data loader or other iterable, which is started again when it ends; an iterator,
             which must not end early; or a function from the step (0, 1, …) to a batch. Tensors in a
-            batch (also inside tuples, lists and dicts) are moved to `device`.
+            batch (also inside tuples, lists, dicts and registered pytrees such as `HandTarget`)
+            are moved to `device`.
         steps: Number of optimiser steps.
         learning_rate: Its highest value; see `schedule`.
         weight_decay: Decoupled weight decay.
@@ -266,12 +268,4 @@ def _stream(batches: Iterable[Batch] | Callable[[int], Batch], steps: int) -> It
 
 
 def _to_device(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {key: _to_device(value, device) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(_to_device(value, device) for value in batch))
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(_to_device(value, device) for value in batch)
-    return batch
+    return pytree.tree_map_only(Tensor, lambda t: t.to(device, non_blocking=True), batch)

@@ -158,3 +158,27 @@ def test_degrees_and_attributes():
     checks.zero_or_one(attributes=torch.tensor([0.0, 1.0]))
     with pytest.raises(ValueError, match="only 0 and 1, found 0.5"):
         checks.zero_or_one(attributes=torch.tensor([0.0, 0.5]))
+
+
+@pytest.mark.own_errors
+def test_an_index_is_a_python_integer_in_range():
+    checks.index(3, root=0)
+    checks.index(3, root=2)
+    checks.index(None, root=10**9)
+    with pytest.raises(ValueError, match="root must be from 0 to 2, got 3"):
+        checks.index(3, root=3)
+    with pytest.raises(ValueError, match="root must be at least 0, got -1"):
+        checks.index(None, root=-1)
+    for wrong in (True, 1.0, torch.tensor(1)):
+        with pytest.raises(TypeError, match="root must be a Python integer"):
+            checks.index(3, root=wrong)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_rotations_pass_in_the_precision_they_come_in(dtype):
+    turn = torch.linalg.matrix_exp(
+        torch.tensor([[0.0, -1.0, 0.5], [1.0, 0.0, 0.2], [-0.5, -0.2, 0.0]])
+    )
+    checks.rotations(turn=turn.to(dtype))
+    with pytest.raises(ValueError, match="turn must hold rotation matrices"):
+        checks.rotations(turn=(1.1 * turn).to(dtype))

@@ -17,6 +17,8 @@ from lossbook.figures import (
     mean_interval,
     paired_interval,
     results_table,
+    shares,
+    skeletons,
     style,
     styles,
     surface,
@@ -298,6 +300,55 @@ def test_faces_refuse_shapes_that_do_not_fit(images, points, titles, message):
         faces(images, points, titles=titles)
 
 
+BONES = [(0, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_skeletons_connect_the_points_of_each_hand_in_its_own_panel(dimensions):
+    points = np.arange(2 * 3 * dimensions, dtype=float).reshape(2, 3, dimensions)
+    figure = skeletons({"coarse": points, "refined": points + 1}, BONES, titles=["a", "b"])
+    second = figure.axes[1]
+    assert second.get_title() == "b"
+    lines = [line for line in second.lines if line.get_label() in ("coarse", "refined")]
+    drawn = lines[1].get_data_3d() if dimensions == 3 else lines[1].get_data()
+    path = np.array(drawn).T
+    expected = points[1] + 1
+    np.testing.assert_array_equal(path[[0, 1, 3, 4]], expected[[0, 1, 1, 2]])
+    assert np.isnan(path[2]).all()
+    bottom, top = second.get_ylim()
+    assert bottom > top
+    assert len(figure.legends[0].get_texts()) == 2
+
+
+@pytest.mark.parametrize(
+    ("points", "options", "message"),
+    [
+        ({}, {}, r"got shape \(\)"),
+        ({"a": np.zeros((2, 3, 4))}, {}, r"got shape \(2, 3, 4\)"),
+        ({"a": np.zeros((2, 3, 2)), "b": np.zeros((1, 3, 2))}, {}, r"b: expected \(2, 3, 2\)"),
+        ({"a": np.zeros((2, 2, 2))}, {}, "index outside of 0 to 1"),
+        ({"a": np.zeros((2, 3, 2))}, {"titles": ["one"]}, "expected 2 titles, got 1"),
+    ],
+)
+def test_skeletons_refuse_what_does_not_fit(points, options, message):
+    with pytest.raises(ValueError, match=message):
+        skeletons(points, BONES, **options)
+
+
+def test_shares_add_up_to_the_whole_at_every_step():
+    runs = {"a": {"2d": [1, 3], "3d_joint": [3, 1]}, "b": {"2d": [0, 5], "3d_joint": [0, 5]}}
+    figure = shares(runs, [0, 100])
+    first, second = figure.axes[0].collections
+    assert first.get_label() == "2d"
+    assert first.get_paths()[0].vertices[:, 1].max() == pytest.approx(75)
+    assert second.get_paths()[0].vertices[:, 1].max() == pytest.approx(100)
+    assert figure.axes[1].get_title() == "b"
+    with pytest.raises(ValueError, match="a, 2d: expected 3 sizes"):
+        shares(runs, [0, 1, 2])
+    with pytest.raises(ValueError, match="sizes of at least 0"):
+        shares({"a": {"2d": [-1, 1]}}, [0, 1])
+
+
 SPANS = {"xspan": (0, 90), "yspan": (0.1, 1), "xlabel": "x", "ylabel": "y", "label": "weight"}
 
 
@@ -341,6 +392,9 @@ def test_every_figure_draws_without_a_warning(recwarn, tmp_path):
         history({"a": {"k": [1, 2]}}, ["k"]),
         faces(np.zeros((2, 8, 6)), {"prediction": np.ones((2, 4, 2))}),
         surface(x * y, variables=(x, y), **SPANS),
+        skeletons({"coarse": np.random.default_rng(0).random((2, 3, 2))}, BONES),
+        skeletons({"coarse": np.random.default_rng(0).random((2, 3, 3))}, BONES),
+        shares({"a": {"2d": [1, 0], "aux": [1, 0]}}, [0, 1]),
     ]
     for index, figure in enumerate(figures):
         figure.savefig(tmp_path / f"{index}.png")

@@ -136,6 +136,7 @@ CARDS = (
         inputs=_attributes,
         differentiable=(),
         masked=_no_attribute,
+        free=("attributes",),
         degree=0,
         bad=(
             ({"attributes": _zeros(5)}, ValueError, r"\(5,\)"),
@@ -163,6 +164,7 @@ CARDS = (
         ),
         module=PFLDLoss,
         masked=_no_attribute,
+        free=("attributes",),
         degree=2,
         bad=(
             ({"landmarks": _zeros(5, 11)}, ValueError, r"\(5, 11\)"),

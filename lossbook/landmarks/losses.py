@@ -416,7 +416,7 @@ def _explain_zero_weights(pose: Tensor, rarity: Tensor) -> None:
             "every sample of this batch has a perfect pose or no attribute; "
             "pose_bias=1 and attribute_bias=1 keep them in training"
         )
-    checks.trains_nothing(f"the weighted loss is exactly 0 and trains nothing: {reason}")
+    checks.warn(f"the weighted loss is exactly 0 and trains nothing: {reason}")
 
 
 class WingLoss(nn.Module):

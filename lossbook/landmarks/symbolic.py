@@ -4,6 +4,8 @@ from typing import Any
 
 import sympy as sp
 
+from lossbook.symbolic import B, N, b, fill, k, n
+
 x, theta = sp.symbols("x theta", real=True)
 w, epsilon, beta, frequency = sp.symbols("w epsilon beta f", positive=True)
 
@@ -17,8 +19,8 @@ WING = sp.Piecewise(
 POSE_ERROR = 1 - sp.cos(theta)
 
 # Of a whole batch: B faces, C attributes, N points. b, c, k, n count from 1.
-B, C, N = sp.symbols("B C N", integer=True, positive=True)
-b, other, c, k, n = sp.symbols("b i c k n", integer=True, positive=True)
+C = sp.Symbol("C", integer=True, positive=True)
+other, c = sp.symbols("i c", integer=True, positive=True)
 pose_bias, attribute_bias = sp.symbols("beta_p beta_a", nonnegative=True)
 angle_error, attribute, coordinate_error = map(sp.IndexedBase, (r"\theta", "a", "x"))
 
@@ -35,26 +37,6 @@ def pfld_formula(pose_weight: sp.Expr, attribute_weight: sp.Expr) -> sp.Expr:
 
 PFLD = pfld_formula(POSE_WEIGHT, ATTRIBUTE_WEIGHT)
 PFLD_BIASED = pfld_formula(pose_bias + POSE_WEIGHT, attribute_bias + ATTRIBUTE_WEIGHT)
-
-
-def fill(formula: sp.Expr, values: dict[sp.IndexedBase, Any], **sizes: int) -> sp.Expr:
-    """Write out the sums of a formula and put values in place of its indexed symbols.
-
-    Args:
-        formula: of this module, e.g. ``PFLD``.
-        values: for each indexed symbol an array of numbers or expressions.
-        sizes: ``B``, ``C`` and ``N``, as far as the formula uses them.
-    """
-    written_out = formula.subs(
-        {sp.Symbol(s, integer=True, positive=True): v for s, v in sizes.items()}
-    )
-    written_out = written_out.doit()
-    return written_out.xreplace(
-        {
-            entry: sp.sympify(values[entry.base][tuple(int(i) - 1 for i in entry.indices)])
-            for entry in written_out.atoms(sp.Indexed)
-        }
-    )
 
 
 def smooth_l1(input: Any, target: Any, *, beta: Any = 1.0) -> sp.Expr:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from playwright.sync_api import sync_playwright
 
+from lossbook.hands import keypoint_2d_loss, mano_prior_loss
 from lossbook.landmarks import smooth_l1_loss, wing_loss
 
 pytestmark = pytest.mark.browser
@@ -29,8 +30,32 @@ CHROMIUM = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
+
+def _weighted_l1(error, zero, *, c, reduction):
+    points, origin = (torch.stack([values, zero], -1)[None] for values in (error, zero))
+    confidence = torch.full_like(points[..., 0], c)
+    losses = keypoint_2d_loss(points, origin, confidence=confidence, reduction=reduction)
+    return losses[0, :, 0]
+
+
+def _pose_distance(theta, zero, *, theta_gt, reduction):
+    """The prior of the rotation between the two, about one axis."""
+
+    def prior(angle):
+        cos, sin, one = angle.cos(), angle.sin(), torch.ones_like(angle)
+        turn = torch.block_diag(torch.stack([cos, -sin, sin, cos]).reshape(2, 2), one)
+        return mano_prior_loss(one.expand(1, 10), turn[None, None]).terms["pose_prior"]
+
+    return torch.stack([prior(angle) for angle in theta - theta_gt])
+
+
 # What each slider must show; its parameters are the function's keyword arguments.
-TORCH_LOSSES = {"wing": wing_loss, "smooth-l1": smooth_l1_loss}
+TORCH_LOSSES = {
+    "wing": wing_loss,
+    "smooth-l1": smooth_l1_loss,
+    "weighted-l1": _weighted_l1,
+    "pose-distance": _pose_distance,
+}
 
 FACTS = r"""async () => {
   if (window.MathJax) await MathJax.startup.promise;

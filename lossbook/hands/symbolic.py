@@ -1,0 +1,140 @@
+"""The formulas of the hand losses in sympy: the page, the sliders and the tests use these."""
+
+from typing import Any
+
+import sympy as sp
+
+from lossbook.symbolic import B, N, b, fill, k, n
+
+# Of one coordinate, or of one rotation.
+x, theta, theta_gt = sp.symbols("x theta theta_gt", real=True)
+c, s = sp.symbols("c s", positive=True)
+
+WEIGHTED_L1 = c * sp.Abs(x)
+LAPLACE_DENSITY = c / (2 * s) * sp.exp(-c * sp.Abs(x) / s)
+LAPLACE_NLL = c * sp.Abs(x) / s - sp.log(c / (2 * s))
+
+# Of a whole batch: B hands, N points, J rotations, K shape and P pose parameters.
+J, K, P, r = sp.symbols("J K P r", integer=True, positive=True)
+j, i, p, q = sp.symbols("j i p q", integer=True, positive=True)
+point, point_gt, conf = map(sp.IndexedBase, ("J", r"\hat{J}", "c"))
+vertex, vertex_gt = map(sp.IndexedBase, ("V", r"\hat{V}"))
+beta, rotation = map(sp.IndexedBase, (r"\beta", "R"))
+theta_c, theta_hat = map(sp.IndexedBase, (r"\theta^c", r"\hat{\theta}"))
+beta_c, beta_hat = map(sp.IndexedBase, (r"\beta^c", r"\hat{\beta}"))
+w_shape, w_pose = sp.symbols("w_shape w_pose", nonnegative=True)
+
+
+def weighted_error(error: sp.Expr) -> sp.Expr:
+    """A point's error in coordinate ``k``, weighted by the point's confidence."""
+    return WEIGHTED_L1.subs({c: conf[b, n], x: error})
+
+
+_FROM_ROOT = (point[b, n, k] - point[b, r, k]) - (point_gt[b, n, k] - point_gt[b, r, k])
+KEYPOINT_2D = sp.Sum(
+    weighted_error(point[b, n, k] - point_gt[b, n, k]), (k, 1, 2), (n, 1, N), (b, 1, B)
+)
+KEYPOINT_3D = sp.Sum(weighted_error(_FROM_ROOT), (k, 1, 3), (n, 1, N), (b, 1, B))
+VERTEX = sp.Sum(sp.Abs(vertex[b, n, k] - vertex_gt[b, n, k]), (k, 1, 3), (n, 1, N), (b, 1, B))
+
+SHAPE_PRIOR = sp.Sum(beta[b, i] ** 2, (i, 1, K), (b, 1, B)) / (B * K)
+_FROM_IDENTITY = (rotation[b, j, p, q] - sp.KroneckerDelta(p, q)) ** 2
+POSE_PRIOR = sp.Sum(_FROM_IDENTITY, (p, 1, 3), (q, 1, 3), (j, 1, J), (b, 1, B)) / (B * J)
+MANO_PRIOR = w_shape * SHAPE_PRIOR + w_pose * POSE_PRIOR
+
+_POSE_ERROR = sp.Sum((theta_c[b, i] - theta_hat[b, i]) ** 2, (i, 1, P), (b, 1, B))
+_SHAPE_ERROR = sp.Sum((beta_c[b, i] - beta_hat[b, i]) ** 2, (i, 1, K), (b, 1, B))
+AUXILIARY = _POSE_ERROR / (B * P) + _SHAPE_ERROR / (B * K)
+
+TERMS = sp.symbols("L_2D L_3D L_vert L_prior L_aux", real=True)
+WEIGHTS = sp.symbols("w_2D w_3D w_vert w_prior w_aux", nonnegative=True)
+TOTAL = sp.Add(*(w * term for w, term in zip(WEIGHTS, TERMS, strict=True)), evaluate=False)
+
+# The two pose priors, for rotations about one axis.
+POSE_DISTANCE = 4 * (1 - sp.cos(theta - theta_gt))
+"""Squared Frobenius distance of two rotations about one axis."""
+
+WRAPPED = sp.Piecewise(
+    (theta + 2 * sp.pi, theta <= -sp.pi), (theta, theta <= sp.pi), (theta - 2 * sp.pi, True)
+)
+"""The angle that an axis-angle stands for, from -pi to pi, for angles up to a full turn."""
+
+AXIS_ANGLE_DISTANCE = (WRAPPED - theta_gt) ** 2
+"""Squared difference of the axis-angles of the same two rotations."""
+
+
+def rodrigues(axis: sp.Matrix, angle: sp.Expr) -> sp.Matrix:
+    """Rotation matrix by an angle about a unit axis."""
+    x1, x2, x3 = axis
+    cross = sp.Matrix([[0, -x3, x2], [x3, 0, -x1], [-x2, x1, 0]])
+    return sp.eye(3) + sp.sin(angle) * cross + (1 - sp.cos(angle)) * cross**2
+
+
+def keypoint_2d(pred: Any, target: Any, confidence: Any) -> sp.Expr:
+    """Twin of :func:`lossbook.hands.keypoint_2d_loss`."""
+    values = {point: pred, point_gt: target, conf: confidence}
+    return fill(KEYPOINT_2D, values, B=len(pred), N=pred.shape[1])
+
+
+def keypoint_3d(pred: Any, target: Any, confidence: Any, *, root: int = 0) -> sp.Expr:
+    """Twin of :func:`lossbook.hands.keypoint_3d_loss`."""
+    values = {point: pred, point_gt: target, conf: confidence}
+    return fill(KEYPOINT_3D, values, B=len(pred), N=pred.shape[1], r=root + 1)
+
+
+def vertices(pred: Any, target: Any) -> sp.Expr:
+    """Twin of :func:`lossbook.hands.vertex_loss`."""
+    return fill(VERTEX, {vertex: pred, vertex_gt: target}, B=len(pred), N=pred.shape[1])
+
+
+def mano_prior(
+    betas: Any, hand_pose: Any, *, shape_weight: Any = 1, pose_weight: Any = 0
+) -> sp.Expr:
+    """Twin of the total of :func:`lossbook.hands.mano_prior_loss`."""
+    weighted = MANO_PRIOR.subs({w_shape: shape_weight, w_pose: pose_weight})
+    values = {beta: betas, rotation: hand_pose}
+    return fill(weighted, values, B=len(betas), K=betas.shape[1], J=hand_pose.shape[1])
+
+
+def auxiliary(coarse_pose: Any, coarse_shape: Any, pose_gt: Any, shape_gt: Any) -> sp.Expr:
+    """Twin of :func:`lossbook.hands.auxiliary_loss`."""
+    values = {theta_c: coarse_pose, theta_hat: pose_gt, beta_c: coarse_shape, beta_hat: shape_gt}
+    return fill(AUXILIARY, values, B=len(pose_gt), P=pose_gt.shape[1], K=shape_gt.shape[1])
+
+
+def hand(
+    pred_2d: Any,
+    target_2d: Any,
+    pred_3d: Any,
+    target_3d: Any,
+    pred_vertices: Any,
+    target_vertices: Any,
+    betas: Any,
+    hand_pose: Any,
+    coarse_pose: Any,
+    coarse_shape: Any,
+    pose_gt: Any,
+    shape_gt: Any,
+    *,
+    weights: Any = None,
+    root: int = 0,
+    shape_weight: Any = 1,
+    pose_weight: Any = 0,
+) -> sp.Expr:
+    """Twin of the total of :class:`lossbook.hands.HandLoss`, without confidences.
+
+    ``weights`` are :class:`lossbook.hands.HandLossWeights`, by default those of the code.
+    """
+    visible = [[1] * pred_2d.shape[1]] * len(pred_2d)
+    confidence = sp.Array(visible)
+    terms = (
+        keypoint_2d(pred_2d, target_2d, confidence),
+        keypoint_3d(pred_3d, target_3d, confidence, root=root),
+        vertices(pred_vertices, target_vertices),
+        mano_prior(betas, hand_pose, shape_weight=shape_weight, pose_weight=pose_weight),
+        auxiliary(coarse_pose, coarse_shape, pose_gt, shape_gt),
+    )
+    numbers = (1, 1, sp.Rational(1, 2), sp.Rational(1, 100), sp.Rational(1, 10))
+    numbers = numbers if weights is None else tuple(weights.by_term().values())
+    values = dict(zip(TERMS, terms, strict=True)) | dict(zip(WEIGHTS, numbers, strict=True))
+    return TOTAL.xreplace(values)
