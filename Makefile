@@ -59,6 +59,7 @@ browser: $(STAMP) ## Open every page of the built book in Chromium, without netw
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.benchmark
 	$(BIN)/python -m lossbook.landmarks.demo --record
+	$(BIN)/python -m lossbook.hands.demo --record
 
 requirements: $(STAMP) ## Pin the newest versions that pyproject.toml allows in requirements.txt
 	$(BIN)/python -m pip install --quiet uv

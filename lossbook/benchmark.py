@@ -5,9 +5,7 @@ which the status page of the book makes its table.
 """
 
 import argparse
-import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
-from lossbook.devices import default_device, describe_device
+from lossbook.devices import default_device
+from lossbook.records import stamp, write_json
 from lossbook.registry import Card, cards
 from lossbook.terms import LossTerms
 
@@ -115,14 +114,8 @@ def main(arguments: list[str] | None = None) -> None:
     for card in cards():
         timings.append(measure(card, device, megabytes=megabytes))
         print(timings[-1], flush=True)
-    record = {
-        "device": describe_device(device),
-        "torch": torch.__version__,
-        "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
-        "command": f"python -m lossbook.benchmark --device {device} --megabytes {megabytes:g}",
-        "timings": [asdict(timing) for timing in timings],
-    }
-    options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    command = f"python -m lossbook.benchmark --device {device} --megabytes {megabytes:g}"
+    write_json(stamp(device, command) | {"timings": list(map(asdict, timings))}, options.out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 import platform
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 
@@ -22,3 +25,21 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many CPU threads inside the block.
+
+    Networks of small layers gain nothing from a second thread. On a machine with other work they
+    lose a great deal: each layer then waits for the slowest thread.
+
+    Args:
+        count: at least 1.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

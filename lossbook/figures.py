@@ -532,8 +532,9 @@ def history(
 
 def _logarithmic(panel: Axes) -> None:
     panel.set_yscale("log")
+    low, high = panel.get_ylim()
     # A narrow range holds no power of ten or one only; with the threes there are two labels.
-    panel.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1e4 * low else (1,), numticks=8))
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_formatter(NullFormatter())
 
@@ -613,13 +614,15 @@ def skeletons(
     titles: Sequence[str] | None = None,
     columns: int = 4,
     limits: tuple[Limits, Limits] | None = None,
-    view: tuple[Number, Number] = (-70, -90),
+    view: tuple[Number, Number] = (15, -60),
 ) -> Figure:
     """Skeletons in a grid, several over each other in each panel; y points down as in images.
 
+    The first one, usually the truth, is drawn broad and the others over it.
+
     Args:
-        points: By name, (n, points, 2) or (n, points, 3), all in one unit. A point with NaN is
-            left out, with its bones.
+        points: By name, (n, points, 2) or (n, points, 3) with z pointing away, all in one unit.
+            A point with NaN is left out, with its bones.
         bones: Pairs of indices to connect.
         titles: One for each panel.
         columns: Panels in a row.
@@ -651,33 +654,39 @@ def skeletons(
         squeeze=False, subplot_kw={"projection": "3d"} if shape[2] == 3 else {},
     )  # fmt: skip
     plt.close(figure)
-    looks = styles(clouds)
     for index, panel in enumerate(axes.flat):
         panel.axis("off")
         if index >= shape[0]:
             continue
-        for name, cloud in clouds.items():
-            _skeleton(panel, cloud[index], bones, name, looks[name])
+        for order, (name, cloud) in enumerate(clouds.items()):
+            _skeleton(panel, cloud[index], bones, name, width=1.5 if order else 3.5)
         panel.set_aspect("equal")
         if shape[2] == 3:
             panel.view_init(*view)
-        elif limits is not None:
-            panel.set(xlim=limits[0], ylim=limits[1])
-        panel.invert_yaxis()
+            panel.set_box_aspect(None, zoom=1.5)
+        else:
+            if limits is not None:
+                panel.set(xlim=limits[0], ylim=limits[1])
+            panel.invert_yaxis()
         if titles is not None:
             panel.set_title(titles[index], fontsize=11)
-    _legend(figure, axes.flat[0])
+    if len(clouds) > 1:
+        _legend(figure, axes.flat[0])
     return figure
 
 
 def _skeleton(
-    panel: Axes, cloud: Array, bones: Sequence[tuple[int, int]], name: str, look: Mapping[str, Any]
+    panel: Axes, cloud: Array, bones: Sequence[tuple[int, int]], name: str, *, width: Number
 ) -> None:
-    # One line with gaps: a legend then has one entry for each skeleton.
+    if cloud.shape[1] == 3:  # depth goes to the back of the box, and up is up
+        cloud = cloud[:, [0, 2, 1]] * [1, 1, -1]
+    # One line with gaps: a legend then has one entry for each skeleton. Dashes would break bones,
+    # so skeletons differ in colour and width.
     gap = np.full(cloud.shape[1], np.nan)
     path = np.array([row for a, b in bones for row in (cloud[a], cloud[b], gap)])
-    panel.plot(*path.T, linewidth=1.5, label=name, **look)
-    panel.plot(*cloud.T, linestyle="none", marker="o", markersize=2.4, color=look["color"])
+    hue = colour(name)
+    panel.plot(*path.T, linewidth=width, label=name, color=hue, solid_capstyle="round")
+    panel.plot(*cloud.T, linestyle="none", marker="o", markersize=2 + width / 2, color=hue)
 
 
 def shares(

@@ -267,6 +267,21 @@ def test_history_draws_each_key_for_each_run():
     assert len(history(logs, ["total"]).axes) == 1
 
 
+@pytest.mark.parametrize("values", [[1.0, 2.0], [2.0, 5e1], [1e-3, 1e6]])
+def test_a_logarithmic_axis_has_labels_whatever_its_range(values):
+    figure = history({"a": {"k": values}}, ["k"], logy=True)
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_ylim()
+    labels = [
+        label.get_text()
+        for label, at in zip(
+            figure.axes[0].get_yticklabels(), figure.axes[0].get_yticks(), strict=True
+        )
+        if low <= at <= high
+    ]
+    assert 1 <= sum(bool(label) for label in labels) <= 10
+
+
 def test_history_names_the_run_that_lacks_a_key():
     with pytest.raises(ValueError, match="PFLD has no l2; it has total"):
         history({"PFLD": {"total": [1]}}, ["l2"])
@@ -313,10 +328,11 @@ def test_skeletons_connect_the_points_of_each_hand_in_its_own_panel(dimensions):
     drawn = lines[1].get_data_3d() if dimensions == 3 else lines[1].get_data()
     path = np.array(drawn).T
     expected = points[1] + 1
+    if dimensions == 3:  # x, depth, height
+        expected = np.stack([expected[:, 0], expected[:, 2], -expected[:, 1]], 1)
     np.testing.assert_array_equal(path[[0, 1, 3, 4]], expected[[0, 1, 1, 2]])
     assert np.isnan(path[2]).all()
-    bottom, top = second.get_ylim()
-    assert bottom > top
+    assert dimensions == 3 or second.get_ylim()[0] > second.get_ylim()[1]
     assert len(figure.legends[0].get_texts()) == 2
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lossbook import LossTerms
+from lossbook.devices import threads
 from lossbook.training import default_device, describe_device, fit, seed_everything
 
 
@@ -261,3 +262,11 @@ def test_the_cpu_is_described_by_its_threads():
 
 def test_the_default_device_exists():
     assert torch.zeros(1, device=default_device()).device.type == default_device().type
+
+
+def test_threads_are_set_inside_the_block_and_put_back_even_after_an_error():
+    before = torch.get_num_threads()
+    with pytest.raises(RuntimeError), threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise RuntimeError
+    assert torch.get_num_threads() == before

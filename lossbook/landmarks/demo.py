@@ -30,7 +30,6 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,11 +50,11 @@ from lossbook.landmarks.data import (
 )
 from lossbook.landmarks.losses import pfld_loss, smooth_l1_loss, wing_loss
 from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
+from lossbook.records import rounded, stamp, write_json
 from lossbook.terms import LossTerms
 from lossbook.training import (
     History,
     default_device,
-    describe_device,
     fit,
     seed_everything,
 )
@@ -605,28 +604,15 @@ def record(
         config=config,
         results=tuple(results),
         baseline=tuple(baseline(fold, faces) for fold in config.folds),
-        device=describe_device(torch.device(device)),
-        torch=torch.__version__,
-        date=datetime.now(timezone.utc).date().isoformat(),
-        command="python -m lossbook.landmarks.demo --record",
+        **stamp(device, "python -m lossbook.landmarks.demo --record"),
     )
 
 
 def save_record(found: Record, path: Path = RECORD) -> None:
     """Write a record as JSON, numbers rounded to five decimals."""
-
-    def rounded(value: Any) -> Any:
-        if isinstance(value, float):
-            return round(value, 5)
-        return [rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-    content = asdict(found)
-    content["baseline"] = rounded(content["baseline"])
-    content["results"] = [
-        {name: rounded(value) for name, value in result.items()} for result in content["results"]
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    content = rounded(asdict(found))
+    content["config"] = asdict(found.config)
+    write_json(content, path)
 
 
 def load_record(path: Path = RECORD) -> Record:
