@@ -81,14 +81,19 @@ def floating(**tensors: Any) -> None:
 
 
 def same_dtype(**tensors: Tensor) -> torch.dtype:
-    """The dtype that these tensors are computed in.
+    """The dtype that these tensors are computed in, which must lie on one device.
 
     Half precision may meet float32, as autocast brings it about. float64 meets only float64: a
     stray float64 target would otherwise promote the whole loss.
 
     Raises:
         TypeError: if float64 meets another dtype.
+        ValueError: if the devices differ.
     """
+    devices = {name: tensor.device for name, tensor in tensors.items()}
+    if len(set(devices.values())) > 1:
+        listed = ", ".join(f"{name} is on {device}" for name, device in devices.items())
+        raise ValueError(f"all inputs must be on one device: {listed}; move one with .to()")
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
     if len(set(dtypes.values())) > 1 and torch.float64 in dtypes.values():
         listed = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
@@ -167,7 +172,9 @@ def index(size: int | None, **indices: Any) -> None:
     """
     for name, value in indices.items():
         if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be a Python integer, got {type(value).__name__}")
+            raise TypeError(
+                f"{name} must be a Python integer, got {type(value).__name__}; use int(...)"
+            )
         if value < 0 or (size is not None and value >= size):
             bound = "at least 0" if size is None else f"from 0 to {size - 1}"
             raise ValueError(f"{name} must be {bound}, got {value}")
@@ -257,7 +264,8 @@ def radians(**tensors: Tensor) -> None:
         if largest > 2 * math.pi:
             raise ValueError(
                 f"{name} looks like degrees: its largest value is {largest:.4g}, beyond a full "
-                f"turn of 6.283 radians; pass degrees=True or convert with torch.deg2rad"
+                f"turn of 6.283 radians; convert with torch.deg2rad, or pass degrees=True where "
+                f"there is such an argument"
             )
 
 
@@ -270,9 +278,11 @@ def rotations(**tensors: Tensor) -> None:
     for name, tensor in tensors.items():
         matrices = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
         identity = torch.eye(3, dtype=matrices.dtype, device=matrices.device)
-        error = (matrices @ matrices.mT - identity).abs().amax((-2, -1))
-        tolerance = max(1e-3, 8 * torch.finfo(tensor.dtype).eps)
-        bent, mirrored = error > tolerance, torch.linalg.det(matrices) < 0
+        with torch.autocast(matrices.device.type, enabled=False):
+            error = (matrices @ matrices.mT - identity).abs().amax((-2, -1))
+            determinant = torch.linalg.det(matrices)
+        # Rounded to bfloat16, a rotation is up to 0.02 off.
+        bent, mirrored = error > 0.03, determinant < 0
         for wrong, reason in ((bent, "R R^T differs from I"), (mirrored, "its determinant is -1")):
             if bool(wrong.any()):
                 raise ValueError(

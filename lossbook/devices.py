@@ -1,7 +1,6 @@
 """Which device to run on, and what to call it in a record. Needs torch only."""
 
 import platform
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -655,16 +655,20 @@ def skeletons(
     )  # fmt: skip
     plt.close(figure)
     for index, panel in enumerate(axes.flat):
-        panel.axis("off")
+        if index >= shape[0] or shape[2] == 3:
+            panel.axis("off")
         if index >= shape[0]:
             continue
         for order, (name, cloud) in enumerate(clouds.items()):
-            _skeleton(panel, cloud[index], bones, name, width=1.5 if order else 3.5)
+            width = 2.2 if len(clouds) == 1 else 1.5 if order else 3.5
+            _skeleton(panel, cloud[index], bones, name, width=width)
         panel.set_aspect("equal")
         if shape[2] == 3:
             panel.view_init(*view)
             panel.set_box_aspect(None, zoom=1.5)
         else:
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set(visible=limits is not None, color="#BDC1C6")
             if limits is not None:
                 panel.set(xlim=limits[0], ylim=limits[1])
             panel.invert_yaxis()

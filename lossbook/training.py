@@ -200,8 +200,8 @@ class _Recorder:
         step = len(self.log["total"])
         if not math.isfinite(row["total"]):
             raise FloatingPointError(_not_finite(row, step))
-        for name in row.keys() - self.log.keys():
-            self.log[name] = [math.nan] * step
+        for name in row:
+            self.log.setdefault(name, [math.nan] * step)
         for name, values in self.log.items():
             values.append(row.get(name, math.nan))
             if self._writer is not None and name in row:

@@ -264,6 +264,15 @@ def test_the_default_device_exists():
     assert torch.zeros(1, device=default_device()).device.type == default_device().type
 
 
+def test_the_log_keeps_the_order_of_the_terms():
+    def loss_fn(model, batch):
+        terms = {name: model(batch).mean() ** 2 for name in ("z", "a", "m", "b", "y")}
+        return LossTerms(terms, dict.fromkeys(terms, 1.0))
+
+    history = fit(nn.Linear(2, 1), loss_fn, [torch.ones(3, 2)], steps=2, progress=False)
+    assert list(history.log) == ["total", "z", "a", "m", "b", "y", "learning_rate"]
+
+
 def test_threads_are_set_inside_the_block_and_put_back_even_after_an_error():
     before = torch.get_num_threads()
     with pytest.raises(RuntimeError), threads(before + 1):

