@@ -321,7 +321,7 @@ def auxiliary_loss(
 
 @dataclass(frozen=True)
 class HandLossWeights:
-    """The five weights of :class:`HandLoss`.
+    """The five weights of :class:`HandLoss`; those left out are the source's code's.
 
     Attributes:
         w_2d: of the 2D keypoints.
@@ -339,11 +339,11 @@ class HandLossWeights:
         HandLossWeights(w_2d=0.01, w_3d_joint=0.05, w_3d_vert=0.0, w_prior=0.001, w_aux=0.001)
     """
 
-    w_2d: float
-    w_3d_joint: float
-    w_3d_vert: float
-    w_prior: float
-    w_aux: float
+    w_2d: float = 1.0
+    w_3d_joint: float = 1.0
+    w_3d_vert: float = 0.5
+    w_prior: float = 0.01
+    w_aux: float = 0.1
 
     def __post_init__(self) -> None:
         checks.number(**asdict(self))
@@ -351,7 +351,7 @@ class HandLossWeights:
     @classmethod
     def code(cls) -> "HandLossWeights":
         """The defaults of the source's code: 1, 1, 0.5, 0.01 and 0.1."""
-        return cls(w_2d=1.0, w_3d_joint=1.0, w_3d_vert=0.5, w_prior=0.01, w_aux=0.1)
+        return cls()
 
     @classmethod
     def config(cls) -> "HandLossWeights":

@@ -280,7 +280,8 @@ def test_the_presets_are_the_documented_weights_and_each_is_applied_once(name):
 
 
 def test_the_default_weights_are_those_of_the_code():
-    assert HandLoss().weights == HandLossWeights.code()
+    assert HandLoss().weights == HandLossWeights.code() == HandLossWeights()
+    assert HandLossWeights(w_aux=0.0).by_term() == HandLossWeights.code().by_term() | {"aux": 0.0}
     assert HandLossWeights.code() != HandLossWeights.config()
 
 
