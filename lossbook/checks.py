@@ -47,8 +47,8 @@ def check_values() -> Iterator[None]:
         _checking_values -= 1
 
 
-def checking_values(*tensors: Tensor) -> bool:
-    """Whether the values of these tensors can and should be looked at."""
+def checking_values(*tensors: Tensor | None) -> bool:
+    """Whether the values of these tensors can and should be looked at; None is passed over."""
     return (
         _checking_values > 0
         and not torch.compiler.is_compiling()
@@ -57,6 +57,7 @@ def checking_values(*tensors: Tensor) -> bool:
             or isinstance(t, FakeTensor)
             or torch._C._functorch.is_functorch_wrapped_tensor(t)
             for t in tensors
+            if t is not None
         )
     )
 

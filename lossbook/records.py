@@ -1,7 +1,8 @@
-"""How recorded experiments are stamped and written, the same for all chapters. Needs torch only."""
+"""How experiments are recorded, the same for all chapters. Needs torch only."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -10,9 +11,9 @@ from typing import Any
 
 import torch
 
-from lossbook.devices import describe_device
+from lossbook.devices import default_device, describe_device
 
-__all__ = ["rounded", "stamp", "write_json"]
+__all__ = ["command_line", "rounded", "stamp", "write_json"]
 
 
 def rounded(value: Any, digits: int = 5) -> Any:
@@ -56,3 +57,22 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     text = json.dumps(content, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def command_line(module: str, path: Path) -> argparse.ArgumentParser:
+    """Make the parser of a chapter's experiment: what to do, where, and where to write it.
+
+    Args:
+        module: that the command starts, such as ``"lossbook.hands.demo"``.
+        path: of the record that ships with the package.
+
+    Returns:
+        A parser of ``--record`` or ``--sweep``, ``--device`` and ``--out``.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--record", action="store_true", help="run everything and write the record")
+    task.add_argument("--sweep", action="store_true", help="only try learning rates")
+    parser.add_argument("--device", default=default_device(), help="by default a GPU if any")
+    parser.add_argument("--out", type=Path, default=path)
+    return parser

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from lossbook.records import rounded, stamp, write_json
+from lossbook.records import command_line, rounded, stamp, write_json
 
 
 def test_numbers_are_rounded_wherever_they_are_and_nothing_else_is_touched():
@@ -28,3 +28,13 @@ def test_what_is_written_can_be_read_and_nan_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="[Nn]a[Nn]|JSON compliant"):
         write_json({"a": math.nan}, path)
     assert json.loads(path.read_text(encoding="utf-8")) == {"a": [1, 2.5]}
+
+
+def test_the_command_line_wants_one_task_and_knows_where_to_write(tmp_path):
+    parser = command_line("lossbook.hands.demo", tmp_path)
+    options = parser.parse_args(["--sweep", "--device", "cpu"])
+    assert (options.sweep, options.record, options.device) == (True, False, "cpu")
+    assert options.out == tmp_path
+    for wrong in ([], ["--sweep", "--record"]):
+        with pytest.raises(SystemExit):
+            parser.parse_args(wrong)

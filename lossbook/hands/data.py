@@ -35,6 +35,7 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.hands.kinematics import ABDUCTION_LIMIT, BONES, FLEXION_LIMITS, Hand, finger_pose
+from lossbook.splits import hold_out, shuffled_groups
 
 __all__ = [
     "CROP",
@@ -198,12 +199,10 @@ def split_by_clip(
     Raises:
         ValueError: if there is no such fold.
     """
-    clips = torch.unique(hands.clip)
+    clips = shuffled_groups(hands.clip, seed)
     if not (2 <= folds <= len(clips) and 0 <= fold < folds):
         raise ValueError(f"fold {fold} of {folds} does not exist with {len(clips)} clips")
-    order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(seed))
-    tested = torch.isin(hands.clip, clips[order[fold::folds]])
-    return (~tested).nonzero().flatten(), tested.nonzero().flatten()
+    return hold_out(hands.clip, clips[fold::folds])
 
 
 def prepare(

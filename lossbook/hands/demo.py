@@ -33,7 +33,6 @@ Record the evidence the chapter shows with::
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import math
@@ -62,9 +61,10 @@ from lossbook.hands.data import (
 from lossbook.hands.kinematics import BONES, Hand
 from lossbook.hands.losses import HandLoss, HandLossWeights, HandPrediction, HandTarget
 from lossbook.hands.metrics import mpjpe, pa_mpjpe
-from lossbook.records import rounded, stamp, write_json
+from lossbook.records import command_line, rounded, stamp, write_json
+from lossbook.splits import hold_out, shuffled_groups
 from lossbook.terms import LossTerms
-from lossbook.training import History, default_device, fit, seed_everything
+from lossbook.training import History, fit, seed_everything
 
 __all__ = [
     "ARMS",
@@ -629,10 +629,9 @@ def run(
 def _validation(hands: Hands, fold: int) -> tuple[Tensor, Tensor]:
     """Split the training part of a fold by clip: four fifths to train on, one to score on."""
     training, _ = split_by_clip(hands, fold)
-    clips = torch.unique(hands.clip[training])
-    order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(fold))
-    held_out = torch.isin(hands.clip[training], clips[order[: len(clips) // 5]])
-    return training[~held_out], training[held_out]
+    clips = shuffled_groups(hands.clip[training], fold)
+    kept, held_out = hold_out(hands.clip[training], clips[: len(clips) // 5])
+    return training[kept], training[held_out]
 
 
 def sweep(
@@ -1118,13 +1117,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m lossbook.hands.demo")
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--record", action="store_true", help="run everything and write the record")
-    task.add_argument("--sweep", action="store_true", help="only try learning rates")
-    parser.add_argument("--device", default=default_device(), help="by default a GPU if any")
+    parser = command_line("lossbook.hands.demo", RECORD)
     parser.add_argument("--workers", type=int, default=1, help="processes, for the CPU")
-    parser.add_argument("--out", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
     hands = load_hands()
     if options.sweep:

@@ -68,7 +68,7 @@ def keypoint_2d_loss(
         Derived in :doc:`/book/hands`.
     """
     target, confidence = _keypoints(pred, target, confidence, dimensions=2)
-    if _checking(pred, target, confidence):
+    if checks.checking_values(pred, target, confidence):
         counted = _check_visible(pred, target, confidence)
         _check_normalized(pred, target, counted)
     return _weighted_l1(pred, target, confidence, reduction)
@@ -129,7 +129,7 @@ def keypoint_3d_loss(
     """
     target, confidence = _keypoints(pred, target, confidence, dimensions=3)
     checks.index(pred.shape[1], root=root)
-    if _checking(pred, target, confidence):
+    if checks.checking_values(pred, target, confidence):
         counted = _check_visible(pred, target, confidence, root)
         _check_sizes(pred, target, counted, root)
     if confidence is not None:
@@ -139,8 +139,7 @@ def keypoint_3d_loss(
     # From the root in float32 at least: half precision would round away small differences.
     dtype = checks.same_dtype(pred=pred, target=target)
     working = working_dtype(dtype)
-    pred, target = pred.to(working), target.to(working)
-    pred, target = (points - points[:, root : root + 1] for points in (pred, target))
+    pred, target = (from_root(points.to(working), root) for points in (pred, target))
     return _weighted_l1(pred, target, confidence, reduction).to(dtype)
 
 
@@ -180,7 +179,7 @@ def vertex_loss(
         The term ``w_3d_vert`` of :class:`HandLoss`. Derived in :doc:`/book/hands`.
     """
     checks.floating(pred=pred, target=target)
-    checks.shape("(B, V, 3)", _is_points(3), pred=pred, target=target)
+    checks.shape("(B, V, 3)", is_points(3), pred=pred, target=target)
     return _weighted_l1(pred, target, None, reduction)
 
 
@@ -552,8 +551,14 @@ class HandLoss(nn.Module):
         )
 
 
-def _is_points(*columns: int) -> Callable[[tuple[int, ...]], bool]:
+def is_points(*columns: int) -> Callable[[tuple[int, ...]], bool]:
+    """Test for shapes ``(B, N, columns)`` with at least one point."""
     return lambda shape: len(shape) == 3 and shape[1] > 0 and shape[2] in columns
+
+
+def from_root(points: Float[Tensor, "batch points 3"], root: int) -> Tensor:
+    """Measure the points of each hand from one of them."""
+    return points - points[:, root : root + 1]
 
 
 def _keypoints(
@@ -562,9 +567,9 @@ def _keypoints(
     """Check the arguments; return the target's coordinates and the confidence, if there is one."""
     checks.floating(pred=pred, target=target)
     d = dimensions
-    checks.shape(f"(B, N, {d})", _is_points(d), pred=pred)
+    checks.shape(f"(B, N, {d})", is_points(d), pred=pred)
     with_column = f"(B, N, {d}), or (B, N, {d + 1}) with the confidence as last column"
-    checks.shape(with_column, _is_points(d, d + 1), target=target)
+    checks.shape(with_column, is_points(d, d + 1), target=target)
     if confidence is not None:
         checks.floating(confidence=confidence)
         checks.shape("(B, N)", lambda s: len(s) == 2, confidence=confidence)
@@ -636,10 +641,6 @@ def _nothing_to_compute(prediction: HandPrediction, target: HandTarget) -> str:
 # Inside check_values ----------------------------------------------------------------------------
 
 
-def _checking(pred: Tensor, target: Tensor, confidence: Tensor | None) -> bool:
-    return checks.checking_values(pred, target, *(() if confidence is None else (confidence,)))
-
-
 def _check_visible(
     pred: Tensor, target: Tensor, confidence: Tensor | None, root: int | None = None
 ) -> Bool[Tensor, "batch points"]:
@@ -689,7 +690,7 @@ def _check_sizes(pred: Tensor, target: Tensor, counted: Tensor, root: int) -> No
         return
     sizes = {}
     for name, points in (("pred", pred), ("target", target)):
-        relative = (points - points[:, root : root + 1]).detach().abs().where(counted[..., None], 0)
+        relative = from_root(points.detach(), root).abs().where(counted[..., None], 0)
         sizes[name] = relative.amax((1, 2))[judged]
     for name, other in (("pred", "target"), ("target", "pred")):
         empty = int(((sizes[name] == 0) & (sizes[other] > 0)).sum())

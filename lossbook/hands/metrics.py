@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.hands.losses import from_root, is_points
 from lossbook.reduction import working_dtype
 
 Joints = Float[Tensor, "batch joints 3"]
@@ -144,9 +145,7 @@ def pck_auc(
 def _prepare(pred: Tensor, target: Tensor, root: int | None) -> tuple[Tensor, Tensor, torch.dtype]:
     """Check the joints; return them in the dtype to compute in, measured from the root."""
     checks.floating(pred=pred, target=target)
-    checks.shape(
-        "(B, N, 3)", lambda s: len(s) == 3 and s[1] > 0 and s[2] == 3, pred=pred, target=target
-    )
+    checks.shape("(B, N, 3)", is_points(3), pred=pred, target=target)
     checks.same_shape(pred=pred, target=target)
     dtype = checks.same_dtype(pred=pred, target=target)
     if root is not None:
@@ -155,7 +154,7 @@ def _prepare(pred: Tensor, target: Tensor, root: int | None) -> tuple[Tensor, Te
         checks.finite(pred=pred, target=target)
     hands = [points.to(working_dtype(dtype)) for points in (pred, target)]
     if root is not None:
-        hands = [points - points[:, root : root + 1] for points in hands]
+        hands = [from_root(points, root) for points in hands]
     return hands[0], hands[1], dtype
 
 

@@ -35,6 +35,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from lossbook.splits import hold_out, shuffled_groups
+
 __all__ = [
     "ATTRIBUTES",
     "FACE_CONTOUR_FROM_MEDIAPIPE",
@@ -372,14 +374,12 @@ def split_by_subject(
     Raises:
         ValueError: if ``fold`` or ``folds`` is out of range.
     """
-    people = torch.unique(faces.subject)
+    people = shuffled_groups(faces.subject, seed)
     if not 2 <= folds <= len(people) or not 0 <= fold < folds:
         raise ValueError(
             f"need 0 <= fold < folds and 2 <= folds <= {len(people)}, got {fold=}, {folds=}"
         )
-    order = torch.randperm(len(people), generator=torch.Generator().manual_seed(seed))
-    held_out = torch.isin(faces.subject, people[order[fold::folds]])
-    return torch.nonzero(~held_out).flatten(), torch.nonzero(held_out).flatten()
+    return hold_out(faces.subject, people[fold::folds])
 
 
 @dataclass(frozen=True)

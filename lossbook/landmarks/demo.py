@@ -23,7 +23,6 @@ Record the evidence the chapter shows with::
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import math
@@ -50,11 +49,11 @@ from lossbook.landmarks.data import (
 )
 from lossbook.landmarks.losses import pfld_loss, smooth_l1_loss, wing_loss
 from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
-from lossbook.records import rounded, stamp, write_json
+from lossbook.records import command_line, rounded, stamp, write_json
+from lossbook.splits import hold_out, shuffled_groups
 from lossbook.terms import LossTerms
 from lossbook.training import (
     History,
-    default_device,
     fit,
     seed_everything,
 )
@@ -467,15 +466,14 @@ def sweep(
         Mean error for each arm and rate.
     """
     training, _ = split_by_subject(faces, fold)
-    people = torch.unique(faces.subject[training])
-    order = torch.randperm(len(people), generator=torch.Generator().manual_seed(fold))
-    held_out = torch.isin(faces.subject[training], people[order[:8]])
+    people = faces.subject[training]
+    kept, held_out = hold_out(people, shuffled_groups(people, fold)[:8])
     found = {}
     for arm, rate in itertools.product(config.arms, rates):
         model, _ = train(
             ARMS[arm],
             faces,
-            training[~held_out],
+            training[kept],
             seed=fold,
             config=config,
             learning_rate=rate,
@@ -665,13 +663,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m lossbook.landmarks.demo")
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--record", action="store_true", help="run everything and write the record")
-    task.add_argument("--sweep", action="store_true", help="only try learning rates")
-    parser.add_argument("--device", default=default_device(), help="by default a GPU if any")
-    parser.add_argument("--out", type=Path, default=RECORD)
-    options = parser.parse_args(arguments)
+    options = command_line("lossbook.landmarks.demo", RECORD).parse_args(arguments)
     if options.sweep:
         short = replace(RECORDED, steps=600)
         for fold in (0, 1):
