@@ -86,7 +86,9 @@ class Card:
 def chapters() -> list[str]:
     """The names of the chapters that are installed."""
     package = importlib.import_module("lossbook")
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg)
+    return sorted(
+        m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg and m.name != "lab"
+    )
 
 
 def cards(chapter: str | None = None) -> list[Card]:

@@ -69,7 +69,10 @@ def copy_vendor_files(app):
             vendor / "bokeh" / name,
         )
     _copy(bokeh_root / "LICENSE.txt", vendor / "bokeh" / "LICENSE.txt")
-    _copy(_package_folder("lossbook") / "sliders.js", vendor / "sliders.js")
+    _copy(
+        _package_folder("lossbook") / "lab" / "page" / "sliders.js",
+        vendor / "sliders.js",
+    )
 
 
 def use_local_mathjax(app, config):

@@ -5,8 +5,8 @@ import pytest
 import roma
 import torch
 
-from lossbook.hands import data
-from lossbook.hands.data import (
+from lossbook.lab.hands import data
+from lossbook.lab.hands.data import (
     OCCLUDED,
     Hands,
     detect,
@@ -16,7 +16,7 @@ from lossbook.hands.data import (
     synthetic,
     to_crop,
 )
-from lossbook.hands.kinematics import (
+from lossbook.lab.hands.kinematics import (
     ABDUCTION_LIMIT,
     BONES,
     FLEXION_LIMITS,

@@ -5,10 +5,11 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from lossbook import check_values, records
-from lossbook.hands import demo
-from lossbook.hands.data import OCCLUDED, load_hands, split_by_clip
-from lossbook.hands.demo import (
+from lossbook import check_values
+from lossbook.hands.losses import HandLoss, HandLossWeights
+from lossbook.lab.hands import demo
+from lossbook.lab.hands.data import OCCLUDED, load_hands, split_by_clip
+from lossbook.lab.hands.demo import (
     ARMS,
     BALANCED,
     FAILURES,
@@ -20,7 +21,7 @@ from lossbook.hands.demo import (
     Lifter,
     solve_camera,
 )
-from lossbook.hands.losses import HandLoss, HandLossWeights
+from lossbook.lab.run import records
 
 QUICK = replace(RECORDED, steps=3, synthetic=8, real=8, test=20, shares=("balanced",))
 
@@ -509,7 +510,7 @@ def test_records_cannot_hold_nan(tmp_path):
 
 
 def test_the_record_is_that_of_the_code():
-    """After changing RECORDED, run `python -m lossbook.hands.demo --record` again."""
+    """After changing RECORDED, run `python -m lossbook.lab.hands.demo --record` again."""
     found = demo.load_record()
     assert found.config == RECORDED
     assert set(RECORDED.arms) == set(ARMS)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lossbook.hands.kinematics import (
+from lossbook.lab.hands.kinematics import (
     ABDUCTION_LIMIT,
     BONES,
     FINGERS,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from lossbook.landmarks import data
-from lossbook.landmarks.data import (
+from lossbook.lab.landmarks import data
+from lossbook.lab.landmarks.data import (
     ATTRIBUTES,
     WFLW98_FLIP,
     Augmentation,

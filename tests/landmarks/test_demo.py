@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lossbook.landmarks import demo
-from lossbook.landmarks.data import load_faces, split_by_subject
-from lossbook.landmarks.demo import ARMS, LIVE, RECORDED, Config, LandmarkNet, Prediction
+from lossbook.lab.landmarks import demo
+from lossbook.lab.landmarks.data import load_faces, split_by_subject
+from lossbook.lab.landmarks.demo import ARMS, LIVE, RECORDED, Config, LandmarkNet, Prediction
 
 QUICK = replace(RECORDED, steps=3)
 
@@ -199,7 +199,7 @@ def test_a_damaged_record_is_refused(damage, faces, tmp_path):
 
 
 def test_the_record_is_that_of_the_code():
-    """After changing RECORDED, run `python -m lossbook.landmarks.demo --record` again."""
+    """After changing RECORDED, run `python -m lossbook.lab.landmarks.demo --record` again."""
     found = demo.load_record()
     assert found.config == RECORDED
     assert set(RECORDED.arms) == set(ARMS)

@@ -1,7 +1,7 @@
 """Times every loss of the registry, and on a GPU checks that none waits for the device.
 
-Run ``python -m lossbook.benchmark --device cuda``. It writes a JSON file into the package, from
-which the status page of the book makes its table.
+Run ``python -m lossbook.lab.run.benchmark --device cuda``. It writes a JSON file into the package,
+from which the status page of the book makes its table.
 """
 
 import argparse
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
-from lossbook.devices import default_device
-from lossbook.records import stamp, write_json
+from lossbook.lab.run.devices import default_device
+from lossbook.lab.run.records import stamp, write_json
 from lossbook.registry import Card, cards
 from lossbook.terms import LossTerms
 
@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m lossbook.benchmark")
+    parser = argparse.ArgumentParser(prog="python -m lossbook.lab.run.benchmark")
     parser.add_argument("--device", default=default_device())
     parser.add_argument("--megabytes", type=float, help="of inputs; 512 on a GPU, 32 on a CPU")
     parser.add_argument("--out", type=Path, default=RECORD)
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     for card in cards():
         timings.append(measure(card, device, megabytes=megabytes))
         print(timings[-1], flush=True)
-    command = f"python -m lossbook.benchmark --device {device} --megabytes {megabytes:g}"
+    command = f"python -m lossbook.lab.run.benchmark --device {device} --megabytes {megabytes:g}"
     write_json(stamp(device, command) | {"timings": list(map(asdict, timings))}, options.out)
 
 

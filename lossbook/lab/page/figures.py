@@ -24,8 +24,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 from sympy.logic.boolalg import BooleanAtom
 
-from lossbook.palette import COLOURS, NEUTRAL, colour, style, styles
-from lossbook.sliders import Array, Limits, Number, Slider, derivative, evaluate, slider
+from lossbook.lab.page.palette import COLOURS, NEUTRAL, colour, style, styles
+from lossbook.lab.page.sliders import Array, Limits, Number, Slider, derivative, evaluate, slider
 
 __all__ = [
     "COLOURS",

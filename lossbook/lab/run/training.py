@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from lossbook import checks
-from lossbook.devices import default_device, describe_device
+from lossbook.lab.run.devices import default_device, describe_device
 from lossbook.terms import LossTerms
 
 with warnings.catch_warnings():

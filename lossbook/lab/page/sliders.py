@@ -1,7 +1,7 @@
 """Loss curves that the reader moves in the browser, with no Python behind them.
 
 One sympy expression gives everything: ``lambdify`` the first picture, ``jscode`` the program that
-redraws it, ``diff`` the gradient. Import :func:`slider` from :mod:`lossbook.figures`.
+redraws it, ``diff`` the gradient. Import :func:`slider` from :mod:`lossbook.lab.page.figures`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bokeh.models.widgets import Slider as BokehSlider
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
-from lossbook.palette import COLOURS, NEUTRAL, colour
+from lossbook.lab.page.palette import COLOURS, NEUTRAL, colour
 
 # Not just `float`: the tests check annotations at run time, where an int is no float.
 Number: TypeAlias = float | int
@@ -205,7 +205,7 @@ class Slider:
     def iframe_html(self) -> str:
         """HTML that carries BokehJS with it and needs neither a network nor a kernel."""
         bokeh = Resources(mode="inline", components=["bokeh", "bokeh-widgets"])
-        embed = files("lossbook").joinpath("sliders.js").read_text(encoding="utf-8")
+        embed = files("lossbook.lab.page").joinpath("sliders.js").read_text(encoding="utf-8")
         # Where the output sits in a frame of the same origin, the height can follow the content.
         fit = (
             "new ResizeObserver(() => { try { frameElement.style.height = "

@@ -8,9 +8,9 @@ found in them (MIT licence, Copyright 2026 ZurichNLP; the notice lies beside the
 MediaPipe. Its depth is rough and left out, so these hands have 2D keypoints only. `prepare` says
 how the file was made from the clips' points, gathered in one file::
 
-    python -m lossbook.hands.data right_hands.npz
+    python -m lossbook.lab.hands.data right_hands.npz
 
-**Synthetic hands** come from `lossbook.hands.kinematics`: random poses, shapes and views, with
+**Synthetic hands** come from `lossbook.lab.hands.kinematics`: random poses, shapes and views, with
 exact 2D and 3D keypoints, pose and shape.
 
 **Crop coordinates** are those of WiLoR and HaMeR: the crop is a square around the hand, its side is
@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.hands.kinematics import ABDUCTION_LIMIT, BONES, FLEXION_LIMITS, Hand, finger_pose
-from lossbook.splits import hold_out, shuffled_groups
+from lossbook.lab.hands.kinematics import ABDUCTION_LIMIT, BONES, FLEXION_LIMITS, Hand, finger_pose
+from lossbook.lab.run.splits import hold_out, shuffled_groups
 
 __all__ = [
     "CROP",
@@ -429,7 +429,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: of the command line: a file with the arrays ``xyz`` ``(frames, 21, 2 or more)``
             in pixels, ``clip``, ``language`` and ``letter``.
     """
-    parser = argparse.ArgumentParser(prog="python -m lossbook.hands.data")
+    parser = argparse.ArgumentParser(prog="python -m lossbook.lab.hands.data")
     parser.add_argument("source", type=Path)
     parser.add_argument("--out", type=Path, default=_FILE)
     options = parser.parse_args(arguments)

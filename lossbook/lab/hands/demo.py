@@ -28,7 +28,7 @@ with Adam; only the loss differs:
 
 Record the evidence the chapter shows with::
 
-    python -m lossbook.hands.demo --record
+    python -m lossbook.lab.hands.demo --record
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from lossbook.devices import threads
-from lossbook.hands.data import (
+from lossbook.hands.losses import HandLoss, HandLossWeights, HandPrediction, HandTarget
+from lossbook.hands.metrics import mpjpe, pa_mpjpe
+from lossbook.lab.hands.data import (
     OCCLUDED,
     Hands,
     Synthetic,
@@ -58,13 +59,12 @@ from lossbook.hands.data import (
     synthetic,
     to_crop,
 )
-from lossbook.hands.kinematics import BONES, Hand
-from lossbook.hands.losses import HandLoss, HandLossWeights, HandPrediction, HandTarget
-from lossbook.hands.metrics import mpjpe, pa_mpjpe
-from lossbook.records import command_line, rounded, stamp, write_json
-from lossbook.splits import hold_out, shuffled_groups
+from lossbook.lab.hands.kinematics import BONES, Hand
+from lossbook.lab.run.devices import threads
+from lossbook.lab.run.records import command_line, rounded, stamp, write_json
+from lossbook.lab.run.splits import hold_out, shuffled_groups
+from lossbook.lab.run.training import History, fit, seed_everything
 from lossbook.terms import LossTerms
-from lossbook.training import History, fit, seed_everything
 
 __all__ = [
     "ARMS",
@@ -127,7 +127,7 @@ class Batch(NamedTuple):
     """What the network is trained on: synthetic hands first, then real ones.
 
     Attributes:
-        detected: what the network sees, see `lossbook.hands.data.detect`.
+        detected: what the network sees, see `lossbook.lab.hands.data.detect`.
         keypoints: a second detection of the same hands, in the same form.
         joints: of the synthetic hands, metres.
         pose: of the synthetic hands.
@@ -1038,7 +1038,7 @@ def record(
         results=tuple(results),
         baseline=tuple(baseline(fold, hands, config) for fold in config.folds),
         shares=tuple(shares),
-        **stamp(device, "python -m lossbook.hands.demo --record"),
+        **stamp(device, "python -m lossbook.lab.hands.demo --record"),
     )
 
 
@@ -1117,7 +1117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line.
     """
-    parser = command_line("lossbook.hands.demo", RECORD)
+    parser = command_line("lossbook.lab.hands.demo", RECORD)
     parser.add_argument("--workers", type=int, default=1, help="processes, for the CPU")
     options = parser.parse_args(arguments)
     hands = load_hands()

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from lossbook.records import command_line, rounded, stamp, write_json
+from lossbook.lab.run.records import command_line, rounded, stamp, write_json
 
 
 def test_numbers_are_rounded_wherever_they_are_and_nothing_else_is_touched():
@@ -31,7 +31,7 @@ def test_what_is_written_can_be_read_and_nan_cannot_be_written(tmp_path):
 
 
 def test_the_command_line_wants_one_task_and_knows_where_to_write(tmp_path):
-    parser = command_line("lossbook.hands.demo", tmp_path)
+    parser = command_line("lossbook.lab.hands.demo", tmp_path)
     options = parser.parse_args(["--sweep", "--device", "cpu"])
     assert (options.sweep, options.record, options.device) == (True, False, "cpu")
     assert options.out == tmp_path

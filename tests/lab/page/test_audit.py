@@ -1,6 +1,6 @@
 import pytest
 
-from lossbook.audit import Audit
+from lossbook.lab.page.audit import Audit
 
 
 @pytest.mark.parametrize(

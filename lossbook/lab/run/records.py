@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lossbook.devices import default_device, describe_device
+from lossbook.lab.run.devices import default_device, describe_device
 
 __all__ = ["command_line", "rounded", "stamp", "write_json"]
 
@@ -63,7 +63,7 @@ def command_line(module: str, path: Path) -> argparse.ArgumentParser:
     """Make the parser of a chapter's experiment: what to do, where, and where to write it.
 
     Args:
-        module: that the command starts, such as ``"lossbook.hands.demo"``.
+        module: that the command starts, such as ``"lossbook.lab.hands.demo"``.
         path: of the record that ships with the package.
 
     Returns:

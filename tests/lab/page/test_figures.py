@@ -7,7 +7,7 @@ import sympy
 import torch
 from scipy import integrate
 
-from lossbook.figures import (
+from lossbook.lab.page.figures import (
     COLOURS,
     ced,
     colour,

@@ -1,6 +1,6 @@
 import torch
 
-from lossbook.splits import hold_out, shuffled_groups
+from lossbook.lab.run.splits import hold_out, shuffled_groups
 
 GROUPS = torch.tensor([7, 3, 3, 9, 7, 5])
 

@@ -10,8 +10,8 @@ import pytest
 import sympy
 from sympy.codegen.cfunctions import expm1, log1p
 
-from lossbook.figures import colour, slider
-from lossbook.sliders import Slider, derivative, evaluate, javascript
+from lossbook.lab.page.figures import colour, slider
+from lossbook.lab.page.sliders import Slider, derivative, evaluate, javascript
 
 x, w, epsilon = sympy.symbols("x w epsilon")
 WING = sympy.Piecewise(
@@ -73,7 +73,7 @@ def test_models_carry_the_names_that_the_page_looks_them_up_by():
 
 def test_html_is_the_same_on_every_run_and_every_hash_seed():
     program = (
-        "import sys; sys.path.insert(0, 'tests'); import test_sliders as t;"
+        "import sys; sys.path.insert(0, 'tests/lab/page'); import test_sliders as t;"
         "t.wing(name='earlier'); print(t.wing(overlays={'L1': abs(t.x)}).book_html())"
     )
     pages = [

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lossbook import LossTerms
-from lossbook.devices import threads
-from lossbook.training import default_device, describe_device, fit, seed_everything
+from lossbook.lab.run.devices import threads
+from lossbook.lab.run.training import default_device, describe_device, fit, seed_everything
 
 
 class Noisy(nn.Module):
@@ -215,7 +215,7 @@ def test_the_progress_bar_says_what_it_is_and_obeys_the_environment(capfd):
 
 def test_tqdm_disable_hides_the_bar():
     script = (
-        "import torch; from lossbook.training import fit\n"
+        "import torch; from lossbook.lab.run.training import fit\n"
         "fit(torch.nn.Linear(1, 1), lambda m, b: m(b).sum(), lambda s: torch.ones(1, 1), steps=2)"
     )
     environment = os.environ | {"TQDM_DISABLE": "1"}

@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from lossbook import benchmark, registry
+from lossbook import registry
+from lossbook.lab.run import benchmark
 
 
 @pytest.mark.compiles

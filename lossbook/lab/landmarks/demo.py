@@ -18,7 +18,7 @@ The arms are L2, L1, SmoothL1 (beta of 1 pixel), Wing (w of 10, epsilon of 2 pix
 
 Record the evidence the chapter shows with::
 
-    python -m lossbook.landmarks.demo --record
+    python -m lossbook.lab.landmarks.demo --record
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from lossbook.landmarks.data import (
+from lossbook.lab.landmarks.data import (
     ATTRIBUTES,
     Augmentation,
     Faces,
@@ -47,16 +47,16 @@ from lossbook.landmarks.data import (
     mean_shape,
     split_by_subject,
 )
-from lossbook.landmarks.losses import pfld_loss, smooth_l1_loss, wing_loss
-from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
-from lossbook.records import command_line, rounded, stamp, write_json
-from lossbook.splits import hold_out, shuffled_groups
-from lossbook.terms import LossTerms
-from lossbook.training import (
+from lossbook.lab.run.records import command_line, rounded, stamp, write_json
+from lossbook.lab.run.splits import hold_out, shuffled_groups
+from lossbook.lab.run.training import (
     History,
     fit,
     seed_everything,
 )
+from lossbook.landmarks.losses import pfld_loss, smooth_l1_loss, wing_loss
+from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
+from lossbook.terms import LossTerms
 
 __all__ = [
     "ARMS",
@@ -96,7 +96,7 @@ class Prediction(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What the network is trained on; see `lossbook.landmarks.data.Views` and `Faces`."""
+    """What the network is trained on; see `lossbook.lab.landmarks.data.Views` and `Faces`."""
 
     images: Float[Tensor, "batch 1 112 112"]
     landmarks: Float[Tensor, "batch 98 2"]
@@ -602,7 +602,7 @@ def record(
         config=config,
         results=tuple(results),
         baseline=tuple(baseline(fold, faces) for fold in config.folds),
-        **stamp(device, "python -m lossbook.landmarks.demo --record"),
+        **stamp(device, "python -m lossbook.lab.landmarks.demo --record"),
     )
 
 
@@ -663,7 +663,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line.
     """
-    options = command_line("lossbook.landmarks.demo", RECORD).parse_args(arguments)
+    options = command_line("lossbook.lab.landmarks.demo", RECORD).parse_args(arguments)
     if options.sweep:
         short = replace(RECORDED, steps=600)
         for fold in (0, 1):

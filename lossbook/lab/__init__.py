@@ -1,0 +1,1 @@
+"""The laboratory: what the book adds to the library."""

@@ -1,0 +1,1 @@
+"""What a reader sees: figures, tables, objects that move, audit, palette."""
