@@ -47,7 +47,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from lossbook.hands.losses import HandLoss, HandLossWeights, HandPrediction, HandTarget
+from lossbook.hands import HandLoss, HandLossWeights, HandPrediction, HandTarget
 from lossbook.hands.metrics import mpjpe, pa_mpjpe
 from lossbook.lab.hands.data import (
     OCCLUDED,
