@@ -14,8 +14,8 @@ from sympy.logic.boolalg import BooleanAtom
 from lossbook.lab.page.formulas import latex
 
 
-# Not tabulate, which pandas uses too: its Markdown lets a `|` in mathematics or code end the cell, and
-# pads every column to its longest cell. The 34 tables of the book grew from 25 to 47 kB of text.
+# Not tabulate, which pandas uses too: its Markdown lets a `|` in mathematics or code end the cell
+# and pads every column to its longest cell: the 34 tables of the book grew from 25 to 47 kB.
 @dataclass(frozen=True)
 class Table:
     """A table of finished texts; made by :func:`table` and :func:`results_table`.
