@@ -65,7 +65,7 @@ def synthetic(n: int, generator: torch.Generator, hand: Hand) -> Synthetic:
         hand: makes the joints, on its own device.
 
     Returns:
-        Crops are jittered, as :func:`to_crop` says.
+        Crops are jittered, as :func:`~lossbook.lab.hands.crops.to_crop` says.
     """
     flexion, abduction = _joint_angles(n, generator)
     pose = torch.cat([_orientation(n, generator), finger_pose(flexion, abduction)], 1)

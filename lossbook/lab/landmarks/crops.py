@@ -169,7 +169,7 @@ def mean_shape(faces: Faces, indices: Int64[Tensor, " n"], *, size: int = 112) -
     """Mean landmarks of some faces and of their mirror images, in pixels of the crop.
 
     Args:
-        faces: as :func:`load_faces` gives them.
+        faces: as `load_faces` gives them.
         indices: which faces.
         size: side of the crop in pixels.
 

@@ -43,7 +43,8 @@ class Faces:
         angles: ``(400, 3)``: pitch, yaw, roll in radians. Pitch is positive looking down, yaw
             looking to the picture's right, roll turned counter-clockwise in the picture. Turning
             the picture adds to roll and leaves the other two.
-        attributes: ``(400, 4)``, 0 or 1, see :data:`ATTRIBUTES` and :func:`load_faces`.
+        attributes: ``(400, 4)``, 0 or 1, see
+            :data:`~lossbook.lab.landmarks.attributes.ATTRIBUTES` and :func:`load_faces`.
         subject: ``(400,)``, 1 to 40.
         shot: ``(400,)``, 1 to 10.
     """
