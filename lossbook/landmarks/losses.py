@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.kernels import squared
 from lossbook.landmarks.shapes import Landmarks, check_landmarks
-from lossbook.reduction import Reduction, elementwise_loss, working_dtype
+from lossbook.reduction import Reduction, elementwise_loss, widened, working_dtype
 from lossbook.terms import LossTerms
 
 Group: TypeAlias = "dist.ProcessGroup | str | None"
@@ -68,16 +69,11 @@ def smooth_l1_loss(
     """
     checks.number(beta=beta)
 
-    def native(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+    def kernel(input: Tensor, target: Tensor, reduction: str) -> Tensor:
         checks.representable(input.dtype, beta=beta)
         return F.smooth_l1_loss(input, target, reduction=reduction, beta=beta)
 
-    def kernel(error: Tensor) -> Tensor:
-        return native(error, torch.zeros_like(error), "none")
-
-    return elementwise_loss(
-        kernel, input, target, weight=weight, reduction=reduction, native=native
-    )
+    return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
 
 
 def wing_constant(w: float, epsilon: float) -> float:
@@ -157,14 +153,15 @@ def wing_loss(
 
     # Near and far add up to |x|, and each has a gradient where the other has none: a difference
     # |x| - near would cancel in the gradient, and a `where` evaluate both branches everywhere.
-    def kernel(error: Tensor) -> tuple[tuple[float, Tensor], ...]:
-        checks.representable(
-            error.dtype, **{"w": w, "epsilon": epsilon, "w / epsilon": w / epsilon}
-        )
-        size = error.abs()
-        near = F.hardtanh(size, -w, w).div_(epsilon)
-        far = size.clamp(min=w).sub_(w)
-        return (w, torch.log1p(near)), (1.0, far)
+    def kernel(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+        sizes = {"w": w, "epsilon": epsilon, "w / epsilon": w / epsilon}
+        checks.representable(input.dtype, **sizes)
+        error = (input - target).abs()
+        near = torch.log1p(F.hardtanh(error, -w, w).div_(epsilon))
+        far = error.clamp(min=w).sub_(w)
+        if reduction == "sum":
+            return w * near.sum() + far.sum()
+        return w * near + far
 
     return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
 
@@ -204,9 +201,9 @@ def pose_weight(
     References:
         The pose factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
-    _check_angles(angles, angles_target, degrees)
-    working = working_dtype(checks.same_dtype(angles=angles, angles_target=angles_target))
-    return _pose(angles.to(working) - angles_target.to(working), degrees)
+    dtype = _check_angles(angles, angles_target, degrees)
+    angles, angles_target = widened(dtype, angles, angles_target)
+    return _pose(angles - angles_target, degrees)
 
 
 def attribute_weight(
@@ -384,20 +381,18 @@ def pfld_loss(
     )
 
 
-def _check_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> None:
+def _check_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> torch.dtype:
     checks.flag(degrees=degrees)
-    checks.floating(angles=angles, angles_target=angles_target)
-    checks.shape(
-        "(B, 3): pitch, yaw, roll",
-        lambda shape: len(shape) == 2 and shape[1] == 3,
-        angles=angles,
-        angles_target=angles_target,
-    )
-    checks.same_shape(angles=angles, angles_target=angles_target)
+    dtype = checks.pair(angles, angles_target, ("angles", "angles_target"))
+    if angles.ndim != 2 or angles.shape[1] != 3:
+        raise ValueError(
+            f"angles must have shape (B, 3): pitch, yaw, roll, got {tuple(angles.shape)}"
+        )
     if checks.checking_values(angles, angles_target):
         checks.finite(angles=angles, angles_target=angles_target)
         if not degrees:
             checks.radians(angles=angles, angles_target=angles_target)
+    return dtype
 
 
 def _check_attributes(attributes: Tensor) -> None:
@@ -414,8 +409,8 @@ def _check_attributes(attributes: Tensor) -> None:
 
 def _pose(difference: Tensor, degrees: bool) -> Tensor:
     """Sum of 1 - cos as 2 sin^2 of the half: half precision and small angles keep their digits."""
-    half = difference * (math.pi / 360 if degrees else 0.5)
-    return 2 * half.sin().square().sum(1)
+    sine = (difference * (math.pi / 360 if degrees else 0.5)).sin()
+    return 2 * squared(sine, sine.new_zeros(()).expand_as(sine), "none").sum(1)
 
 
 def _totals(attributes: Tensor, weight: Tensor | None, ranks: "dist.ProcessGroup | None") -> Tensor:
