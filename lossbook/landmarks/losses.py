@@ -244,7 +244,7 @@ def attribute_weight(
     """
     _check_attributes(attributes)
     constant = attributes.detach().to(working_dtype(attributes.dtype))
-    return _rarity(constant, _totals(constant, None, _resolved(group)))
+    return _rarity(constant, *_totals(constant, None, _resolved(group)))
 
 
 def pfld_loss(
@@ -327,56 +327,59 @@ def pfld_loss(
         batches["attributes"] = attributes
     checks.same_batch(**batches)
     checks.same_device(**batches)
-    working = working_dtype(
-        checks.same_dtype(
-            landmarks=landmarks,
-            landmarks_target=landmarks_target,
-            angles=angles,
-            angles_target=angles_target,
-        )
+    dtype = checks.same_dtype(
+        landmarks=landmarks,
+        landmarks_target=landmarks_target,
+        angles=angles,
+        angles_target=angles_target,
     )
-    ranks = _resolved(group)
+    working = working_dtype(dtype)
     checks.representable(working, pose_bias=pose_bias, attribute_bias=attribute_bias)
-
-    error = (landmarks.to(working) - landmarks_target.to(working)).flatten(1)
-    turn = angles.to(working) - angles_target.to(working)
+    ranks = _resolved(group)
+    points, points_target = landmarks.flatten(1), landmarks_target.flatten(1)
+    points, points_target, angles, angles_target = widened(
+        dtype, points, points_target, angles, angles_target
+    )
     constant = None if attributes is None else attributes.detach().to(working)
     if weight is not None:
-        weight = checks.fit_weight(weight, landmarks[:, 0], of="the batch").reshape(-1).detach()
-        present = (weight != 0)[:, None]
-        error, turn = error.where(present, 0), turn.where(present, 0)
-        constant = None if constant is None else constant.where(present, 0)
+        weight = checks.fit_weight(weight, points[:, 0], of="the batch").detach()
+        absent = (weight == 0)[:, None]
+        points, points_target = (p.masked_fill(absent, 0) for p in (points, points_target))
+        angles, angles_target = (a.masked_fill(absent, 0) for a in (angles, angles_target))
+        constant = None if constant is None else constant.masked_fill(absent, 0)
 
-    pose = _pose(turn, degrees) + pose_bias if pose_bias else _pose(turn, degrees)
-    if constant is None:
-        rarity = torch.ones_like(pose)
-        totals = _totals(error[:, :0], weight, ranks)
-    else:
-        totals = _totals(constant, weight, ranks)
-        rarity = _rarity(constant, totals) + attribute_bias
-    factor = pose * rarity
+    pose = _pose(angles - angles_target, degrees)
+    pose = pose + pose_bias if pose_bias else pose
+    counts, samples = _totals(points[:, :0] if constant is None else constant, weight, ranks)
+    factor, rarity = pose, None
+    if constant is not None:
+        rarity = _rarity(constant, counts, samples)
+        rarity = rarity + attribute_bias if attribute_bias else rarity
+        factor = pose * rarity
     if checks.checking_values(landmarks, landmarks_target, factor):
         counted = (factor != 0)[:, None]
         checks.finite(
             landmarks=landmarks.flatten(1).where(counted, 0),
             landmarks_target=landmarks_target.flatten(1).where(counted, 0),
         )
-        _explain_zero_weights(pose, rarity)
+        _explain_zero_weights(pose, torch.ones_like(pose) if rarity is None else rarity)
 
-    distance = error.square().sum(1)
-    weighted = factor * distance
-    if not (checks.readable(weighted) and bool(weighted.isfinite().all())):
-        # A sample of factor 0 stays at 0 even where its distance is infinite or NaN.
-        counts = (factor != 0) | distance.isfinite()
-        weighted = factor * error.where(counts[:, None], 0).square().sum(1)
-    count = totals[-1] / (1 if ranks is None else dist.get_world_size(ranks))
-    count = torch.where(count > 0, count, 1)
+    # Averaged over the ranks, as their gradients are, this is the mean over all samples.
+    count = samples if ranks is None else samples / dist.get_world_size(ranks)
+    count = torch.where(count > 0, count, 1) if isinstance(count, Tensor) else max(count, 1)
 
     def mean(values: Tensor) -> Tensor:
         return (values if weight is None else values * weight).sum() / count
 
+    distance = squared(points, points_target, "none").sum(1)
+    weighted = mean(factor * distance)
+    if not (checks.readable(weighted) and math.isfinite(weighted.detach())):
+        # A sample of factor 0 stays at 0 even where its distance is infinite or NaN.
+        hidden = ((factor == 0) & ~distance.isfinite())[:, None]
+        points, points_target = (p.masked_fill(hidden, 0) for p in (points, points_target))
+        weighted = mean(factor * squared(points, points_target, "none").sum(1))
     return LossTerms(
-        terms={"weighted": mean(weighted), "l2": mean(distance)},
+        terms={"weighted": weighted, "l2": mean(distance)},
         weights={"weighted": 1.0, "l2": 0.0},
     )
 
@@ -413,22 +416,21 @@ def _pose(difference: Tensor, degrees: bool) -> Tensor:
     return 2 * squared(sine, sine.new_zeros(()).expand_as(sine), "none").sum(1)
 
 
-def _totals(attributes: Tensor, weight: Tensor | None, ranks: "dist.ProcessGroup | None") -> Tensor:
-    """How many samples have each attribute, and last the number of samples; shape (C + 1,)."""
-    if weight is None:
-        counts = attributes.sum(0)
-        samples = counts.new_full((1,), attributes.shape[0])
-    else:
-        counts, samples = (attributes * weight[:, None]).sum(0), weight.sum(0, keepdim=True)
-    totals = torch.cat([counts, samples])
-    if ranks is not None:
-        dist.all_reduce(totals, group=ranks)
-    return totals
+def _totals(
+    attributes: Tensor, weight: Tensor | None, ranks: "dist.ProcessGroup | None"
+) -> tuple[Tensor, Tensor | int]:
+    """How many samples have each attribute, shape (C,), and how many samples there are."""
+    counts = (attributes if weight is None else attributes * weight[:, None]).sum(0)
+    samples = attributes.shape[0] if weight is None else weight.sum()
+    if ranks is None:
+        return counts, samples
+    totals = torch.cat([counts, torch.as_tensor(samples).to(counts).reshape(1)])
+    dist.all_reduce(totals, group=ranks)
+    return totals[:-1], totals[-1]
 
 
-def _rarity(attributes: Tensor, totals: Tensor) -> Tensor:
-    counts, samples = totals[:-1], totals[-1]
-    # An attribute that nobody has is 0 in every row: what its count is divided by is no matter.
+def _rarity(attributes: Tensor, counts: Tensor, samples: Tensor | int) -> Tensor:
+    # An attribute that nobody has is 0 in every row: what its count is replaced by is no matter.
     return (attributes * (samples / torch.where(counts > 0, counts, 1))).sum(1)
 
 
