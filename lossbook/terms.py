@@ -119,7 +119,7 @@ class LossTerms:
 
     def backward(self, **options: Any) -> None:
         """Back-propagate the total: :meth:`torch.Tensor.backward`, with its options."""
-        self._total.backward(**options)
+        self._total.backward(**options)  # type: ignore[no-untyped-call]
 
     def __or__(self, other: LossTerms) -> LossTerms:
         if not isinstance(other, LossTerms):
