@@ -22,7 +22,7 @@ __all__ = [
     "metrics",
     "registry",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 # Chapters are imported when they are first asked for: the package stays as quick as its core.

