@@ -174,9 +174,10 @@ def create(name: str, **options: Any) -> Callable[..., Any]:
             makers[module.__name__] = module
     if name not in makers:
         raise ValueError(f"there is no loss {name!r}{_instead(name, list(makers))}")
-    maker: Any = makers[name]
+    maker = makers[name]
     # Not the signature of the class: LossModule has a __new__ that some Pythons would look at.
-    signed = maker.__init__ if isinstance(maker, type) else maker
+    signed: Any = maker
+    signed = signed.__init__ if isinstance(maker, type) else signed
     allowed = [
         parameter.name
         for parameter in inspect.signature(signed).parameters.values()

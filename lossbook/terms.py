@@ -14,6 +14,9 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from lossbook import checks
+from lossbook.reduction import working_dtype
+
+_LARGEST = torch.finfo(torch.float32).max
 
 
 # A dataclass with private fields: DistributedDataParallel finds the tensors in it, and Lightning,
@@ -274,8 +277,10 @@ def _check(terms: Any, weights: Any) -> None:
             if checks.checking_values(weight):
                 checks.finite(**{called: weight})
             elsewhere = elsewhere or weight.device != device
-        elif type(weight) is not float or not -math.inf < weight < math.inf:
-            checks.number(-math.inf, **{f"the weight of {name!r}": weight})
+        elif type(weight) is not float or not -_LARGEST <= weight <= _LARGEST:
+            called = f"the weight of {name!r}"
+            checks.number(-math.inf, **{called: weight})
+            checks.representable(working_dtype(term.dtype), **{called: weight})
         if elsewhere:
             learned = {
                 f"the weight of {name!r}": weight
