@@ -71,6 +71,8 @@ class LossTerms:
     _terms: dict[str, Tensor]
     _weights: dict[str, float | Tensor]
     _total: Tensor
+    # Set by pytree alone, which also fills a tree with numbers and takes it apart again.
+    _learned: tuple[str, ...] = ()
 
     def __init__(self, terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> None:
         _check(terms, weights)
@@ -334,7 +336,7 @@ def _weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Ten
 def _plus(total: Tensor, term: Tensor, weight: float | Tensor) -> Tensor:
     """Add a weighted term, in eager mode without a product by 1."""
     # A compiled graph gains nothing, and would be made anew for a weight that is warmed up to 1.
-    if isinstance(weight, Tensor) or weight != 1 or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or isinstance(weight, Tensor) or weight != 1:
         term = term * weight
     return total + term
 
@@ -342,9 +344,14 @@ def _plus(total: Tensor, term: Tensor, weight: float | Tensor) -> Tensor:
 # As a pytree a LossTerms passes through torch.func.vmap and torch.export. Weights that are tensors
 # are leaves like the terms; numbers stay in the structure.
 def _flatten(loss: LossTerms) -> tuple[list[Any], Any]:
-    learned = [name for name, weight in loss._weights.items() if isinstance(weight, Tensor)]
-    numbers = [None if name in learned else weight for name, weight in loss._weights.items()]
-    leaves = [loss._total, *loss._terms.values(), *[loss._weights[name] for name in learned]]
+    leaves: list[Any] = [loss._total, *loss._terms.values()]
+    numbers: list[float | None] = []
+    for name, weight in loss._weights.items():
+        if isinstance(weight, Tensor) or name in loss._learned:
+            leaves.append(weight)
+            numbers.append(None)
+        else:
+            numbers.append(weight)
     return leaves, (tuple(loss._terms), tuple(numbers))
 
 
@@ -358,6 +365,7 @@ def _unflatten(leaves: Iterable[Any], context: Any) -> LossTerms:
         name: next(rest) if number is None else number
         for name, number in zip(names, numbers, strict=True)
     }
+    loss._learned = tuple(n for n, number in zip(names, numbers, strict=True) if number is None)
     return loss
 
 
