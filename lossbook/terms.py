@@ -14,6 +14,9 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from lossbook import checks
+from lossbook.reduction import working_dtype
+
+_LARGEST = torch.finfo(torch.float32).max
 
 
 # A dataclass with private fields: DistributedDataParallel finds the tensors in it, and Lightning,
@@ -68,6 +71,8 @@ class LossTerms:
     _terms: dict[str, Tensor]
     _weights: dict[str, float | Tensor]
     _total: Tensor
+    # Set by pytree alone, which also fills a tree with numbers and takes it apart again.
+    _learned: tuple[str, ...] = ()
 
     def __init__(self, terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> None:
         _check(terms, weights)
@@ -274,8 +279,10 @@ def _check(terms: Any, weights: Any) -> None:
             if checks.checking_values(weight):
                 checks.finite(**{called: weight})
             elsewhere = elsewhere or weight.device != device
-        elif type(weight) is not float or not -math.inf < weight < math.inf:
-            checks.number(-math.inf, **{f"the weight of {name!r}": weight})
+        elif type(weight) is not float or not -_LARGEST <= weight <= _LARGEST:
+            called = f"the weight of {name!r}"
+            checks.number(-math.inf, **{called: weight})
+            checks.representable(working_dtype(term.dtype), **{called: weight})
         if elsewhere:
             learned = {
                 f"the weight of {name!r}": weight
@@ -329,7 +336,7 @@ def _weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Ten
 def _plus(total: Tensor, term: Tensor, weight: float | Tensor) -> Tensor:
     """Add a weighted term, in eager mode without a product by 1."""
     # A compiled graph gains nothing, and would be made anew for a weight that is warmed up to 1.
-    if isinstance(weight, Tensor) or weight != 1 or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or isinstance(weight, Tensor) or weight != 1:
         term = term * weight
     return total + term
 
@@ -337,9 +344,14 @@ def _plus(total: Tensor, term: Tensor, weight: float | Tensor) -> Tensor:
 # As a pytree a LossTerms passes through torch.func.vmap and torch.export. Weights that are tensors
 # are leaves like the terms; numbers stay in the structure.
 def _flatten(loss: LossTerms) -> tuple[list[Any], Any]:
-    learned = [name for name, weight in loss._weights.items() if isinstance(weight, Tensor)]
-    numbers = [None if name in learned else weight for name, weight in loss._weights.items()]
-    leaves = [loss._total, *loss._terms.values(), *[loss._weights[name] for name in learned]]
+    leaves: list[Any] = [loss._total, *loss._terms.values()]
+    numbers: list[float | None] = []
+    for name, weight in loss._weights.items():
+        if isinstance(weight, Tensor) or name in loss._learned:
+            leaves.append(weight)
+            numbers.append(None)
+        else:
+            numbers.append(weight)
     return leaves, (tuple(loss._terms), tuple(numbers))
 
 
@@ -353,6 +365,7 @@ def _unflatten(leaves: Iterable[Any], context: Any) -> LossTerms:
         name: next(rest) if number is None else number
         for name, number in zip(names, numbers, strict=True)
     }
+    loss._learned = tuple(n for n, number in zip(names, numbers, strict=True) if number is None)
     return loss
 
 
