@@ -7,7 +7,7 @@ never wait for a GPU. Checks of values are opt-in, inside :func:`check_values`.
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,8 +26,8 @@ def check_values() -> Iterator[None]:
     angles in degrees where radians are expected, confidences outside of 0 to 1, matrices that are
     no rotations) and warns with a ``UserWarning`` of values that are legal but hardly meant. Each
     check waits for the device, so this is for finding a fault, not for every step. It holds for
-    the whole process, and is left out inside ``torch.compile`` and ``torch.func`` transforms,
-    where values cannot be read.
+    the whole process. Inside ``torch.compile`` and ``torch.func`` transforms values cannot be
+    read; a compiled loss warns of that when it is traced inside the block.
     Degrees are noticed by an angle beyond a full turn of 6.28; smaller ones pass for radians.
 
     Example:
@@ -49,17 +49,69 @@ def check_values() -> Iterator[None]:
 
 def checking_values(*tensors: Tensor | None) -> bool:
     """Whether the values of these tensors can and should be looked at; None is passed over."""
+    if _checking_values == 0:
+        return False
+    if torch.compiler.is_compiling():
+        _say_that_compiled_code_is_not_looked_at()
+        return False
+    return not any(_holds_no_values(tensor) for tensor in tensors if tensor is not None)
+
+
+def readable(*tensors: Tensor) -> bool:
+    """Whether a value may be read at once: ordinary CPU tensors, outside of any tracing."""
     return (
-        _checking_values > 0
-        and not torch.compiler.is_compiling()
-        and not any(
-            t.is_meta
-            or isinstance(t, FakeTensor)
-            or torch._C._functorch.is_functorch_wrapped_tensor(t)
-            for t in tensors
-            if t is not None
-        )
+        not torch.compiler.is_compiling()
+        and all(tensor.device.type == "cpu" for tensor in tensors)
+        and torch._C._len_torch_dispatch_stack() == 0
+        and not any(_holds_no_values(tensor) for tensor in tensors)
     )
+
+
+def _holds_no_values(tensor: Tensor) -> bool:
+    return (
+        tensor.is_meta
+        or isinstance(tensor, FakeTensor)
+        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    )
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _say_that_compiled_code_is_not_looked_at() -> None:
+    """Runs while the compiler traces, which it does anew inside the block."""
+    warn(
+        "check_values() cannot look into compiled code: call the loss itself, not its compiled "
+        "form, or set torch.compiler.set_stance('force_eager') for this block"
+    )
+
+
+def pair(input: Any, target: Any, names: tuple[str, str] = ("input", "target")) -> torch.dtype:
+    """Check two floating-point tensors of one shape on one device.
+
+    Args:
+        input: the first.
+        target: the second.
+        names: what the errors call them.
+
+    Returns:
+        The dtype of a result in their shape; see :func:`same_dtype`.
+
+    Raises:
+        TypeError: for anything but floating-point tensors, or float64 beside a narrower dtype.
+        ValueError: for different shapes or devices.
+    """
+    if (
+        isinstance(input, Tensor)
+        and isinstance(target, Tensor)
+        and input.dtype is target.dtype
+        and input.is_floating_point()
+        and input.shape == target.shape
+        and input.device == target.device
+    ):
+        return input.dtype
+    named = {names[0]: input, names[1]: target}
+    floating(**named)
+    same_shape(**named)
+    return same_dtype(**named)
 
 
 def floating(**tensors: Any) -> None:
@@ -70,15 +122,35 @@ def floating(**tensors: Any) -> None:
     """
     for name, value in tensors.items():
         if not isinstance(value, Tensor):
-            raise TypeError(
-                f"{name} must be a torch.Tensor, got {type(value).__name__}; "
-                f"wrap it with torch.as_tensor({name})"
-            )
+            raise TypeError(_not_a_tensor(name, value))
         if not value.is_floating_point():
             raise TypeError(
                 f"{name} must be a floating-point tensor, got {value.dtype}; "
                 f"convert it with {name}.float()"
             )
+
+
+def _not_a_tensor(name: str, value: Any) -> str:
+    if value is None:
+        return f"{name} is missing: it must be a torch.Tensor, got None"
+    what = f"{name} must be a torch.Tensor, got {type(value).__name__}"
+    if callable(getattr(value, "__array__", None)) or isinstance(value, (list, tuple, int, float)):
+        return f"{what}; convert it with torch.as_tensor({name})"
+    if isinstance(value, Mapping):
+        return f"{what} with the keys {', '.join(map(str, value))}; pass one of its values"
+    return what
+
+
+def same_device(**tensors: Tensor) -> None:
+    """Check that all tensors lie on one device.
+
+    Raises:
+        ValueError: with where each of them lies.
+    """
+    devices = {name: tensor.device for name, tensor in tensors.items()}
+    if len(set(devices.values())) > 1:
+        listed = ", ".join(f"{name} is on {device}" for name, device in devices.items())
+        raise ValueError(f"all inputs must be on one device: {listed}; move one with .to()")
 
 
 def same_dtype(**tensors: Tensor) -> torch.dtype:
@@ -91,10 +163,7 @@ def same_dtype(**tensors: Tensor) -> torch.dtype:
         TypeError: if float64 meets another dtype.
         ValueError: if the devices differ.
     """
-    devices = {name: tensor.device for name, tensor in tensors.items()}
-    if len(set(devices.values())) > 1:
-        listed = ", ".join(f"{name} is on {device}" for name, device in devices.items())
-        raise ValueError(f"all inputs must be on one device: {listed}; move one with .to()")
+    same_device(**tensors)
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
     if len(set(dtypes.values())) > 1 and torch.float64 in dtypes.values():
         listed = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
@@ -122,6 +191,54 @@ def same_shape(**tensors: Tensor) -> None:
         )
 
 
+def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "input") -> Tensor:
+    """Bring a weight or mask into a form that broadcasts against a tensor, and into its dtype.
+
+    Dimensions of 1 are added on the right; each dimension is then that of the tensor or 1. So
+    ``(B,)`` weighs samples, ``(B, N)``, ``(B, N, 1)`` and ``(1, N)`` weigh points.
+
+    Args:
+        weight: floating-point or boolean, on the device of ``input``.
+        input: what is weighed.
+        name: what the errors call the weight.
+        of: what the errors call the tensor.
+
+    Returns:
+        The weight with as many dimensions as ``input``, in the dtype that ``input`` is computed
+        in: float32 for half precision.
+
+    Raises:
+        TypeError: for anything but a floating-point or boolean tensor.
+        ValueError: for a shape that does not fit, or another device.
+    """
+    if not isinstance(weight, Tensor):
+        raise TypeError(_not_a_tensor(name, weight))
+    if not weight.is_floating_point() and weight.dtype is not torch.bool:
+        raise TypeError(
+            f"{name} must be a floating-point or boolean tensor, got {weight.dtype}; a visibility "
+            f"of 0, 1 or 2 becomes a mask by visibility > 0, a count a weight by {name}.float()"
+        )
+    if weight.device != input.device:
+        raise ValueError(
+            f"{name} must be on the device of {of}: {name} is on {weight.device}, {of} on "
+            f"{input.device}; move it with {name}.to({of}.device)"
+        )
+    missing = input.ndim - weight.ndim
+    fits = missing >= 0 and all(
+        own == 1 or own == other for own, other in zip(weight.shape, input.shape, strict=False)
+    )
+    # One number for a batch of several looks like a batch of one that was paired wrongly.
+    if not fits or (weight.ndim == 1 and weight.shape[0] != input.shape[0]):
+        raise ValueError(
+            f"{name} must have the shape of {of} {tuple(input.shape)} or a leading part of it, "
+            f"with 1 for a dimension that it does not tell apart, got {tuple(weight.shape)}; "
+            f"reshape it, for instance with {name}[:, None]"
+        )
+    working = torch.promote_types(input.dtype, torch.float32)
+    fitted: Tensor = weight.to(working).reshape(weight.shape + (1,) * missing)
+    return fitted
+
+
 def shape(expected: str, matches: Callable[[tuple[int, ...]], bool], **tensors: Tensor) -> None:
     """Check each shape against a predicate.
 
@@ -146,6 +263,10 @@ def same_batch(**tensors: Tensor) -> None:
         raise ValueError(f"all inputs must have the same batch size: {listed}")
 
 
+# Written out: older compilers cannot trace sys.float_info or torch.finfo.
+_LARGEST = {torch.float32: 3.4028234663852886e38, torch.float64: 1.7976931348623157e308}
+
+
 def number(minimum: float = 0.0, *, exclusive: bool = False, **numbers: Any) -> None:
     """Check that hyperparameters are finite Python numbers from ``minimum`` on.
 
@@ -155,13 +276,34 @@ def number(minimum: float = 0.0, *, exclusive: bool = False, **numbers: Any) -> 
     """
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be a Python number, got {type(value).__name__}")
+            raise TypeError(_not_a_number(name, value))
         # Comparisons only: torch.compile can trace them when the number changes between calls.
         in_range = value > minimum if exclusive else value >= minimum
-        if not (in_range and abs(value) <= sys.float_info.max):
+        if not (in_range and abs(value) <= _LARGEST[torch.float64]):
             bound = f" and {'greater than' if exclusive else 'at least'} {minimum:g}"
             bound = bound if minimum > -math.inf else ""
             raise ValueError(f"{name} must be finite{bound}, got {value}")
+
+
+def representable(dtype: torch.dtype, **numbers: float) -> None:
+    """Check that hyperparameters are no larger than the dtype of the computation allows.
+
+    Raises:
+        ValueError: with the largest number of that dtype.
+    """
+    for name, value in numbers.items():
+        if abs(value) > _LARGEST[dtype]:
+            raise ValueError(
+                f"{name} must be at most {_LARGEST[dtype]:.4g}, the largest number of {dtype}, "
+                f"got {value:.4g}; choose a smaller one, or compute in float64"
+            )
+
+
+def _not_a_number(name: str, value: Any) -> str:
+    what = f"{name} must be a Python number, got {type(value).__name__}"
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return f"{what}; read it once with float({name}), outside of the training loop"
+    return f"{what}; pass an int or a float" if value is not None else f"{what}; leave it out"
 
 
 def index(size: int | None, **indices: Any) -> None:

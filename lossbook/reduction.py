@@ -1,16 +1,18 @@
 """The one place where "none", "mean", "sum" and "batchmean" are decided."""
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
 
 Reduction = Literal["none", "mean", "sum", "batchmean"]
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
+_HALF = (torch.float16, torch.bfloat16)
 
 
 def check_reduction(reduction: str) -> None:
@@ -33,7 +35,6 @@ def reduce_loss(
     reduction: Reduction,
     *,
     weight: Float[Tensor, "*shape"] | None = None,
-    dtype: torch.dtype | None = None,
 ) -> Tensor:
     r"""Reduce elementwise losses.
 
@@ -47,90 +48,154 @@ def reduce_loss(
                :func:`torch.nn.functional.kl_div`; a 0-dimensional loss is a batch of one
     ========== ==============================================================================
 
-    A mean over nothing (an empty batch, or all weights 0) is 0 with zero gradient.
+    A mean over nothing (an empty batch, or all weights 0) is 0 with zero gradient. What is
+    reduced is float32 for half-precision losses: a sum may be larger than they can hold.
 
     Args:
         losses: elementwise losses, any shape.
         reduction: one of the four names.
         weight: multiplies the losses; same shape.
-        dtype: of the result; by default that of ``losses``. Sums over half precision are
-            added up in float32 before they are cast.
 
     Raises:
         ValueError: for an unknown reduction, or a weight of another shape.
     """
     check_reduction(reduction)
-    dtype = losses.dtype if dtype is None else dtype
     if weight is not None:
         checks.same_shape(losses=losses, weight=weight)
         losses = losses * weight
     if reduction == "none":
-        return losses.to(dtype)
-    working = working_dtype(losses.dtype)
-    total = losses.sum(dtype=working)
-    if reduction == "mean" and weight is not None:
-        count = weight.sum(dtype=working)
-        total = total / torch.where(count > 0, count, 1)
-    elif reduction == "mean":
-        total = total / max(losses.numel(), 1)
-    elif reduction == "batchmean":
-        total = total / max(losses.shape[0], 1) if losses.ndim else total
-    return total.to(dtype)
+        return losses
+    return _divide(losses.sum(dtype=working_dtype(losses.dtype)), reduction, losses, weight)
+
+
+Kernel = Callable[[Tensor], "Tensor | tuple[tuple[float, Tensor], ...]"]
+"""From errors to losses in their shape, or to addends of the losses with a factor each.
+
+Addends are added up one by one, which spares the passes over memory that would join them.
+"""
 
 
 def elementwise_loss(
-    core: Callable[[Tensor, Tensor], Tensor],
+    kernel: Kernel,
     input: Float[Tensor, "*shape"],
     target: Float[Tensor, "*shape"],
     *,
-    weight: Float[Tensor, "..."] | None = None,
+    weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     reduction: Reduction,
+    native: Callable[[Tensor, Tensor, str], Tensor] | None = None,
     names: tuple[str, str, str] = ("input", "target", "weight"),
 ) -> Tensor:
-    """Check two tensors, apply an elementwise formula to them and reduce the result.
+    """The gate of a loss of ``input - target``; then its kernel and the reduction.
 
     Args:
-        core: the formula, from two tensors of one shape to the losses in that shape.
+        kernel: the formula, as a function of the error; 0 at 0.
         input: predictions, any shape.
         target: same shape.
-        weight: multiplies the losses, never the inputs. Its shape is that of ``input`` or a
-            leading part of it: ``(B,)`` weighs samples, ``(B, N)`` points. What has weight 0
-            contributes nothing, whatever it holds, NaN included.
+        weight: multiplies the losses, never the inputs; see :func:`lossbook.checks.fit_weight`
+            for its shape. What has weight 0 contributes nothing, whatever it holds, NaN included.
         reduction: see :func:`reduce_loss`.
+        native: the same formula as torch has it, of input, target and ``"none"`` or ``"sum"``; it
+            spares a pass where there is no weight.
         names: what the errors call the three tensors.
 
     Returns:
-        The loss in the inputs' dtype. Half precision is computed in float32 in between.
+        The losses in the inputs' dtype, or reduced. Half precision is computed in float32, and
+        what is reduced stays float32.
 
     Raises:
         TypeError: for anything but floating-point tensors, or float64 beside a narrower dtype.
         ValueError: for different shapes, a weight that does not fit, an unknown reduction.
     """
-    pair = names[:2]
-    checks.floating(**dict(zip(pair, (input, target), strict=True)))
-    checks.same_shape(**dict(zip(pair, (input, target), strict=True)))
+    dtype = checks.pair(input, target, names[:2])
     check_reduction(reduction)
-    dtype = checks.same_dtype(**dict(zip(pair, (input, target), strict=True)))
-    working = working_dtype(dtype)
-    if weight is not None:
-        checks.floating(**{names[2]: weight})
-        if checks.checking_values(weight):
-            checks.weights(**{names[2]: weight})
-        weight = _expand_weight(weight, input, names).to(working)
-        present = weight != 0
-        input, target = input.where(present, 0), target.where(present, 0)
-    if checks.checking_values(input, target):
-        checks.finite(**dict(zip(pair, (input, target), strict=True)))
-    return reduce_loss(
-        core(input.to(working), target.to(working)), reduction, weight=weight, dtype=dtype
+    fitted = (
+        None if weight is None else checks.fit_weight(weight, input, name=names[2], of=names[0])
     )
+    if checks.checking_values(input, target, weight):
+        _look(input, target, weight, fitted, names)
+    if input.dtype != target.dtype or dtype in _HALF:
+        working = working_dtype(dtype)
+        input, target = input.to(working), target.to(working)
+    if native is not None and fitted is None:
+        if reduction == "none":
+            return native(input, target, "none").to(dtype)
+        return _divide(native(input, target, "sum"), reduction, input)
+    return reduce_errors(kernel, input - target, weight=fitted, reduction=reduction, dtype=dtype)
 
 
-def _expand_weight(weight: Tensor, input: Tensor, names: tuple[str, str, str]) -> Tensor:
-    if weight.shape != input.shape[: weight.ndim]:
-        raise ValueError(
-            f"{names[2]} must have the shape of {names[0]} {tuple(input.shape)} or a leading part "
-            f"of it, got {tuple(weight.shape)}"
-        )
-    trailing = (1,) * (input.ndim - weight.ndim)
-    return weight.reshape(weight.shape + trailing).expand_as(input)
+def reduce_errors(
+    kernel: Kernel,
+    error: Float[Tensor, "*shape"],
+    *,
+    weight: Float[Tensor, "..."] | None,
+    reduction: Reduction,
+    dtype: torch.dtype,
+    mend: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Apply a kernel to errors, weigh the losses and reduce them. Nothing is checked here.
+
+    Args:
+        kernel: see :func:`elementwise_loss`.
+        error: float32 or float64.
+        weight: in the same dtype, and broadcasting against ``error``.
+        reduction: see :func:`reduce_loss`.
+        dtype: of the result for ``"none"``.
+        mend: takes out of the weight what else must not count; asked only where it may matter,
+            that is, where the result would not be finite or may not be looked at.
+    """
+    if weight is None:
+        if reduction == "none":
+            return _joined(kernel(error)).to(dtype)
+        return _divide(_added_up(kernel(error)), reduction, error)
+    if reduction != "none" and not weight.requires_grad and checks.readable(error, weight):
+        # On the CPU it costs nothing to see whether there was a NaN to mask at all.
+        total = (_joined(kernel(error)) * weight).sum()
+        if bool(total.isfinite()):
+            return _divide(total, reduction, error, weight)
+    weight = weight if mend is None else mend(weight)
+    losses = _joined(kernel(error.masked_fill(weight == 0, 0))) * weight
+    if reduction == "none":
+        return losses.to(dtype)
+    return _divide(losses.sum(), reduction, error, weight)
+
+
+def _divide(
+    total: Tensor, reduction: Reduction, losses: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """Turn the sum of some losses, or of what has their shape, into what was asked for."""
+    if reduction == "mean" and weight is not None:
+        repeats = losses.numel() // max(weight.numel(), 1)
+        count = weight.sum(dtype=total.dtype) * repeats
+        return total / torch.where(count > 0, count, 1)
+    if reduction == "mean":
+        return total / max(losses.numel(), 1)
+    if reduction == "batchmean" and losses.ndim:
+        return total / max(losses.shape[0], 1)
+    return total
+
+
+def _joined(losses: "Tensor | tuple[tuple[float, Tensor], ...]") -> Tensor:
+    if isinstance(losses, Tensor):
+        return losses
+    return reduce(torch.add, [factor * addend for factor, addend in losses])
+
+
+def _added_up(losses: "Tensor | tuple[tuple[float, Tensor], ...]") -> Tensor:
+    if isinstance(losses, Tensor):
+        return losses.sum()
+    return reduce(torch.add, [factor * addend.sum() for factor, addend in losses])
+
+
+def _look(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    fitted: Tensor | None,
+    names: tuple[str, str, str],
+) -> None:
+    """Look at the values, inside ``check_values``; what has weight 0 may hold anything."""
+    if weight is not None and fitted is not None:
+        checks.weights(**{names[2]: weight})
+        present = fitted != 0
+        input, target = input.where(present, 0), target.where(present, 0)
+    checks.finite(**{names[0]: input, names[1]: target})

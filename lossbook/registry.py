@@ -43,6 +43,8 @@ class Card:
             differentiable input becomes the second.
         free: inputs whose last dimension may have any size.
         called: what the errors call an input, where that is not its name.
+        factors: inputs that obey the shape rule of weights, such as confidences.
+        plain: ``"module:function"`` of the loss as one would type it, to be measured against.
         public: what users import, where that is not the function.
         degree: how fast the loss grows with its inputs, 1 for linear, 2 for quadratic.
         bad: inputs or options to replace, the error expected, and a word of its message.
@@ -69,6 +71,8 @@ class Card:
     perfect: Callable[[Inputs], Inputs] | None = None
     free: tuple[str, ...] = ()
     called: Mapping[str, str] = field(default_factory=dict)
+    factors: tuple[str, ...] = ()
+    plain: str = ""
     public: Any = None
     degree: int = 1
     bad: tuple[tuple[Mapping[str, Any], type[Exception], str], ...] = field(default=())

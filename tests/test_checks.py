@@ -11,7 +11,7 @@ from lossbook.reduction import elementwise_loss
 
 
 def l1(input, target, **options):
-    return elementwise_loss(lambda a, b: (a - b).abs(), input, target, reduction="sum", **options)
+    return elementwise_loss(torch.abs, input, target, reduction="sum", **options)
 
 
 def test_values_are_looked_at_only_inside_the_block():
@@ -98,9 +98,14 @@ def test_it_is_left_out_where_values_cannot_be_read():
 
 
 @pytest.mark.compiles
-def test_it_does_not_break_a_compiled_graph():
+@pytest.mark.parametrize("called_before", [False, True])
+def test_it_does_not_break_a_compiled_graph_and_says_that_it_cannot_look(called_before):
+    torch.compiler.reset()
     compiled = torch.compile(l1, fullgraph=True, backend="eager")
-    with lossbook.check_values():
+    if called_before:
+        compiled(torch.ones(1), torch.zeros(1))
+    message = r"check_values\(\) cannot look into compiled code"
+    with lossbook.check_values(), pytest.warns(UserWarning, match=message):
         assert compiled(torch.tensor([torch.nan]), torch.zeros(1)).isnan()
 
 

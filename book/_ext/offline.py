@@ -1,4 +1,7 @@
-"""Make the built book self-contained: every script and font is served from the book itself."""
+"""Make the built book self-contained: every script and font is served from the book itself.
+
+It also takes Colab's button from pages that Colab could not run.
+"""
 
 import shutil
 from importlib.util import find_spec
@@ -97,6 +100,24 @@ def _is_thebe(script):
     ) or "THEBE" in script.attributes.get("body", "")
 
 
+def runs_in_colab(page):
+    """Whether a page's source is a notebook that installs the package in Colab."""
+    return page.suffix == ".ipynb" and "google.colab" in page.read_text(
+        "utf8"
+    )
+
+
+def drop_colab_button(app, pagename, templatename, context, doctree):
+    """The theme offers Colab for every notebook, also where it could only fail."""
+    buttons = context.get("header_buttons", [])
+    buttons[:] = [
+        button
+        for button in buttons
+        if button.get("label") != "launch-buttons"
+        or runs_in_colab(Path(app.env.doc2path(pagename)))
+    ]
+
+
 def adjust_page(app, pagename, templatename, context, doctree):
     """Drop Thebe, which needs a remote host, and load BokehJS where there is a slider."""
     if SLIDER in context.get("body", ""):
@@ -114,6 +135,7 @@ def setup(app):
     """Register with Sphinx."""
     app.connect("builder-inited", copy_vendor_files)
     app.connect("html-page-context", adjust_page, priority=900)
+    app.connect("html-page-context", drop_colab_button, priority=900)
     app.connect("config-inited", use_local_mathjax)
     app.connect("build-finished", write_index, priority=900)
     return {

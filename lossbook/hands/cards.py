@@ -1,21 +1,23 @@
 """The cards of the hands chapter."""
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossbook.hands.losses import (
-    HandLoss,
-    HandLossWeights,
-    HandPrediction,
-    HandTarget,
-    auxiliary_loss,
-    keypoint_2d_loss,
-    keypoint_3d_loss,
-    mano_prior_loss,
-    vertex_loss,
+from lossbook.hands.containers import HandLossWeights
+from lossbook.hands.losses import keypoint_2d_loss, keypoint_3d_loss, vertex_loss
+from lossbook.hands.modules import (
+    AuxiliaryLoss,
+    Keypoint2DLoss,
+    Keypoint3DLoss,
+    ManoPriorLoss,
+    RotationLoss,
+    VertexLoss,
 )
+from lossbook.hands.priors import auxiliary_loss, mano_prior_loss, rotation_loss
+from lossbook.hands.total import HandLoss
 from lossbook.registry import Card, Inputs
 from lossbook.terms import LossTerms
 
@@ -32,7 +34,7 @@ def _random(generator: torch.Generator, *shape: int) -> Tensor:
 
 def _pair(batch: int, generator: torch.Generator, dimensions: int, scale: float) -> Inputs:
     target = scale * _random(generator, batch, 4, dimensions)
-    return {"pred": target + scale / 4 * _random(generator, *target.shape), "target": target}
+    return {"input": target + scale / 4 * _random(generator, *target.shape), "target": target}
 
 
 def _keypoints(batch: int, generator: torch.Generator, dimensions: int, scale: float) -> Inputs:
@@ -67,10 +69,10 @@ def _skew(vectors: Tensor) -> Tensor:
 def _auxiliary(batch: int, generator: torch.Generator) -> Inputs:
     pose, shape = _random(generator, 2, batch, 6), _random(generator, 2, batch, 4)
     return {
-        "coarse_pose": pose[0],
-        "coarse_shape": shape[0],
-        "pose_gt": 0.5 * pose[1],
-        "shape_gt": shape[1],
+        "pose": pose[0],
+        "shape": shape[0],
+        "pose_target": 0.5 * pose[1],
+        "shape_target": shape[1],
     }
 
 
@@ -85,62 +87,118 @@ def _mean_hand(inputs: Inputs) -> Inputs:
 
 
 def _right_first_stage(inputs: Inputs) -> Inputs:
-    truth = {"coarse_pose": inputs["pose_gt"], "coarse_shape": inputs["shape_gt"]}
+    truth = {"pose": inputs["pose_target"], "shape": inputs["shape_target"]}
     return inputs | {name: value.clone() for name, value in truth.items()}
 
 
-def _of_points(inputs: Inputs, name: str) -> Inputs:
-    return {f"{role}_{name}": inputs[role] for role in ("pred", "target")}
+def _rotations(batch: int, generator: torch.Generator) -> Inputs:
+    turns = torch.linalg.matrix_exp(_skew(_random(generator, 2, batch, 2, 3)))
+    return {"input": turns[0], "target": turns[1]}
+
+
+def _nothing_counts(inputs: Inputs) -> Inputs:
+    hidden = torch.full_like(inputs["target"], torch.nan)
+    batch = inputs["target"].shape[0]
+    return inputs | {"target": hidden, "weight": torch.zeros(batch, dtype=hidden.dtype)}
+
+
+def _no_sample_counts(inputs: Inputs) -> Inputs:
+    name, values = list(inputs.items())[-1]
+    weight = torch.zeros(values.shape[0], dtype=values.dtype)
+    return inputs | {name: torch.full_like(values, torch.nan), "weight": weight}
+
+
+_FIELDS = {
+    "input_2d": "prediction.keypoints_2d",
+    "target_2d": "target.keypoints_2d",
+    "confidence_2d": "target.confidence_2d",
+    "input_3d": "prediction.keypoints_3d",
+    "target_3d": "target.keypoints_3d",
+    "confidence_3d": "target.confidence_3d",
+    "input_vertices": "prediction.vertices",
+    "target_vertices": "target.vertices",
+    "betas": "prediction.betas",
+    "hand_pose": "prediction.hand_pose",
+    "pose": "prediction.coarse_pose",
+    "shape": "prediction.coarse_shape",
+    "pose_target": "target.pose",
+    "shape_target": "target.shape",
+}
 
 
 def _hand(batch: int, generator: torch.Generator) -> Inputs:
-    return (
-        _of_points(_pair(batch, generator, 2, 0.2), "2d")
-        | _of_points(_pair(batch, generator, 3, 40.0), "3d")
-        | _of_points(_pair(batch, generator, 3, 40.0), "vertices")
-        | _prior(batch, generator)
-        | _auxiliary(batch, generator)
-    )
+    points = {
+        "2d": _keypoints_2d(batch, generator),
+        "3d": _keypoints_3d(batch, generator),
+        "vertices": _vertices(batch, generator),
+    }
+    named = {f"{role}_{name}": values for name, of in points.items() for role, values in of.items()}
+    return named | _prior(batch, generator) | _auxiliary(batch, generator)
 
 
 def _right_hand(inputs: Inputs) -> Inputs:
-    truth = {f"pred_{name}": inputs[f"target_{name}"] for name in ("2d", "3d", "vertices")}
+    truth = {f"input_{name}": inputs[f"target_{name}"] for name in ("2d", "3d", "vertices")}
     right = inputs | {name: value.clone() for name, value in truth.items()}
     return _right_first_stage(_mean_hand(right))
 
 
 class _FlatHandLoss(HandLoss):
-    """:class:`HandLoss` for tensors by name: the tests know no dataclasses."""
+    """:class:`HandLoss` for tensors by name, with every term: the tests know no containers."""
+
+    def __init__(
+        self, weights: Any = None, *, use_vertex_loss: bool = True, **options: Any
+    ) -> None:
+        super().__init__(weights, use_vertex_loss=use_vertex_loss, **options)
 
     def forward(  # type: ignore[override]
         self,
-        pred_2d: Tensor,
+        input_2d: Tensor,
         target_2d: Tensor,
-        pred_3d: Tensor,
+        confidence_2d: Tensor,
+        input_3d: Tensor,
         target_3d: Tensor,
-        pred_vertices: Tensor,
+        confidence_3d: Tensor,
+        input_vertices: Tensor,
         target_vertices: Tensor,
         betas: Tensor,
         hand_pose: Tensor,
-        coarse_pose: Tensor,
-        coarse_shape: Tensor,
-        pose_gt: Tensor,
-        shape_gt: Tensor,
+        pose: Tensor,
+        shape: Tensor,
+        pose_target: Tensor,
+        shape_target: Tensor,
+        weight: Any = None,
     ) -> LossTerms:
-        prediction = HandPrediction(
-            pred_2d, pred_3d, pred_vertices, betas, hand_pose, coarse_pose, coarse_shape
-        )
-        target = HandTarget(target_2d, target_3d, target_vertices, pose_gt, shape_gt)
-        return super().forward(prediction, target)
+        prediction = {
+            "keypoints_2d": input_2d,
+            "keypoints_3d": input_3d,
+            "vertices": input_vertices,
+            "betas": betas,
+            "hand_pose": hand_pose,
+            "coarse_pose": pose,
+            "coarse_shape": shape,
+        }
+        target = {
+            "keypoints_2d": target_2d,
+            "confidence_2d": confidence_2d,
+            "keypoints_3d": target_3d,
+            "confidence_3d": confidence_3d,
+            "vertices": target_vertices,
+            "pose": pose_target,
+            "shape": shape_target,
+        }
+        return super().forward(prediction, target, weight)
+
+    def extra_repr(self) -> str:
+        return HandLoss(**{name: getattr(self, name) for name in _OPTIONS}).extra_repr()
 
 
-_OPTIONS = ("weights", "root", "reduction", "shape_weight", "pose_weight")
+_OPTIONS = tuple(inspect.signature(HandLoss).parameters)
 
 
 def _hand_loss(**arguments: Any) -> LossTerms:
     options = {name: arguments.pop(name) for name in _OPTIONS if name in arguments}
-    loss: LossTerms = _FlatHandLoss(**options)(**arguments)
-    return loss
+    loss = _FlatHandLoss(**options)
+    return loss(**arguments)
 
 
 def _zeros(*shape: int) -> Tensor:
@@ -150,16 +208,20 @@ def _zeros(*shape: int) -> Tensor:
 def _bad_points(d: int) -> tuple[Any, ...]:
     with_column = torch.ones(5, 4, d + 1, dtype=_FLOAT64)
     return (
-        ({"pred": _zeros(5, 4, d + 2)}, ValueError, rf"pred must have shape \(B, N, {d}\)"),
-        ({"pred": _zeros(5, 4, d + 1)}, ValueError, rf"\(5, 4, {d + 1}\)"),
+        ({"input": _zeros(5, 4, d + 2)}, ValueError, rf"input must have shape \(B, N, {d}\)"),
+        ({"input": _zeros(5, 4, d + 1)}, ValueError, rf"\(5, 4, {d + 1}\)"),
         ({"target": _zeros(5, 4, d + 2)}, ValueError, rf"\(5, 4, {d + 2}\)"),
         ({"target": _zeros(5, 4, d - 1)}, ValueError, rf"\(5, 4, {d - 1}\)"),
         ({"target": _zeros(5, 3, d)}, ValueError, rf"\(5, 3, {d}\)"),
-        ({"pred": _zeros(5, 0, d)}, ValueError, rf"\(5, 0, {d}\)"),
-        ({"target": with_column}, ValueError, "confidence is given twice"),
-        ({"confidence": _zeros(5)}, ValueError, r"confidence must have shape \(B, N\)"),
-        ({"confidence": _zeros(5, 4, 1)}, ValueError, r"\(5, 4, 1\)"),
-        ({"confidence": _zeros(5, 3)}, ValueError, r"confidence \(5, 3\)"),
+        ({"input": _zeros(5, 0, d)}, ValueError, rf"\(5, 0, {d}\)"),
+        ({"target": with_column}, ValueError, "target must have shape"),
+        ({"target": with_column, "confidence": None}, ValueError, "confidence='last'"),
+        ({"confidence": "last"}, ValueError, rf"\(B, N, {d + 1}\), the confidence last"),
+        ({"confidence": "first"}, ValueError, "got 'first'"),
+        ({"confidence": _zeros(4)}, ValueError, r"confidence must have the shape of input"),
+        ({"confidence": _zeros(5, 3)}, ValueError, r"got \(5, 3\)"),
+        ({"confidence": _zeros(5, 4).long()}, TypeError, "visibility > 0"),
+        ({"weight": _zeros(4)}, ValueError, "weight must have the shape of input"),
         ({"reduction": "average"}, ValueError, "none, mean, sum, batchmean; got 'average'"),
     )
 
@@ -172,10 +234,12 @@ CARDS = (
         function=keypoint_2d_loss,
         formula="lossbook.hands.symbolic:KEYPOINT_2D",
         twin="lossbook.hands.symbolic:keypoint_2d",
+        module=Keypoint2DLoss,
         kind="reduced",
         inputs=_keypoints_2d,
-        differentiable=("pred", "target"),
+        differentiable=("input", "target"),
         masked=_all_hidden,
+        factors=("confidence",),
         bad=_bad_points(2),
         units="coordinates normalised to the crop, [-0.5, 0.5]; confidence 0 to 1",
         defaults="sum: the source note",
@@ -188,15 +252,17 @@ CARDS = (
         function=keypoint_3d_loss,
         formula="lossbook.hands.symbolic:KEYPOINT_3D",
         twin="lossbook.hands.symbolic:keypoint_3d",
+        module=Keypoint3DLoss,
         kind="reduced",
         inputs=_keypoints_3d,
-        differentiable=("pred", "target"),
+        differentiable=("input", "target"),
         hyperparameters=({}, {"root": 2}),
         masked=_all_hidden,
+        factors=("confidence",),
         bad=(
             *_bad_points(3),
             ({"root": 4}, ValueError, "root must be from 0 to 3, got 4"),
-            ({"root": -1}, ValueError, "root must be from 0 to 3, got -1"),
+            ({"root": -1}, ValueError, "root must be (at least 0|from 0 to 3), got -1"),
             ({"root": 0.0}, TypeError, "root must be a Python integer, got float"),
         ),
         units="joints in millimetres in the source, metres elsewhere; confidence 0 to 1",
@@ -210,12 +276,14 @@ CARDS = (
         function=vertex_loss,
         formula="lossbook.hands.symbolic:VERTEX",
         twin="lossbook.hands.symbolic:vertices",
+        module=VertexLoss,
         kind="reduced",
         inputs=_vertices,
-        differentiable=("pred", "target"),
+        differentiable=("input", "target"),
+        masked=_nothing_counts,
         bad=(
-            ({"pred": _zeros(5, 4, 2)}, ValueError, r"\(5, 4, 2\)"),
-            ({"pred": _zeros(5, 4)}, ValueError, r"\(5, 4\)"),
+            ({"input": _zeros(5, 4, 2)}, ValueError, r"\(5, 4, 2\)"),
+            ({"input": _zeros(5, 4)}, ValueError, r"\(5, 4\)"),
             ({"target": _zeros(5, 3, 3)}, ValueError, "same shape"),
             ({"reduction": "average"}, ValueError, "got 'average'"),
         ),
@@ -230,10 +298,12 @@ CARDS = (
         function=mano_prior_loss,
         formula="lossbook.hands.symbolic:MANO_PRIOR",
         twin="lossbook.hands.symbolic:mano_prior",
+        module=ManoPriorLoss,
         kind="terms",
         inputs=_prior,
         differentiable=("betas", "hand_pose"),
         hyperparameters=({}, {"pose_weight": 0.5}, {"shape_weight": 0.0, "pose_weight": 2.0}),
+        masked=_no_sample_counts,
         perfect=_mean_hand,
         free=("betas",),
         degree=2,
@@ -258,22 +328,56 @@ CARDS = (
         twin="lossbook.hands.symbolic:auxiliary",
         kind="scalar",
         inputs=_auxiliary,
-        differentiable=("coarse_pose", "coarse_shape", "pose_gt", "shape_gt"),
+        differentiable=("pose", "shape", "pose_target", "shape_target"),
+        hyperparameters=({}, {"form": "rotation"}),
+        module=AuxiliaryLoss,
+        masked=_no_sample_counts,
         perfect=_right_first_stage,
         degree=2,
         bad=(
-            ({"coarse_pose": _zeros(5, 5)}, ValueError, "coarse_pose and pose_gt"),
-            ({"shape_gt": _zeros(5, 3)}, ValueError, "coarse_shape and shape_gt"),
-            ({"coarse_pose": _zeros(5, 2, 3)}, ValueError, r"\(5, 2, 3\)"),
+            ({"pose": _zeros(5, 5)}, ValueError, "pose and pose_target"),
+            ({"shape_target": _zeros(5, 3)}, ValueError, "shape and shape_target"),
+            ({"pose": _zeros(5, 2, 3)}, ValueError, r"\(5, 2, 3\)"),
+            ({"form": "rotations"}, ValueError, "documented, rotation; got 'rotations'"),
             (
-                {"coarse_pose": _zeros(4, 6), "pose_gt": _zeros(4, 6)},
+                {"form": "rotation", "pose": _zeros(5, 5), "pose_target": _zeros(5, 5)},
                 ValueError,
-                "batch size: coarse_pose has 4",
+                "3 numbers each",
+            ),
+            (
+                {"pose": _zeros(4, 6), "pose_target": _zeros(4, 6)},
+                ValueError,
+                "batch size: pose has 4",
             ),
         ),
         units="axis-angles in radians, shape parameters without unit",
-        defaults="no parameters",
+        defaults="the documented form: the source note",
         references=(_NOTE,),
+    ),
+    Card(
+        name="rotation_loss",
+        chapter="hands",
+        summary="Distance between rotations: the squared chord, or the angle.",
+        function=rotation_loss,
+        formula="lossbook.hands.symbolic:CHORDAL",
+        twin="lossbook.hands.symbolic:rotations",
+        kind="reduced",
+        inputs=_rotations,
+        differentiable=("input", "target"),
+        hyperparameters=({}, {"form": "geodesic"}),
+        module=RotationLoss,
+        masked=_nothing_counts,
+        degree=2,
+        bad=(
+            ({"input": _zeros(5, 2, 9)}, ValueError, r"\(5, 2, 9\)"),
+            ({"target": _zeros(5, 3, 3)}, ValueError, "same shape"),
+            ({"form": "angle"}, ValueError, "chordal, geodesic; got 'angle'"),
+            ({"reduction": "average"}, ValueError, "got 'average'"),
+            ({"weight": _zeros(5, 3)}, ValueError, "weight must have the shape of input"),
+        ),
+        units="rotation matrices; the result without unit, or in radians",
+        defaults="the squared chord, which the MANO prior also uses",
+        references=("Hartley et al. 2013, doi:10.1007/s11263-012-0601-0",),
     ),
     Card(
         name="HandLoss",
@@ -285,32 +389,26 @@ CARDS = (
         twin="lossbook.hands.symbolic:hand",
         kind="terms",
         inputs=_hand,
-        differentiable=tuple(_hand(1, torch.Generator())),
+        differentiable=tuple(name for name in _FIELDS if not name.startswith("confidence")),
         hyperparameters=(
             {},
-            {"weights": _WEIGHTS, "root": 1, "shape_weight": 0.5, "pose_weight": 0.25},
+            {
+                "weights": _WEIGHTS,
+                "root": 1,
+                "shape_weight": 0.5,
+                "pose_weight": 0.25,
+            },
+            {"use_vertex_loss": False, "use_aux_loss": False},
             {"weights": HandLossWeights.config()},
         ),
         module=_FlatHandLoss,
         perfect=_right_hand,
         free=("betas",),
-        called={
-            "pred_2d": "2d: pred",
-            "target_2d": "2d: target",
-            "pred_3d": "3d_joint: pred",
-            "target_3d": "3d_joint: target",
-            "pred_vertices": "3d_vert: pred",
-            "target_vertices": "3d_vert: target",
-            "betas": "prior: betas",
-            "hand_pose": "prior: hand_pose",
-            "coarse_pose": "aux: coarse_pose",
-            "coarse_shape": "aux: coarse_shape",
-            "pose_gt": "aux: pose_gt",
-            "shape_gt": "aux: shape_gt",
-        },
+        called=_FIELDS,
+        factors=("confidence_2d", "confidence_3d"),
         degree=2,
         bad=(
-            ({"weights": (1, 1, 1, 1, 1)}, TypeError, "weights must be HandLossWeights, got tuple"),
+            ({"weights": (1, 1, 1, 1, 1)}, TypeError, "weights must be HandLossWeights or"),
             ({"reduction": "none"}, ValueError, "the terms are scalars"),
             ({"reduction": "average"}, ValueError, "got 'average'"),
             ({"root": -1}, ValueError, "root must be at least 0"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import sympy as sp
 
+from lossbook.hands.containers import HandLossWeights
 from lossbook.symbolic import B, N, b, fill, k, n
 
 # Of one coordinate, or of one rotation.
@@ -50,6 +51,15 @@ TERMS = sp.symbols("L_2D L_3D L_vert L_prior L_aux", real=True)
 WEIGHTS = sp.symbols("w_2D w_3D w_vert w_prior w_aux", nonnegative=True)
 TOTAL = sp.Add(*(w * term for w, term in zip(WEIGHTS, TERMS, strict=True)), evaluate=False)
 
+rotation_hat = sp.IndexedBase(r"\hat{R}")
+CHORDAL = sp.Sum(
+    (rotation[b, j, p, q] - rotation_hat[b, j, p, q]) ** 2,
+    (p, 1, 3),
+    (q, 1, 3),
+    (j, 1, J),
+    (b, 1, B),
+) / (B * J)
+
 # The two pose priors, for rotations about one axis.
 POSE_DISTANCE = 4 * (1 - sp.cos(theta - theta_gt))
 """Squared Frobenius distance of two rotations about one axis."""
@@ -70,21 +80,21 @@ def rodrigues(axis: sp.Matrix, angle: sp.Expr) -> sp.Matrix:
     return sp.eye(3) + sp.sin(angle) * cross + (1 - sp.cos(angle)) * cross**2
 
 
-def keypoint_2d(pred: Any, target: Any, confidence: Any) -> sp.Expr:
+def keypoint_2d(input: Any, target: Any, confidence: Any) -> sp.Expr:
     """Twin of :func:`lossbook.hands.keypoint_2d_loss`."""
-    values = {point: pred, point_gt: target, conf: confidence}
-    return fill(KEYPOINT_2D, values, B=len(pred), N=pred.shape[1])
+    values = {point: input, point_gt: target, conf: confidence}
+    return fill(KEYPOINT_2D, values, B=len(input), N=input.shape[1])
 
 
-def keypoint_3d(pred: Any, target: Any, confidence: Any, *, root: int = 0) -> sp.Expr:
+def keypoint_3d(input: Any, target: Any, confidence: Any, *, root: int = 0) -> sp.Expr:
     """Twin of :func:`lossbook.hands.keypoint_3d_loss`."""
-    values = {point: pred, point_gt: target, conf: confidence}
-    return fill(KEYPOINT_3D, values, B=len(pred), N=pred.shape[1], r=root + 1)
+    values = {point: input, point_gt: target, conf: confidence}
+    return fill(KEYPOINT_3D, values, B=len(input), N=input.shape[1], r=root + 1)
 
 
-def vertices(pred: Any, target: Any) -> sp.Expr:
+def vertices(input: Any, target: Any) -> sp.Expr:
     """Twin of :func:`lossbook.hands.vertex_loss`."""
-    return fill(VERTEX, {vertex: pred, vertex_gt: target}, B=len(pred), N=pred.shape[1])
+    return fill(VERTEX, {vertex: input, vertex_gt: target}, B=len(input), N=input.shape[1])
 
 
 def mano_prior(
@@ -96,45 +106,79 @@ def mano_prior(
     return fill(weighted, values, B=len(betas), K=betas.shape[1], J=hand_pose.shape[1])
 
 
-def auxiliary(coarse_pose: Any, coarse_shape: Any, pose_gt: Any, shape_gt: Any) -> sp.Expr:
+def auxiliary(
+    pose: Any, shape: Any, pose_target: Any, shape_target: Any, *, form: str = "documented"
+) -> sp.Expr:
     """Twin of :func:`lossbook.hands.auxiliary_loss`."""
-    values = {theta_c: coarse_pose, theta_hat: pose_gt, beta_c: coarse_shape, beta_hat: shape_gt}
-    return fill(AUXILIARY, values, B=len(pose_gt), P=pose_gt.shape[1], K=shape_gt.shape[1])
+    values = {theta_c: pose, theta_hat: pose_target, beta_c: shape, beta_hat: shape_target}
+    sizes = {"B": len(pose), "P": pose.shape[1], "K": shape.shape[1]}
+    if form == "documented":
+        return fill(AUXILIARY, values, **sizes)
+    turns = [_matrices(angles) for angles in (pose, pose_target)]
+    return fill(_SHAPE_ERROR / (B * K), values, **sizes) + _mean_distance(
+        turns[0], turns[1], "chordal"
+    )
+
+
+def _matrices(axis_angles: Any) -> list[sp.Matrix]:
+    """The rotation matrices of an array of axis-angles, three numbers each."""
+    found = []
+    for numbers in axis_angles.reshape(-1, 3):
+        vector = sp.Matrix(numbers)
+        angle = sp.sqrt(vector.dot(vector))
+        found.append(rodrigues(vector / angle, angle))
+    return found
+
+
+def rotations(input: Any, target: Any, *, form: str = "chordal") -> sp.Expr:
+    """Twin of :func:`lossbook.hands.rotation_loss`, for arrays of matrices; the mean."""
+    matrices = [list(map(sp.Matrix, turns.reshape(-1, 3, 3))) for turns in (input, target)]
+    return _mean_distance(matrices[0], matrices[1], form)
+
+
+def _mean_distance(input: list[sp.Matrix], target: list[sp.Matrix], form: str) -> sp.Expr:
+    distances = [_distance(*pair, form) for pair in zip(input, target, strict=True)]
+    return sum(distances) / sp.Integer(len(distances))
+
+
+def _distance(first: sp.Matrix, second: sp.Matrix, form: str) -> sp.Expr:
+    if form == "chordal":
+        return sum(entry**2 for entry in first - second)
+    product = first.T * second
+    skew = product - product.T
+    sine = sp.sqrt(skew[2, 1] ** 2 + skew[0, 2] ** 2 + skew[1, 0] ** 2)
+    return sp.atan2(sine, product.trace() - 1)
 
 
 def hand(
-    pred_2d: Any,
-    target_2d: Any,
-    pred_3d: Any,
-    target_3d: Any,
-    pred_vertices: Any,
-    target_vertices: Any,
-    betas: Any,
-    hand_pose: Any,
-    coarse_pose: Any,
-    coarse_shape: Any,
-    pose_gt: Any,
-    shape_gt: Any,
     *,
     weights: Any = None,
+    use_vertex_loss: bool = True,
+    use_aux_loss: bool = True,
     root: int = 0,
     shape_weight: Any = 1,
     pose_weight: Any = 0,
+    **inputs: Any,
 ) -> sp.Expr:
-    """Twin of the total of :class:`lossbook.hands.HandLoss`, without confidences.
+    """Twin of the total of :class:`lossbook.hands.HandLoss`, with every term.
 
-    ``weights`` are :class:`lossbook.hands.HandLossWeights`, by default those of the code.
+    ``weights`` are :class:`lossbook.hands.HandLossWeights` or a mapping, by default those of the
+    code.
     """
-    visible = [[1] * pred_2d.shape[1]] * len(pred_2d)
-    confidence = sp.Array(visible)
-    terms = (
-        keypoint_2d(pred_2d, target_2d, confidence),
-        keypoint_3d(pred_3d, target_3d, confidence, root=root),
-        vertices(pred_vertices, target_vertices),
-        mano_prior(betas, hand_pose, shape_weight=shape_weight, pose_weight=pose_weight),
-        auxiliary(coarse_pose, coarse_shape, pose_gt, shape_gt),
+    flat, solid, mesh = (
+        {role: inputs.pop(f"{role}_{name}") for role in ("input", "target")}
+        for name in ("2d", "3d", "vertices")
     )
-    numbers = (1, 1, sp.Rational(1, 2), sp.Rational(1, 100), sp.Rational(1, 10))
-    numbers = numbers if weights is None else tuple(weights.by_term().values())
+    betas, hand_pose = inputs.pop("betas"), inputs.pop("hand_pose")
+    terms = (
+        keypoint_2d(**flat, confidence=inputs.pop("confidence_2d")),
+        keypoint_3d(**solid, confidence=inputs.pop("confidence_3d"), root=root),
+        vertices(**mesh) if use_vertex_loss else sp.Integer(0),
+        mano_prior(betas, hand_pose, shape_weight=shape_weight, pose_weight=pose_weight),
+        auxiliary(**inputs) if use_aux_loss else sp.Integer(0),
+    )
+    numbers: tuple[Any, ...] = (1, 1, *(sp.Rational(1, n) for n in (2, 100, 10)))
+    if weights is not None:
+        numbers = tuple(HandLossWeights.of(weights).by_term().values())
     values = dict(zip(TERMS, terms, strict=True)) | dict(zip(WEIGHTS, numbers, strict=True))
     return TOTAL.xreplace(values)

@@ -1,8 +1,6 @@
 """Facial landmarks: SmoothL1, Wing and PFLD, and the metrics of the field."""
 
 from lossbook.landmarks.losses import (
-    PFLDLoss,
-    WingLoss,
     attribute_weight,
     pfld_loss,
     pose_weight,
@@ -11,9 +9,11 @@ from lossbook.landmarks.losses import (
     wing_loss,
 )
 from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
+from lossbook.landmarks.modules import PFLDLoss, SmoothL1Loss, WingLoss
 
 __all__ = [
     "PFLDLoss",
+    "SmoothL1Loss",
     "WingLoss",
     "attribute_weight",
     "ced_auc",

@@ -3,14 +3,13 @@
 import torch
 
 from lossbook.landmarks.losses import (
-    PFLDLoss,
-    WingLoss,
     attribute_weight,
     pfld_loss,
     pose_weight,
     smooth_l1_loss,
     wing_loss,
 )
+from lossbook.landmarks.modules import PFLDLoss, SmoothL1Loss, WingLoss
 from lossbook.registry import Card, Inputs
 
 _NOTE = "SmlCoke/PFLD (source note)"
@@ -32,7 +31,7 @@ def _all_weights_zero(inputs: Inputs) -> Inputs:
 
 def _angles(batch: int, generator: torch.Generator) -> Inputs:
     angles = torch.randn(2, batch, 3, generator=generator, dtype=_FLOAT64)
-    return {"angles": angles[0], "angles_gt": 0.3 * angles[1]}
+    return {"angles": angles[0], "angles_target": 0.3 * angles[1]}
 
 
 def _attributes(batch: int, generator: torch.Generator) -> Inputs:
@@ -44,7 +43,7 @@ def _attributes(batch: int, generator: torch.Generator) -> Inputs:
 def _pfld(batch: int, generator: torch.Generator) -> Inputs:
     points = _points(batch, generator)
     return (
-        {"landmarks": points["input"], "landmarks_gt": points["target"]}
+        {"landmarks": points["input"], "landmarks_target": points["target"]}
         | _angles(batch, generator)
         | _attributes(batch, generator)
     )
@@ -70,6 +69,7 @@ CARDS = (
         inputs=_points,
         differentiable=("input", "target"),
         hyperparameters=({}, {"beta": 0.25}, {"beta": 6.0}),
+        module=SmoothL1Loss,
         masked=_all_weights_zero,
         bad=(
             ({"beta": -1.0}, ValueError, "beta"),
@@ -113,9 +113,9 @@ CARDS = (
         twin="lossbook.landmarks.symbolic:pose",
         kind="weight",
         inputs=_angles,
-        differentiable=("angles", "angles_gt"),
+        differentiable=("angles", "angles_target"),
         hyperparameters=({}, {"degrees": True}),
-        masked=lambda inputs: inputs | {"angles_gt": inputs["angles"].detach().clone()},
+        masked=lambda inputs: inputs | {"angles_target": inputs["angles"].detach().clone()},
         degree=0,
         bad=(
             ({"angles": _zeros(5, 4)}, ValueError, r"\(5, 4\)"),
@@ -156,7 +156,7 @@ CARDS = (
         twin="lossbook.landmarks.symbolic:pfld",
         kind="terms",
         inputs=_pfld,
-        differentiable=("landmarks", "landmarks_gt", "angles", "angles_gt"),
+        differentiable=("landmarks", "landmarks_target", "angles", "angles_target"),
         hyperparameters=(
             {},
             {"degrees": True, "pose_bias": 0.5},
@@ -170,8 +170,12 @@ CARDS = (
             ({"landmarks": _zeros(5, 11)}, ValueError, r"\(5, 11\)"),
             ({"landmarks": _zeros(5, 6, 3)}, ValueError, r"\(5, 6, 3\)"),
             ({"landmarks": _zeros(5, 12)}, ValueError, "same shape"),
-            ({"landmarks": _zeros(5, 0), "landmarks_gt": _zeros(5, 0)}, ValueError, r"\(5, 0\)"),
-            ({"angles": _zeros(4, 3), "angles_gt": _zeros(4, 3)}, ValueError, "angles has 4"),
+            (
+                {"landmarks": _zeros(5, 0), "landmarks_target": _zeros(5, 0)},
+                ValueError,
+                r"\(5, 0\)",
+            ),
+            ({"angles": _zeros(4, 3), "angles_target": _zeros(4, 3)}, ValueError, "angles has 4"),
             ({"degrees": 1}, TypeError, "degrees must be True or False"),
             ({"angles": _zeros(5, 4)}, ValueError, r"\(5, 4\)"),
             ({"attributes": _zeros(4, 4)}, ValueError, "batch"),

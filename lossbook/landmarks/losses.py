@@ -1,41 +1,21 @@
-"""SmoothL1, Wing and PFLD: three losses for facial landmarks."""
+"""The losses for facial landmarks as functions: SmoothL1, Wing and PFLD."""
 
 import math
+from typing import TypeAlias
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from lossbook import checks
-from lossbook.reduction import (
-    Reduction,
-    check_reduction,
-    elementwise_loss,
-    reduce_loss,
-    working_dtype,
-)
+from lossbook.landmarks.shapes import Landmarks, check_landmarks
+from lossbook.reduction import Reduction, elementwise_loss, working_dtype
 from lossbook.terms import LossTerms
 
-Landmarks = Float[Tensor, "batch *points"]
-
-
-def check_landmarks(**landmarks: Tensor) -> None:
-    """Check for floating-point points of one shape, ``(B, 2N)`` or ``(B, N, 2)``.
-
-    Raises:
-        TypeError: for other tensors.
-        ValueError: for other or different shapes.
-    """
-
-    def is_landmarks(shape: tuple[int, ...]) -> bool:
-        flat = len(shape) == 2 and shape[1] > 0 and shape[1] % 2 == 0
-        return flat or (len(shape) == 3 and shape[1] > 0 and shape[2] == 2)
-
-    checks.floating(**landmarks)
-    checks.shape("(B, 2N) or (B, N, 2)", is_landmarks, **landmarks)
-    checks.same_shape(**landmarks)
+Group: TypeAlias = "dist.ProcessGroup | str | None"
+"""Ranks that share a batch: ``"world"`` for all, a process group or its name, None for one."""
 
 
 def smooth_l1_loss(
@@ -43,7 +23,7 @@ def smooth_l1_loss(
     target: Float[Tensor, "*shape"],
     *,
     beta: float = 1.0,
-    weight: Float[Tensor, "..."] | None = None,
+    weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     reduction: Reduction = "batchmean",
 ) -> Tensor:
     r"""Quadratic for errors up to ``beta``, linear beyond.
@@ -60,15 +40,16 @@ def smooth_l1_loss(
         input: predicted coordinates, any shape; ``(B, 2N)`` or ``(B, N, 2)`` for landmarks.
         target: true coordinates, same shape and unit.
         beta: where the quadratic part ends, in the unit of the coordinates. 0 gives L1.
-        weight: non-negative, multiplies the loss; the shape of ``input`` or a leading part of
-            it, so ``(B,)`` weighs samples and ``(B, N)`` points of ``(B, N, 2)``. An element of
-            weight 0 contributes nothing, even where it is NaN.
+        weight: multiplies the loss; float, or bool as a mask. Its shape is that of ``input`` or
+            a leading part of it, with 1 for a dimension that it does not tell apart: ``(B,)``
+            weighs samples, ``(B, N)`` or ``(1, N)`` points of ``(B, N, 2)``. An element of weight
+            0 contributes nothing, even where it is NaN.
         reduction: ``"batchmean"`` (default, as in the source: summed over coordinates, averaged
             over the batch, that is the first dimension), ``"sum"``, ``"mean"`` or ``"none"``.
 
     Returns:
         A scalar, or the shape of ``input`` for ``"none"``; the unit of the coordinates for large
-        errors. Its dtype is that of the inputs.
+        errors. Its dtype is that of the inputs; reduced, it is float32 for half precision.
 
     Raises:
         TypeError: for integer tensors, tensors mixed with float64, or a ``beta`` that is no
@@ -86,12 +67,16 @@ def smooth_l1_loss(
         Derived in :doc:`/book/landmarks`.
     """
     checks.number(beta=beta)
+
+    def native(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+        checks.representable(input.dtype, beta=beta)
+        return F.smooth_l1_loss(input, target, reduction=reduction, beta=beta)
+
+    def kernel(error: Tensor) -> Tensor:
+        return native(error, torch.zeros_like(error), "none")
+
     return elementwise_loss(
-        lambda a, b: F.smooth_l1_loss(a, b, reduction="none", beta=beta),
-        input,
-        target,
-        weight=weight,
-        reduction=reduction,
+        kernel, input, target, weight=weight, reduction=reduction, native=native
     )
 
 
@@ -119,7 +104,7 @@ def wing_loss(
     *,
     w: float = 10.0,
     epsilon: float = 2.0,
-    weight: Float[Tensor, "..."] | None = None,
+    weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     reduction: Reduction = "batchmean",
 ) -> Tensor:
     r"""Logarithmic for errors below ``w``, linear beyond.
@@ -139,16 +124,18 @@ def wing_loss(
         w: where the linear part begins, in the unit of the coordinates.
         epsilon: curvature of the logarithmic part, same unit. Small values make the gradient
             near 0 large.
-        weight: non-negative, multiplies the loss; the shape of ``input`` or a leading part of
-            it, so ``(B,)`` weighs samples and ``(B, N)`` points of ``(B, N, 2)``. An element of
-            weight 0 contributes nothing, even where it is NaN.
+        weight: multiplies the loss; float, or bool as a mask. Its shape is that of ``input`` or
+            a leading part of it, with 1 for a dimension that it does not tell apart: ``(B,)``
+            weighs samples, ``(B, N)`` or ``(1, N)`` points of ``(B, N, 2)``. An element of weight
+            0 contributes nothing, even where it is NaN.
         reduction: ``"batchmean"`` (default, as in the source: summed over points and
             coordinates, averaged over the batch, that is the first dimension), ``"sum"``,
             ``"mean"`` or ``"none"``.
 
     Returns:
-        A scalar, or the shape of ``input`` for ``"none"``. Its dtype is that of the inputs. At
-        0 the gradient is 0, the middle of the kink; at ``w`` it is 1, as in the source.
+        A scalar, or the shape of ``input`` for ``"none"``. Its dtype is that of the inputs;
+        reduced, it is float32 for half precision. At 0 the gradient is 0, the middle of the
+        kink; at ``w`` it is 1, as in the source.
 
     Raises:
         TypeError: for integer tensors, tensors mixed with float64, or hyperparameters that are
@@ -168,19 +155,23 @@ def wing_loss(
     """
     checks.number(exclusive=True, w=w, epsilon=epsilon)
 
-    # One branch instead of two: a `where` over both would evaluate each at the other's points.
-    # With near = min(|x|, w) the linear part is w ln(1 + w/epsilon) + |x| - w = |x| - C.
-    def wing(a: Tensor, b: Tensor) -> Tensor:
-        error = (a - b).abs()
-        near = error.where(error < w, w)
-        return w * torch.log1p(near / epsilon) + (error - near)
+    # Near and far add up to |x|, and each has a gradient where the other has none: a difference
+    # |x| - near would cancel in the gradient, and a `where` evaluate both branches everywhere.
+    def kernel(error: Tensor) -> tuple[tuple[float, Tensor], ...]:
+        checks.representable(
+            error.dtype, **{"w": w, "epsilon": epsilon, "w / epsilon": w / epsilon}
+        )
+        size = error.abs()
+        near = F.hardtanh(size, -w, w).div_(epsilon)
+        far = size.clamp(min=w).sub_(w)
+        return (w, torch.log1p(near)), (1.0, far)
 
-    return elementwise_loss(wing, input, target, weight=weight, reduction=reduction)
+    return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
 
 
 def pose_weight(
     angles: Float[Tensor, "batch 3"],
-    angles_gt: Float[Tensor, "batch 3"],
+    angles_target: Float[Tensor, "batch 3"],
     *,
     degrees: bool = False,
 ) -> Float[Tensor, " batch"]:
@@ -194,11 +185,12 @@ def pose_weight(
     Args:
         angles: predicted Euler angles, shape ``(B, 3)``, in radians. The order does not matter
             as long as both tensors share it; the source's is pitch, yaw, roll.
-        angles_gt: true Euler angles, same shape and unit.
+        angles_target: true Euler angles, same shape and unit.
         degrees: whether both tensors are in degrees.
 
     Returns:
-        Shape ``(B,)``, from 0 (perfect pose) to 6.
+        Shape ``(B,)``, from 0 (perfect pose) to 6; float32 for half precision, which would round
+        a small weight to 0.
 
     Raises:
         TypeError: for integer tensors or tensors mixed with float64.
@@ -212,37 +204,15 @@ def pose_weight(
     References:
         The pose factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
-    weight = _pose(angles, angles_gt, degrees)
-    return weight.to(checks.same_dtype(angles=angles, angles_gt=angles_gt))
-
-
-def _pose(angles: Tensor, angles_gt: Tensor, degrees: bool) -> Tensor:
-    """The pose weight in the dtype it is computed in: half precision would round it to 0."""
-    checks.flag(degrees=degrees)
-    checks.floating(angles=angles, angles_gt=angles_gt)
-    checks.shape(
-        "(B, 3): pitch, yaw, roll",
-        lambda s: len(s) == 2 and s[1] == 3,
-        angles=angles,
-        angles_gt=angles_gt,
-    )
-    checks.same_shape(angles=angles, angles_gt=angles_gt)
-    dtype = checks.same_dtype(angles=angles, angles_gt=angles_gt)
-    if checks.checking_values(angles, angles_gt):
-        checks.finite(angles=angles, angles_gt=angles_gt)
-        if not degrees:
-            checks.radians(angles=angles, angles_gt=angles_gt)
-    working = working_dtype(dtype)
-    difference = angles.to(working) - angles_gt.to(working)
-    if degrees:
-        difference = torch.deg2rad(difference)
-    return (2 * torch.sin(difference / 2).square()).sum(1)
+    _check_angles(angles, angles_target, degrees)
+    working = working_dtype(checks.same_dtype(angles=angles, angles_target=angles_target))
+    return _pose(angles.to(working) - angles_target.to(working), degrees)
 
 
 def attribute_weight(
     attributes: Float[Tensor, "batch attributes"],
     *,
-    group: "dist.ProcessGroup | None" = None,
+    group: Group = None,
 ) -> Float[Tensor, " batch"]:
     r"""PFLD's weight for rare attributes: the sum of the inverse frequencies a sample has.
 
@@ -255,15 +225,17 @@ def attribute_weight(
     Args:
         attributes: 0 or 1, shape ``(B, C)``; any choice and number of attributes. They are
             constants: no gradient flows to them.
-        group: process group over whose ranks the frequencies are taken, e.g.
-            ``torch.distributed.group.WORLD``; by default those of the local batch.
+        group: ranks over which the frequencies are taken: ``"world"`` for all of them, or a
+            process group; by default those of the local batch. Without gradients (validation)
+            no rank waits for another, and the frequencies are local.
 
     Returns:
-        Shape ``(B,)``.
+        Shape ``(B,)``; float32 for half precision.
 
     Raises:
-        TypeError: for integer or boolean tensors.
+        TypeError: for integer or boolean tensors, or a group that is none.
         ValueError: for any shape but ``(B, C)`` with C of at least 1.
+        RuntimeError: for a group while ``torch.distributed`` is not initialised.
 
     Example:
         >>> import torch
@@ -273,21 +245,23 @@ def attribute_weight(
     References:
         The attribute factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
-    constant = _checked_attributes(attributes)
-    return _rarity(constant, _totals(constant, group)).to(attributes.dtype)
+    _check_attributes(attributes)
+    constant = attributes.detach().to(working_dtype(attributes.dtype))
+    return _rarity(constant, _totals(constant, None, _resolved(group)))
 
 
 def pfld_loss(
     landmarks: Landmarks,
-    landmarks_gt: Landmarks,
+    landmarks_target: Landmarks,
     angles: Float[Tensor, "batch 3"],
-    angles_gt: Float[Tensor, "batch 3"],
-    attributes: Float[Tensor, "batch attributes"],
+    angles_target: Float[Tensor, "batch 3"],
+    attributes: Float[Tensor, "batch attributes"] | None = None,
     *,
     degrees: bool = False,
     pose_bias: float = 0.0,
     attribute_bias: float = 0.0,
-    group: "dist.ProcessGroup | None" = None,
+    weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
+    group: Group = None,
 ) -> LossTerms:
     r"""Squared landmark error, weighted by the pose error and by how rare the sample is.
 
@@ -303,26 +277,32 @@ def pfld_loss(
 
     Args:
         landmarks: predicted coordinates, shape ``(B, 2N)`` or ``(B, N, 2)``.
-        landmarks_gt: true coordinates, same shape and unit.
+        landmarks_target: true coordinates, same shape and unit.
         angles: predicted Euler angles, shape ``(B, 3)``, in radians.
-        angles_gt: true Euler angles, same shape and unit.
-        attributes: 0 or 1, shape ``(B, C)``.
+        angles_target: true Euler angles, same shape and unit.
+        attributes: 0 or 1, shape ``(B, C)``. Without any, that factor is 1.
         degrees: whether the angles are in degrees. The cosine needs the truth here: an error of
             44 degrees taken for radians costs 0.00016.
         pose_bias: added to every pose weight, at least 0.
         attribute_bias: added to every attribute weight, at least 0.
-        group: process group of data-parallel training. Frequencies and the mean are then those
-            of the global batch, so that gradients averaged over the ranks (as
-            ``DistributedDataParallel`` does) are those of one process with the whole batch.
+        weight: of each sample, float or bool, shape ``(B,)``. Both means and the frequencies are
+            weighted with it: a sample of weight 2 counts as two, one of weight 0 as none, NaN
+            included.
+        group: ranks of data-parallel training: ``"world"``, or a process group. Frequencies and
+            the mean are then those of the global batch, so that gradients averaged over the ranks
+            (as ``DistributedDataParallel`` does) are those of one process with the whole batch.
+            Without gradients (validation) no rank waits for another, and all is local.
 
     Returns:
         Terms ``"weighted"`` (weight 1: the loss) and ``"l2"`` (weight 0: the unweighted mean of
-        the squared distances, a monitor), in the squared unit of the coordinates and the dtype
-        of the landmarks.
+        the squared distances, a monitor), in the squared unit of the coordinates; float32 for
+        half precision.
 
     Raises:
-        TypeError: for integer tensors, tensors mixed with float64, biases that are no numbers.
-        ValueError: for shapes that do not fit, or a negative bias.
+        TypeError: for integer tensors, tensors mixed with float64, biases that are no numbers, a
+            group that is none.
+        ValueError: for shapes or devices that do not fit, or a negative bias.
+        RuntimeError: for a group while ``torch.distributed`` is not initialised.
 
     Example:
         >>> import torch
@@ -342,31 +322,61 @@ def pfld_loss(
         :doc:`/book/landmarks`.
     """
     checks.number(pose_bias=pose_bias, attribute_bias=attribute_bias)
-    check_landmarks(landmarks=landmarks, landmarks_gt=landmarks_gt)
-    dtype = checks.same_dtype(landmarks=landmarks, landmarks_gt=landmarks_gt)
-    working = working_dtype(dtype)
-    pose = pose_bias + _pose(angles, angles_gt, degrees).to(working)
-    constant = _checked_attributes(attributes)
-    checks.same_batch(landmarks=landmarks, angles=angles, attributes=constant)
-    totals = _totals(constant, group)
-    rarity = attribute_bias + _rarity(constant, totals).to(working)
-    weight = pose * rarity
-    if checks.checking_values(landmarks, landmarks_gt, weight):
-        checks.finite(landmarks=landmarks, landmarks_gt=landmarks_gt)
+    check_landmarks(landmarks=landmarks, landmarks_target=landmarks_target)
+    _check_angles(angles, angles_target, degrees)
+    batches = {"landmarks": landmarks, "angles": angles}
+    if attributes is not None:
+        _check_attributes(attributes)
+        batches["attributes"] = attributes
+    checks.same_batch(**batches)
+    checks.same_device(**batches)
+    working = working_dtype(
+        checks.same_dtype(
+            landmarks=landmarks,
+            landmarks_target=landmarks_target,
+            angles=angles,
+            angles_target=angles_target,
+        )
+    )
+    ranks = _resolved(group)
+    checks.representable(working, pose_bias=pose_bias, attribute_bias=attribute_bias)
+
+    error = (landmarks.to(working) - landmarks_target.to(working)).flatten(1)
+    turn = angles.to(working) - angles_target.to(working)
+    constant = None if attributes is None else attributes.detach().to(working)
+    if weight is not None:
+        weight = checks.fit_weight(weight, landmarks[:, 0], of="the batch").reshape(-1).detach()
+        present = (weight != 0)[:, None]
+        error, turn = error.where(present, 0), turn.where(present, 0)
+        constant = None if constant is None else constant.where(present, 0)
+
+    pose = _pose(turn, degrees) + pose_bias if pose_bias else _pose(turn, degrees)
+    if constant is None:
+        rarity = torch.ones_like(pose)
+        totals = _totals(error[:, :0], weight, ranks)
+    else:
+        totals = _totals(constant, weight, ranks)
+        rarity = _rarity(constant, totals) + attribute_bias
+    factor = pose * rarity
+    if checks.checking_values(landmarks, landmarks_target, factor):
+        counted = (factor != 0)[:, None]
+        checks.finite(
+            landmarks=landmarks.flatten(1).where(counted, 0),
+            landmarks_target=landmarks_target.flatten(1).where(counted, 0),
+        )
         _explain_zero_weights(pose, rarity)
 
-    error = (landmarks.to(working) - landmarks_gt.to(working)).flatten(1)
     distance = error.square().sum(1)
-    # A sample of weight 0 stays at 0 even where its distance is infinite or NaN.
-    counts = (weight != 0) | distance.isfinite()
-    weighted = weight * error.where(counts[:, None], 0).square().sum(1)
+    weighted = factor * distance
+    if not (checks.readable(weighted) and bool(weighted.isfinite().all())):
+        # A sample of factor 0 stays at 0 even where its distance is infinite or NaN.
+        counts = (factor != 0) | distance.isfinite()
+        weighted = factor * error.where(counts[:, None], 0).square().sum(1)
+    count = totals[-1] / (1 if ranks is None else dist.get_world_size(ranks))
+    count = torch.where(count > 0, count, 1)
 
     def mean(values: Tensor) -> Tensor:
-        result = reduce_loss(values, "mean")
-        if group is not None:
-            share = values.shape[0] * dist.get_world_size(group) / totals[-1].clamp(min=1)
-            result = result * share
-        return result.to(dtype)
+        return (values if weight is None else values * weight).sum() / count
 
     return LossTerms(
         terms={"weighted": mean(weighted), "l2": mean(distance)},
@@ -374,8 +384,23 @@ def pfld_loss(
     )
 
 
-def _checked_attributes(attributes: Tensor) -> Tensor:
-    """The attributes, checked, as constants in the dtype to compute in."""
+def _check_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> None:
+    checks.flag(degrees=degrees)
+    checks.floating(angles=angles, angles_target=angles_target)
+    checks.shape(
+        "(B, 3): pitch, yaw, roll",
+        lambda shape: len(shape) == 2 and shape[1] == 3,
+        angles=angles,
+        angles_target=angles_target,
+    )
+    checks.same_shape(angles=angles, angles_target=angles_target)
+    if checks.checking_values(angles, angles_target):
+        checks.finite(angles=angles, angles_target=angles_target)
+        if not degrees:
+            checks.radians(angles=angles, angles_target=angles_target)
+
+
+def _check_attributes(attributes: Tensor) -> None:
     checks.floating(attributes=attributes)
     checks.shape(
         "(B, C) with C attributes of 0 or 1",
@@ -385,23 +410,62 @@ def _checked_attributes(attributes: Tensor) -> Tensor:
     if checks.checking_values(attributes):
         checks.finite(attributes=attributes)
         checks.zero_or_one(attributes=attributes)
-    return attributes.detach().to(working_dtype(attributes.dtype))
 
 
-def _totals(attributes: Tensor, group: "dist.ProcessGroup | None") -> Tensor:
+def _pose(difference: Tensor, degrees: bool) -> Tensor:
+    """Sum of 1 - cos as 2 sin^2 of the half: half precision and small angles keep their digits."""
+    half = difference * (math.pi / 360 if degrees else 0.5)
+    return 2 * half.sin().square().sum(1)
+
+
+def _totals(attributes: Tensor, weight: Tensor | None, ranks: "dist.ProcessGroup | None") -> Tensor:
     """How many samples have each attribute, and last the number of samples; shape (C + 1,)."""
-    counts = attributes.sum(0)
-    totals = torch.cat([counts, counts.new_full((1,), attributes.shape[0])])
-    if group is not None:
-        dist.all_reduce(totals, group=group)
+    if weight is None:
+        counts = attributes.sum(0)
+        samples = counts.new_full((1,), attributes.shape[0])
+    else:
+        counts, samples = (attributes * weight[:, None]).sum(0), weight.sum(0, keepdim=True)
+    totals = torch.cat([counts, samples])
+    if ranks is not None:
+        dist.all_reduce(totals, group=ranks)
     return totals
 
 
 def _rarity(attributes: Tensor, totals: Tensor) -> Tensor:
     counts, samples = totals[:-1], totals[-1]
-    present = counts > 0
-    inverse_frequency = torch.where(present, samples / counts.where(present, 1), 0)
-    return (attributes * inverse_frequency).sum(1)
+    # An attribute that nobody has is 0 in every row: what its count is divided by is no matter.
+    return (attributes * (samples / torch.where(counts > 0, counts, 1))).sum(1)
+
+
+def check_group(group: Group) -> None:
+    """Check that an option names a group of ranks.
+
+    Raises:
+        TypeError: saying what may be passed.
+    """
+    known = group is None or isinstance(group, str)
+    if not known and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
+        raise TypeError(
+            f"group must be None, 'world' or a process group, got {type(group).__name__}; "
+            f"torch.distributed.group.WORLD is None before init_process_group(): pass 'world'"
+        )
+
+
+def _resolved(group: Group) -> "dist.ProcessGroup | None":
+    """The process group to reduce over; None for none, and where no gradient is wanted."""
+    check_group(group)
+    if group is None or not torch.is_grad_enabled():
+        return None
+    if not (dist.is_available() and dist.is_initialized()):
+        raise RuntimeError(
+            "group is given, but torch.distributed is not initialised; call "
+            "torch.distributed.init_process_group() first, or leave group out on one process"
+        )
+    if not isinstance(group, str):
+        return group
+    if group == "world":
+        return dist.group.WORLD
+    return dist.distributed_c10d._resolve_process_group(group)  # type: ignore[attr-defined, arg-type]
 
 
 def _explain_zero_weights(pose: Tensor, rarity: Tensor) -> None:
@@ -417,107 +481,3 @@ def _explain_zero_weights(pose: Tensor, rarity: Tensor) -> None:
             "pose_bias=1 and attribute_bias=1 keep them in training"
         )
     checks.warn(f"the weighted loss is exactly 0 and trains nothing: {reason}")
-
-
-class WingLoss(nn.Module):
-    """:func:`wing_loss` as a module; the hyperparameters are its arguments.
-
-    Raises:
-        TypeError: if ``w`` or ``epsilon`` is not a Python number.
-        ValueError: if one is not positive, or for an unknown reduction.
-
-    Example:
-        >>> import torch
-        >>> WingLoss(w=5.0)(torch.tensor([[1.0]]), torch.tensor([[0.0]]))
-        tensor(2.0273)
-    """
-
-    def __init__(
-        self, *, w: float = 10.0, epsilon: float = 2.0, reduction: Reduction = "batchmean"
-    ) -> None:
-        super().__init__()
-        checks.number(exclusive=True, w=w, epsilon=epsilon)
-        check_reduction(reduction)
-        self.w = w
-        self.epsilon = epsilon
-        self.reduction = reduction
-
-    def forward(
-        self,
-        input: Float[Tensor, "*shape"],
-        target: Float[Tensor, "*shape"],
-        weight: Float[Tensor, "..."] | None = None,
-    ) -> Tensor:
-        """See :func:`wing_loss`."""
-        return wing_loss(
-            input,
-            target,
-            w=self.w,
-            epsilon=self.epsilon,
-            weight=weight,
-            reduction=self.reduction,
-        )
-
-    def extra_repr(self) -> str:
-        """The hyperparameters, for printing."""
-        return f"w={self.w}, epsilon={self.epsilon}, reduction={self.reduction!r}"
-
-
-class PFLDLoss(nn.Module):
-    """:func:`pfld_loss` as a module; the options are its arguments.
-
-    Raises:
-        TypeError: if a bias is not a Python number.
-        ValueError: if a bias is negative.
-
-    Example:
-        >>> import torch
-        >>> loss = PFLDLoss(pose_bias=1.0, attribute_bias=1.0)
-        >>> points, angles = torch.ones(1, 196), torch.zeros(1, 3)
-        >>> loss(points, 0 * points, angles, angles, torch.zeros(1, 6)).total
-        tensor(196.)
-    """
-
-    def __init__(
-        self,
-        *,
-        degrees: bool = False,
-        pose_bias: float = 0.0,
-        attribute_bias: float = 0.0,
-        group: "dist.ProcessGroup | None" = None,
-    ) -> None:
-        super().__init__()
-        checks.flag(degrees=degrees)
-        checks.number(pose_bias=pose_bias, attribute_bias=attribute_bias)
-        self.degrees = degrees
-        self.pose_bias = pose_bias
-        self.attribute_bias = attribute_bias
-        self.group = group
-
-    def forward(
-        self,
-        landmarks: Landmarks,
-        landmarks_gt: Landmarks,
-        angles: Float[Tensor, "batch 3"],
-        angles_gt: Float[Tensor, "batch 3"],
-        attributes: Float[Tensor, "batch attributes"],
-    ) -> LossTerms:
-        """See :func:`pfld_loss`."""
-        return pfld_loss(
-            landmarks,
-            landmarks_gt,
-            angles,
-            angles_gt,
-            attributes,
-            degrees=self.degrees,
-            pose_bias=self.pose_bias,
-            attribute_bias=self.attribute_bias,
-            group=self.group,
-        )
-
-    def extra_repr(self) -> str:
-        """The options, for printing."""
-        return (
-            f"degrees={self.degrees}, pose_bias={self.pose_bias}, "
-            f"attribute_bias={self.attribute_bias}, group={self.group}"
-        )

@@ -51,9 +51,9 @@ def wing(input: Any, target: Any, *, w: Any = 10.0, epsilon: Any = 2.0) -> sp.Ex
     return WING.subs({x: input - target} | named)
 
 
-def pose(angles: Any, angles_gt: Any, *, degrees: bool = False) -> sp.Expr:
+def pose(angles: Any, angles_target: Any, *, degrees: bool = False) -> sp.Expr:
     """Twin of :func:`lossbook.landmarks.pose_weight`, summed over the batch."""
-    values = {angle_error: _radians(angles - angles_gt, degrees)}
+    values = {angle_error: _radians(angles - angles_target, degrees)}
     return fill(sp.Sum(POSE_WEIGHT, (b, 1, B)), values, B=len(angles))
 
 
@@ -66,9 +66,9 @@ def rarity(attributes: Any) -> sp.Expr:
 
 def pfld(
     landmarks: Any,
-    landmarks_gt: Any,
+    landmarks_target: Any,
     angles: Any,
-    angles_gt: Any,
+    angles_target: Any,
     attributes: Any,
     *,
     degrees: bool = False,
@@ -77,9 +77,9 @@ def pfld(
 ) -> sp.Expr:
     """Twin of the total of :func:`lossbook.landmarks.pfld_loss`."""
     present = _present(attributes)
-    errors = (landmarks - landmarks_gt).reshape(len(landmarks), -1)
+    errors = (landmarks - landmarks_target).reshape(len(landmarks), -1)
     values = {
-        angle_error: _radians(angles - angles_gt, degrees),
+        angle_error: _radians(angles - angles_target, degrees),
         attribute: present,
         coordinate_error: errors,
     }

@@ -300,6 +300,12 @@ def _brightness(colour):
     return sum(map(int, re.findall(r"\d+", colour)[:3])) / (3 * 255)
 
 
+def test_only_notebooks_that_install_the_package_have_a_colab_button():
+    notebooks = (HTML.parents[1] / "book").glob("*.ipynb")
+    installing = {f"book/{n.stem}.html" for n in notebooks if "%pip install" in n.read_text("utf8")}
+    assert {path for path in PAGES if "colab.research.google.com" in _text(path)} == installing
+
+
 def test_chapters_have_equations_and_sliders(visit):
     facts = visit("book/landmarks.html").facts
     assert facts["sliders"]

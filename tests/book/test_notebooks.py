@@ -2,10 +2,15 @@
 
 import json
 import re
+import runpy
+import sys
+from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
+from IPython.core.interactiveshell import InteractiveShell
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -13,6 +18,7 @@ NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
 CHAPTERS = [path for path in NOTEBOOKS if path.stem not in {"losses", "status"}]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
 URL = CONFIG["repository"]["url"]
+runs_in_colab = runpy.run_path(str(BOOK / "_ext" / "offline.py"))["runs_in_colab"]
 
 MACHINE_PATH = re.compile(
     r"(?<![\w.~])/(?:home|root|work|tmp|Users)/|[A-Z]:\\+Users|site-packages|\.\./"
@@ -108,14 +114,34 @@ def test_chapter_has_an_output_that_nbval_compares(path):
 
 
 @each_notebook
-def test_install_runs_only_in_colab_and_from_the_repository(path):
-    sources = ["".join(cell["source"]) for cell in _code_cells(path)]
-    installs = [source for source in sources if re.search(r"\bpip\b.*\binstall\b", source)]
-    assert len(installs) == 1 or (not installs and path not in CHAPTERS)
-    for source in installs:
-        guard = source.index('"google.colab" in sys.modules')
-        assert guard < source.index("pip")
-        assert f"git+{URL}" in source
+def test_a_notebook_has_a_colab_button_exactly_if_it_installs_the_package_first(path):
+    first, *others = ("".join(cell["source"]) for cell in _code_cells(path))
+    assert not [source for source in others if re.search(r"\bpip\b.*\binstall\b", source)]
+    assert runs_in_colab(path) == (path in CHAPTERS)
+    if path in CHAPTERS:
+        guard = first.index('"google.colab" in sys.modules')
+        assert guard < first.index("%pip install") < first.index(f"git+{URL}")
+
+
+@each_chapter
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_chapter_in_colab_stops_at_a_failed_install(path, exit_code, monkeypatch):
+    shell = InteractiveShell()
+    run = shell.system
+    monkeypatch.setattr(shell, "system", lambda command: run(f"exit {exit_code}"))
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    result = shell.run_cell("".join(_code_cells(path)[0]["source"]))
+    assert result.success == (exit_code == 0)
+    assert exit_code == 0 or "could not install lossbook" in str(result.error_in_exec)
+
+
+@each_notebook
+def test_every_caption_of_face_photographs_credits_their_database(path):
+    sources = ["".join(cell["source"]) for cell in json.loads(path.read_text("utf8"))["cells"]]
+    for figure, caption in pairwise(sources):
+        if "figures.faces(" in figure:
+            credited = "ORL face database, AT&T Laboratories Cambridge"
+            assert credited in " ".join(caption.split())
 
 
 def test_every_address_of_the_repository_is_the_configured_one():

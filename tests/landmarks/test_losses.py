@@ -44,23 +44,23 @@ def documented_wing(y_true, y_pred, w, epsilon):
     return total / len(y_true)
 
 
-def documented_pfld(landmarks, landmarks_gt, angles, angles_gt, attributes):
+def documented_pfld(landmarks, landmarks_target, angles, angles_target, attributes):
     """The definition, with loops and Python numbers."""
     batch, kinds = attributes.shape
     frequency = [sum(attributes[b, c].item() for b in range(batch)) / batch for c in range(kinds)]
     total = 0.0
     for b in range(batch):
-        pose = sum(1 - math.cos(d) for d in (angles[b] - angles_gt[b]).tolist())
+        pose = sum(1 - math.cos(d) for d in (angles[b] - angles_target[b]).tolist())
         rare = sum(attributes[b, c].item() / frequency[c] for c in range(kinds) if frequency[c])
         total += (
-            pose * rare * sum(d**2 for d in (landmarks[b] - landmarks_gt[b]).flatten().tolist())
+            pose * rare * sum(d**2 for d in (landmarks[b] - landmarks_target[b]).flatten().tolist())
         )
     return total / batch
 
 
 def test_the_defaults_are_the_documented_losses():
     inputs = pfld_inputs()
-    x, y = inputs["landmarks"], inputs["landmarks_gt"]
+    x, y = inputs["landmarks"], inputs["landmarks_target"]
     assert smooth_l1_loss(x, y).item() == pytest.approx(documented_smooth_l1(y, x, 1.0))
     assert wing_loss(x, y).item() == pytest.approx(documented_wing(y, x, 10.0, 2.0))
     assert pfld_loss(**inputs).total.item() == pytest.approx(documented_pfld(**inputs))
@@ -132,7 +132,7 @@ def test_a_sample_without_attributes_has_weight_zero_unless_there_is_a_bias():
 
 def test_a_perfect_pose_stops_the_landmarks_unless_there_is_a_bias():
     inputs = pfld_inputs()
-    inputs["angles"] = inputs["angles_gt"].clone()
+    inputs["angles"] = inputs["angles_target"].clone()
     inputs["landmarks"].requires_grad_()
     loss = pfld_loss(**inputs)
     assert loss.total == 0
@@ -143,7 +143,7 @@ def test_a_perfect_pose_stops_the_landmarks_unless_there_is_a_bias():
 
 def test_with_both_biases_one_and_nothing_else_pfld_is_l2():
     inputs = pfld_inputs()
-    inputs["angles"] = inputs["angles_gt"]
+    inputs["angles"] = inputs["angles_target"]
     inputs["attributes"] = torch.zeros_like(inputs["attributes"])
     loss = pfld_loss(**inputs, pose_bias=1.0, attribute_bias=1.0)
     assert loss.total.item() == pytest.approx(loss.terms["l2"].item())
@@ -194,7 +194,8 @@ def test_differences_are_taken_before_digits_are_lost():
     weightless = pfld_loss(far, -far, *torch.zeros(2, 1, 3), torch.zeros(1, 1))
     assert weightless.total == 0
     near = torch.tensor([[1000.5, 0.0]]).half(), torch.tensor([[0.25, 0.0]]).half()
-    exact = pfld_loss(*(n.double() / 1000 for n in near), *_turned(1), torch.ones(1, 1))
+    turned = [angles.double() for angles in _turned(1)]
+    exact = pfld_loss(*(n.double() / 1000 for n in near), *turned, torch.ones(1, 1))
     half = pfld_loss(*(n.float() / 1000 for n in near), *_turned(1), torch.ones(1, 1))
     assert half.total.item() == pytest.approx(exact.total.item(), rel=1e-5)
 
@@ -216,7 +217,7 @@ def test_frequencies_of_large_half_batches_are_exact():
 def test_a_nan_target_of_weight_zero_trains_nothing_and_shows_in_the_monitor():
     inputs = pfld_inputs()
     inputs["attributes"][0] = 0
-    inputs["landmarks_gt"][0] = torch.nan
+    inputs["landmarks_target"][0] = torch.nan
     inputs["landmarks"].requires_grad_()
     loss = pfld_loss(**inputs)
     (gradient,) = torch.autograd.grad(loss.total, inputs["landmarks"])
@@ -243,14 +244,14 @@ def test_check_values_explains_what_trains_nothing_and_what_is_wrong():
     none = torch.zeros_like(inputs["attributes"])
     cases = [
         ({"attributes": none}, {}, UserWarning, "no sample of this batch has an attribute"),
-        ({"angles": inputs["angles_gt"]}, {}, UserWarning, "estimated pose is perfect"),
+        ({"angles": inputs["angles_target"]}, {}, UserWarning, "estimated pose is perfect"),
     ]
     with lossbook.check_values():
         for replaced, options, warning, message in cases:
             with pytest.warns(warning, match=message):
                 pfld_loss(**inputs | replaced, **options)
-        with pytest.raises(ValueError, match="angles_gt looks like degrees"):
-            pfld_loss(**inputs | {"angles_gt": inputs["angles_gt"] + 30})
+        with pytest.raises(ValueError, match="angles_target looks like degrees"):
+            pfld_loss(**inputs | {"angles_target": inputs["angles_target"] + 30})
         with pytest.raises(ValueError, match="only 0 and 1"):
             pfld_loss(**inputs | {"attributes": inputs["attributes"] * 0.5})
         with pytest.raises(ValueError, match="landmarks holds"):
@@ -258,17 +259,18 @@ def test_check_values_explains_what_trains_nothing_and_what_is_wrong():
         half = inputs["attributes"].clone()
         half[::2] = 0
         perfect_where_present = torch.where(half.any(1)[:, None], 0, inputs["angles"])
-        truth = torch.where(half.any(1)[:, None], 0, inputs["angles_gt"])
+        truth = torch.where(half.any(1)[:, None], 0, inputs["angles_target"])
         with pytest.warns(UserWarning, match="a perfect pose or no attribute"):
             pfld_loss(
-                **inputs | {"attributes": half, "angles": perfect_where_present, "angles_gt": truth}
+                **inputs
+                | {"attributes": half, "angles": perfect_where_present, "angles_target": truth}
             )
     with lossbook.check_values(), warnings.catch_warnings():
         warnings.simplefilter("error")
         pfld_loss(**{k: v[:0] for k, v in inputs.items()})
-        pfld_loss(**inputs | {"angles": inputs["angles_gt"]}, pose_bias=1.0)
+        pfld_loss(**inputs | {"angles": inputs["angles_target"]}, pose_bias=1.0)
         pfld_loss(**inputs | {"attributes": none}, attribute_bias=1.0)
-        pfld_loss(**inputs | {"angles_gt": inputs["angles_gt"] + 30}, degrees=True)
+        pfld_loss(**inputs | {"angles_target": inputs["angles_target"] + 30}, degrees=True)
 
 
 def _rank(rank, path, sizes, queue):

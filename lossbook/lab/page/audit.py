@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lossbook.lab.page.figures import Table, table
+from lossbook.lab.page.tables import Table, table
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,13 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import sympy
 from bokeh.document import Document
 from bokeh.embed import json_item
@@ -30,17 +29,13 @@ from bokeh.models.widgets import Slider as BokehSlider
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
+from lossbook.lab.page.formulas import Array, Limits, Number, derivative, evaluate, javascript
 from lossbook.lab.page.palette import COLOURS, NEUTRAL, colour
 
-# Not just `float`: the tests check annotations at run time, where an int is no float.
-Number: TypeAlias = float | int
-Limits: TypeAlias = tuple[Number, Number]
 ParameterRange: TypeAlias = tuple[Number, Number, Number] | tuple[Number, Number, Number, Number]
-Array: TypeAlias = npt.NDArray[np.float64]
 
 _POINTS = 401
 _IFRAME_HEIGHT = 480
-_PLAIN_JS = {"log1p": "Math.log1p", "expm1": "Math.expm1", "log10": "Math.log10"}
 _CARD = (
     "background:#ffffff;color:#1f2328;border:1px solid #d0d7de;border-radius:6px;"
     "padding:8px;margin:1em 0;overflow:hidden;color-scheme:light"
@@ -86,86 +81,6 @@ const show = (v) => String(Number(v.toPrecision(6)));
 readout.text = "at " + show(at) + ": value <b>" + show(value)
   + "</b>, gradient <b>" + show(gradient) + "</b>";
 """
-
-
-def derivative(expr: sympy.Expr, variable: sympy.Symbol) -> sympy.Expr:
-    """Derivative almost everywhere: kinks give ``sign``, jumps of the value give nothing.
-
-    Args:
-        expr: An expression in real numbers; its symbols need not say that they are real.
-        variable: The symbol to differentiate by.
-
-    Returns:
-        An expression in the same symbols that can be evaluated.
-
-    Raises:
-        ValueError: If sympy cannot differentiate the expression.
-    """
-    expr = sympy.sympify(expr)
-    real = {s: sympy.Dummy(s.name, real=True) for s in expr.free_symbols | {variable}}
-    slope = sympy.diff(expr.xreplace(real), real[variable])
-    slope = slope.replace(sympy.DiracDelta, lambda *_: sympy.S.Zero).rewrite(
-        sympy.Heaviside, sympy.Piecewise
-    )
-    if slope.has(sympy.Derivative, sympy.Subs):
-        raise ValueError(f"sympy has no derivative of {expr} by {variable}")
-    return slope.xreplace({new: old for old, new in real.items()})
-
-
-def evaluate(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Callable[..., Array]:
-    """Float64 function of a sympy expression, without warnings at its singular points.
-
-    Args:
-        expr: Expression in `symbols`.
-        symbols: The arguments, in order.
-
-    Returns:
-        A function of arrays that broadcast together; a constant is broadcast too.
-
-    Raises:
-        ValueError: If the expression has other free symbols.
-    """
-    expr = sympy.sympify(expr)
-    unknown = sorted(s.name for s in expr.free_symbols - set(symbols))
-    if unknown:
-        raise ValueError(
-            f"unknown symbols {', '.join(unknown)}: {expr} may use only "
-            f"{', '.join(s.name for s in symbols)}; substitute numbers for the others"
-        )
-    function = sympy.lambdify(list(symbols), expr, ["scipy", "numpy"])
-
-    def call(*arguments: Array | Number) -> Array:
-        arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
-        with np.errstate(all="ignore"):
-            result = np.asarray(function(*arrays), dtype=np.float64)
-        return np.array(np.broadcast_to(result, arrays[0].shape))
-
-    return call
-
-
-def javascript(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> str:
-    """One JavaScript expression for a sympy expression.
-
-    Args:
-        expr: Expression in the symbols of `names`.
-        names: What each symbol is called in JavaScript.
-
-    Returns:
-        Code on one line.
-
-    Raises:
-        ValueError: If a function has no counterpart in JavaScript, or a ``Piecewise`` leaves out
-            a case.
-    """
-    renamed = sympy.sympify(expr).xreplace({s: sympy.Symbol(n) for s, n in names.items()})
-    constants, unsupported, code = sympy.jscode(renamed, user_functions=_PLAIN_JS, human=False)
-    if unsupported:
-        missing = ", ".join(sorted(str(f) for f in unsupported))
-        raise ValueError(f"JavaScript has no {missing}, so {expr} cannot be put on a slider")
-    code = " ".join(code.split())
-    for symbol, digits in sorted(constants, key=str):
-        code = re.sub(rf"\b{symbol}\b", digits, code)
-    return code
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,358 @@
+"""Losses of a hand model's parameters: MANO's prior, the first stage's parameters, rotations."""
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lossbook import checks
+from lossbook.hands import values
+from lossbook.reduction import (
+    Reduction,
+    check_reduction,
+    elementwise_loss,
+    reduce_errors,
+    reduce_loss,
+    working_dtype,
+)
+from lossbook.terms import LossTerms
+
+Weight = Float[Tensor, "..."] | Bool[Tensor, "..."]
+AuxiliaryForm = Literal["documented", "rotation"]
+RotationForm = Literal["chordal", "geodesic"]
+
+
+def mano_prior_loss(
+    betas: Float[Tensor, "batch betas"],
+    hand_pose: Float[Tensor, "batch joints 3 3"] | None = None,
+    *,
+    shape_weight: float = 1.0,
+    pose_weight: float = 0.0,
+    weight: Weight | None = None,
+) -> LossTerms:
+    r"""Pulls MANO's parameters towards the mean hand, flat and unbent.
+
+    .. math::
+        \mathcal L_{prior} = w_{shape} \operatorname{mean}(\beta^2)
+        + w_{pose} \operatorname{mean}_{b,j} \lVert R_{bj} - I \rVert_F^2
+
+    For a rotation by the angle :math:`\theta` the pose prior is :math:`4 (1 - \cos\theta)`,
+    between 0 and 8. The source writes its formula with sums and its code with means; the code
+    counts, so the shape prior is a tenth of :math:`\lVert\beta\rVert^2`.
+
+    Args:
+        betas: shape parameters, shape ``(B, K)``; MANO has 10, each a standard normal.
+        hand_pose: rotation matrices, shape ``(B, J, 3, 3)``; MANO has 15 joints. Optional as
+            long as ``pose_weight`` is 0.
+        shape_weight: of the shape prior, at least 0.
+        pose_weight: of the pose prior, at least 0; 0 (off) in the source.
+        weight: of each sample, float, or bool as a mask, shape ``(B,)``; the means are weighted.
+
+    Returns:
+        Terms ``"shape_prior"`` and, if ``hand_pose`` is given, ``"pose_prior"``, without unit;
+        float32 for half precision.
+
+    Raises:
+        TypeError: for integer tensors, tensors mixed with float64, or weights that are no numbers.
+        ValueError: for shapes that do not fit, a negative weight, or a pose weight without a pose.
+
+    Example:
+        >>> import torch
+        >>> half_turn = torch.diag(torch.tensor([1.0, -1.0, -1.0])).expand(1, 15, 3, 3)
+        >>> prior = mano_prior_loss(torch.full((1, 10), 2.0), half_turn, pose_weight=0.1)
+        >>> print(prior)
+        term         value  weight  contribution  share
+        shape_prior      4       1             4   83 %
+        pose_prior       8     0.1           0.8   17 %
+        total                                4.8  100 %
+
+    References:
+        Romero et al., *Embodied Hands* (MANO), SIGGRAPH Asia 2017. Source note:
+        ``src/losses/loss.py`` of Eric-Lin-HKUSTGZ/UTNet. Derived in :doc:`/book/hands`.
+    """
+    return prior_loss(
+        betas, hand_pose, shape_weight=shape_weight, pose_weight=pose_weight, weight=weight
+    )
+
+
+def auxiliary_loss(
+    pose: Float[Tensor, "batch pose"],
+    shape: Float[Tensor, "batch shape"],
+    pose_target: Float[Tensor, "batch pose"],
+    shape_target: Float[Tensor, "batch shape"],
+    *,
+    form: AuxiliaryForm = "documented",
+    weight: Weight | None = None,
+) -> Float[Tensor, ""]:
+    r"""Squared error of the first stage's pose and shape.
+
+    .. math::
+        \mathcal L_{aux} = \operatorname{mean}\bigl((\theta^c - \hat\theta)^2\bigr)
+        + \operatorname{mean}\bigl((\beta^c - \hat\beta)^2\bigr)
+
+    Not yet weighted: the source writes its weight inside this loss and again in the total;
+    :class:`HandLoss` applies it once. Axis-angles jump at half a turn: two rotations next to each
+    other can be :math:`2\pi` apart in this loss. With ``form="rotation"`` the first mean is that of
+    :func:`rotation_loss` between the rotations that the axis-angles stand for, which does not jump.
+
+    Args:
+        pose: axis-angles in radians, shape ``(B, P)``; 48 in the source (3 of the wrist and 45
+            of the joints).
+        shape: shape parameters, shape ``(B, S)``; 10 in the source.
+        pose_target: true axis-angles, shape of ``pose``.
+        shape_target: true shape parameters, shape of ``shape``.
+        form: ``"documented"`` (default), or ``"rotation"``: ``P`` is then a multiple of 3.
+        weight: of each sample, float, or bool as a mask, shape ``(B,)``; the means are weighted.
+
+    Returns:
+        A scalar, radians squared (or a squared chordal distance, without unit) plus a number
+        without unit; float32 for half precision.
+
+    Raises:
+        TypeError: for integer tensors, or tensors mixed with float64.
+        ValueError: for shapes that do not fit, or an unknown form.
+
+    Example:
+        >>> import torch
+        >>> auxiliary_loss(torch.zeros(4, 48), torch.zeros(4, 10),
+        ...                torch.full((4, 48), 0.5), torch.full((4, 10), 2.0))
+        tensor(4.2500)
+
+    References:
+        Source note: ``src/losses/loss.py`` of Eric-Lin-HKUSTGZ/UTNet.
+        Derived in :doc:`/book/hands`.
+    """
+    return first_stage_loss(pose, shape, pose_target, shape_target, form=form, weight=weight)
+
+
+def rotation_loss(
+    input: Float[Tensor, "batch *joints 3 3"],
+    target: Float[Tensor, "batch *joints 3 3"],
+    *,
+    form: RotationForm = "chordal",
+    weight: Weight | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    r"""Distance between rotation matrices: the squared chord, or the angle.
+
+    .. math::
+        \ell_{chordal} = \lVert R - \hat R \rVert_F^2 = 4\,(1 - \cos\theta)
+        \qquad \ell_{geodesic} = \theta
+
+    where :math:`\theta` is the angle of :math:`R^\top \hat R`. The chord is smooth everywhere and
+    pulls less and less beyond a quarter turn, not at all at half a turn. The angle pulls with the
+    same force all the way. It is computed as an arc tangent, so that value and gradient are finite
+    at 0 and at :math:`\pi`, where the arc cosine's gradient is not; the gradient is 0 there.
+
+    Args:
+        input: predicted rotation matrices, shape ``(B, 3, 3)`` or ``(B, J, 3, 3)``; for instance
+            from 6 numbers by ``roma.special_gramschmidt``.
+        target: true rotation matrices, same shape.
+        form: ``"chordal"`` (default) or ``"geodesic"``.
+        weight: float, or bool as a mask; ``(B,)`` weighs samples, ``(B, J)`` rotations.
+        reduction: ``"mean"`` (default), ``"batchmean"``, ``"sum"`` or ``"none"``.
+
+    Returns:
+        A scalar, or the shape of ``input`` without its last two dimensions for ``"none"``. From 0
+        to 8 without unit, or from 0 to :math:`\pi` radians; reduced, it is float32 for half
+        precision.
+
+    Raises:
+        TypeError: for integer tensors, or tensors mixed with float64.
+        ValueError: for other or different shapes, an unknown form or reduction.
+
+    Example:
+        >>> import torch
+        >>> half_turn = torch.diag(torch.tensor([1.0, -1.0, -1.0]))[None]
+        >>> rotation_loss(half_turn, torch.eye(3)[None])
+        tensor(8.)
+        >>> rotation_loss(half_turn, torch.eye(3)[None], form="geodesic")
+        tensor(3.1416)
+
+    References:
+        Hartley et al., *Rotation Averaging*, IJCV 2013. Derived in :doc:`/book/hands`.
+    """
+    check_form(form, RotationForm)
+    _check_matrices(input=input, target=target)
+    dtype = checks.pair(input, target)
+    check_reduction(reduction)
+    fitted = None if weight is None else checks.fit_weight(weight, input[..., 0, 0], of="input")
+    working = working_dtype(dtype)
+    first, second = input.to(working), target.to(working)
+    if fitted is not None:
+        present = (fitted != 0)[..., None, None]
+        identity = torch.eye(3, dtype=working, device=input.device)
+        first, second = first.where(present, identity), second.where(present, identity)
+    if checks.checking_values(input, target, weight):
+        checks.finite(input=first, target=second)
+        checks.rotations(input=first, target=second)
+        if weight is not None:
+            checks.weights(weight=weight)
+    losses = _chordal(first, second) if form == "chordal" else _angle(first, second)
+    if fitted is not None:
+        fitted = fitted.expand_as(losses)
+    result = reduce_loss(losses, reduction, weight=fitted)
+    return result.to(dtype) if reduction == "none" else result
+
+
+def prior_loss(
+    betas: Tensor,
+    hand_pose: Tensor | None,
+    *,
+    shape_weight: float,
+    pose_weight: float,
+    weight: Weight | None,
+    names: tuple[str, str] = ("betas", "hand_pose"),
+) -> LossTerms:
+    """:func:`mano_prior_loss` under the names that the caller gave its tensors."""
+    checks.number(shape_weight=shape_weight, pose_weight=pose_weight)
+    checks.floating(**{names[0]: betas})
+    checks.shape("(B, K)", _is_vector, **{names[0]: betas})
+    named = {names[0]: betas}
+    if hand_pose is None:
+        if pose_weight > 0:
+            raise ValueError(
+                f"pose_weight is {pose_weight} but {names[1]} is missing; pass the rotation "
+                f"matrices (B, J, 3, 3), or pose_weight=0"
+            )
+    else:
+        named[names[1]] = hand_pose
+        checks.floating(**{names[1]: hand_pose})
+        checks.shape("(B, J, 3, 3)", _is_pose, **{names[1]: hand_pose})
+        checks.same_batch(**named)
+    working = working_dtype(checks.same_dtype(**named))
+    fitted = None if weight is None else checks.fit_weight(weight, betas, of=names[0])
+    if checks.checking_values(betas, hand_pose, weight):
+        values.check_prior(betas, hand_pose, weight, fitted, names)
+
+    def mean_square(error: Tensor) -> Tensor:
+        return reduce_errors(
+            torch.square, error, weight=fitted, reduction="mean", dtype=error.dtype
+        )
+
+    terms = {"shape_prior": mean_square(betas.to(working))}
+    weights = {"shape_prior": shape_weight}
+    if hand_pose is not None:
+        # One row a hand: a sum over nine numbers at a time would be slow.
+        rows = hand_pose.to(working).flatten(1)
+        identity = torch.eye(3, dtype=working, device=rows.device).flatten()
+        # A mean over all nine entries, times nine, is the mean of the matrices' squared norms.
+        terms["pose_prior"] = 9 * mean_square(rows - identity.repeat(hand_pose.shape[1]))
+        weights["pose_prior"] = pose_weight
+    return LossTerms(terms, weights)
+
+
+def first_stage_loss(
+    pose: Tensor,
+    shape: Tensor,
+    pose_target: Tensor,
+    shape_target: Tensor,
+    *,
+    form: AuxiliaryForm,
+    weight: Weight | None,
+    names: tuple[str, str, str, str] = ("pose", "shape", "pose_target", "shape_target"),
+) -> Tensor:
+    """:func:`auxiliary_loss` under the names that the caller gave its tensors."""
+    check_form(form, AuxiliaryForm)
+    named = dict(zip(names, (pose, shape, pose_target, shape_target), strict=True))
+    checks.floating(**named)
+    checks.shape("(B, P)", _is_vector, **named)
+    checks.same_shape(**{names[0]: pose, names[2]: pose_target})
+    checks.same_shape(**{names[1]: shape, names[3]: shape_target})
+    checks.same_batch(**{names[0]: pose, names[1]: shape})
+    checks.same_dtype(**named)
+    if checks.checking_values(*named.values(), weight):
+        values.check_first_stage(named, weight)
+    of_shape = _mean_squared_error(shape, shape_target, weight, (names[1], names[3], "weight"))
+    if form == "documented":
+        return of_shape + _mean_squared_error(
+            pose, pose_target, weight, (names[0], names[2], "weight")
+        )
+    if pose.shape[1] % 3:
+        raise ValueError(
+            f"{names[0]} must hold axis-angles of 3 numbers each for form='rotation', got "
+            f"{tuple(pose.shape)}"
+        )
+    turns, turns_target = (_rotations(angles) for angles in (pose, pose_target))
+    return of_shape + rotation_loss(turns, turns_target, weight=weight)
+
+
+def _mean_squared_error(
+    input: Tensor, target: Tensor, weight: Weight | None, names: tuple[str, str, str]
+) -> Tensor:
+    return elementwise_loss(
+        torch.square,
+        input,
+        target,
+        weight=weight,
+        reduction="mean",
+        native=lambda a, b, reduction: F.mse_loss(a, b, reduction=reduction),
+        names=names,
+    )
+
+
+def _chordal(input: Tensor, target: Tensor) -> Tensor:
+    return (input - target).square().flatten(-2).sum(-1)
+
+
+def _angle(input: Tensor, target: Tensor) -> Tensor:
+    """The angle between rotations, from twice its sine and twice its cosine."""
+    # The rows' cross products add up to the axis of R^T R', 2 sin(angle) long.
+    axis = torch.linalg.cross(input, target, dim=-1).sum(-2)
+    cosine = (input * target).flatten(-2).sum(-1) - 1
+    return torch.atan2(torch.linalg.vector_norm(axis, dim=-1), cosine)
+
+
+def _rotations(axis_angles: Tensor) -> Tensor:
+    """Rotation matrices ``(B, J, 3, 3)`` of axis-angles ``(B, 3 J)``, by Rodrigues' formula."""
+    batch, numbers = axis_angles.shape
+    vectors = axis_angles.to(working_dtype(axis_angles.dtype)).reshape(batch, numbers // 3, 3)
+    square = vectors.square().sum(-1)[..., None, None]
+    # Near 0 the two coefficients are their series: a quotient's gradient would be NaN.
+    small = square < 1e-4
+    safe = torch.where(small, 1, square)
+    angle = safe.sqrt()
+    sine = torch.where(small, 1 - square / 6 + square.square() / 120, angle.sin() / angle)
+    half = angle / 2
+    cosine = torch.where(
+        small, 0.5 - square / 24 + square.square() / 720, 2 * half.sin().square() / safe
+    )
+    x, y, z = vectors.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1)
+    cross = cross.reshape(batch, numbers // 3, 3, 3)
+    outer = vectors[..., :, None] * vectors[..., None, :]
+    identity = torch.eye(3, dtype=vectors.dtype, device=vectors.device)
+    rotations: Tensor = identity + sine * cross + cosine * (outer - square * identity)
+    return rotations
+
+
+def check_form(form: str, forms: object, name: str = "form") -> None:
+    """Check that an option names one of some forms, a ``Literal``.
+
+    Raises:
+        ValueError: with the known ones.
+    """
+    known = get_args(forms)
+    if form not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}; got {form!r}")
+
+
+def _check_matrices(**matrices: Tensor) -> None:
+    checks.floating(**matrices)
+    checks.shape(
+        "(B, 3, 3) or (B, J, 3, 3)",
+        lambda shape: len(shape) in (3, 4) and shape[-2:] == (3, 3),
+        **matrices,
+    )
+    checks.same_shape(**matrices)
+
+
+def _is_vector(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and shape[1] > 0
+
+
+def _is_pose(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and shape[1] > 0 and shape[2:] == (3, 3)

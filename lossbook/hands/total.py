@@ -1,0 +1,251 @@
+"""UTNet's total loss for hand pose."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from torch import Tensor
+
+from lossbook import checks
+from lossbook.hands.containers import HandLossWeights, HandPrediction, HandTarget
+from lossbook.hands.losses import Weight, keypoint_loss, mesh_loss
+from lossbook.hands.priors import AuxiliaryForm, check_form, first_stage_loss, prior_loss
+from lossbook.modules import LossModule
+from lossbook.reduction import Reduction, check_reduction
+from lossbook.terms import LossTerms
+
+Term = Literal["2d", "3d_joint", "3d_vert", "prior", "aux"]
+TERMS: tuple[str, ...] = get_args(Term)
+
+# What each term is computed from: fields of the prediction, fields of the target.
+_NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "2d": (("keypoints_2d",), ("keypoints_2d",)),
+    "3d_joint": (("keypoints_3d",), ("keypoints_3d",)),
+    "3d_vert": (("vertices",), ("vertices",)),
+    "prior": (("betas",), ()),
+    "aux": (("coarse_pose", "coarse_shape"), ("pose", "shape")),
+}
+
+
+class HandLoss(LossModule):
+    r"""UTNet's total loss for hand pose: the weighted sum of up to five terms.
+
+    .. math::
+        \mathcal L = w_{2D} \mathcal L_{2D} + w_{3D} \mathcal L_{3D} + w_{vert} \mathcal L_{vert}
+        + w_{prior} \mathcal L_{prior} + w_{aux} \mathcal L_{aux}
+
+    The terms are those of :func:`keypoint_2d_loss`, :func:`keypoint_3d_loss`,
+    :func:`vertex_loss`, :func:`mano_prior_loss` and :func:`auxiliary_loss`. A term that has a
+    weight needs its inputs; where they may be missing, name it in ``optional``. A term of weight 0
+    is a monitor if its inputs are there. Where only some samples have a label, mask the others:
+    ``loss(prediction, target, weight={"3d_joint": has_joints, "aux": has_mano})``.
+
+    Args:
+        weights: :meth:`HandLossWeights.code` (the default), :meth:`HandLossWeights.config`, or
+            your own; a mapping with the same names will do. The source documents both sets, and
+            they differ.
+        use_vertex_loss: whether there is a vertex term; off in the source's configuration.
+        use_aux_loss: whether there is an auxiliary term; on in the source's configuration.
+        optional: names of terms whose inputs may be missing; such a term is then absent.
+        root: index of the root joint; None measures 3D joints where they are.
+        reduction: of the 2D, 3D and vertex terms: ``"sum"`` (default, as in the source),
+            ``"batchmean"`` (recommended: with a sum, the batch size shifts the balance to the
+            other two terms, which are means) or ``"mean"``.
+        shape_weight: of the shape prior, inside the prior.
+        pose_weight: of the pose prior, inside the prior; it then needs ``hand_pose``.
+        auxiliary_form: see :func:`auxiliary_loss`.
+
+    Raises:
+        TypeError: for weights of another type, or options that are no numbers.
+        ValueError: for an unknown reduction, form or term, ``"none"``, or a negative weight.
+
+    Example:
+        >>> import torch
+        >>> loss = HandLoss(HandLossWeights.config(), optional=("3d_joint", "aux"))(
+        ...     HandPrediction(keypoints_2d=torch.zeros(2, 21, 2), betas=torch.ones(2, 10)),
+        ...     HandTarget(keypoints_2d=torch.full((2, 21, 2), 0.25)),
+        ... )
+        >>> print(loss)
+        term   value  weight  contribution  share
+        2d        21    0.01          0.21  100 %
+        prior      1   0.001         0.001    0 %
+        total                        0.211  100 %
+
+    References:
+        Source note: ``src/losses/loss.py`` of Eric-Lin-HKUSTGZ/UTNet.
+        Derived in :doc:`/book/hands`.
+    """
+
+    def __init__(
+        self,
+        weights: HandLossWeights | Mapping[str, float] | None = None,
+        *,
+        use_vertex_loss: bool = False,
+        use_aux_loss: bool = True,
+        optional: Sequence[Term] = (),
+        root: int | None = 0,
+        reduction: Reduction = "sum",
+        shape_weight: float = 1.0,
+        pose_weight: float = 0.0,
+        auxiliary_form: AuxiliaryForm = "documented",
+    ) -> None:
+        super().__init__()
+        self.weights = HandLossWeights.code() if weights is None else HandLossWeights.of(weights)
+        checks.flag(use_vertex_loss=use_vertex_loss, use_aux_loss=use_aux_loss)
+        check_reduction(reduction)
+        if reduction == "none":
+            raise ValueError("reduction must be sum, mean or batchmean: the terms are scalars")
+        if root is not None:
+            checks.index(None, root=root)
+        checks.number(shape_weight=shape_weight, pose_weight=pose_weight)
+        check_form(auxiliary_form, AuxiliaryForm, "auxiliary_form")
+        self.use_vertex_loss = use_vertex_loss
+        self.use_aux_loss = use_aux_loss
+        self.optional = (optional,) if isinstance(optional, str) else tuple(optional)
+        _check_terms(self.optional, "optional")
+        self.root = root
+        self.reduction = reduction
+        self.shape_weight = shape_weight
+        self.pose_weight = pose_weight
+        self.auxiliary_form = auxiliary_form
+
+    def forward(
+        self,
+        prediction: HandPrediction | Mapping[str, Tensor | None],
+        target: HandTarget | Mapping[str, Tensor | None],
+        weight: Weight | Mapping[str, Weight] | None = None,
+    ) -> LossTerms:
+        """Compute the terms.
+
+        Args:
+            prediction: what the network says; a mapping with the same names will do.
+            target: what is known; a mapping with the same names will do.
+            weight: of each sample, float, or bool as a mask, shape ``(B,)``; or a mapping from
+                names of terms to such weights.
+
+        Returns:
+            Terms ``"2d"``, ``"3d_joint"``, ``"3d_vert"``, ``"prior"`` and ``"aux"``, raw, as far
+            as they are used, with their weights.
+
+        Raises:
+            TypeError: for other types, or float64 beside narrower tensors.
+            ValueError: for a term without its inputs, naming them, for unknown names, or for
+                shapes that do not fit.
+        """
+        prediction = HandPrediction.of(prediction, "prediction")
+        target = HandTarget.of(target, "target")
+        factors = self._factors(weight)
+        used = self._used(prediction, target)
+        _check_dtypes(used, prediction, target)
+        weights = self.weights.by_term()
+        terms = {}
+        for name in used:
+            terms[name] = self._term(name, prediction, target, factors[name])
+        return LossTerms(terms, {name: weights[name] for name in used})
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    def _used(self, prediction: HandPrediction, target: HandTarget) -> list[str]:
+        """The terms to compute."""
+        weights = self.weights.by_term()
+        used, faults = [], []
+        for name in TERMS:
+            if (name == "3d_vert" and not self.use_vertex_loss) or (
+                name == "aux" and not self.use_aux_loss
+            ):
+                continue
+            missing, torn = _missing(name, prediction, target)
+            if name == "prior" and self.pose_weight > 0 and prediction.hand_pose is None:
+                missing, torn = [*missing, "prediction.hand_pose"], torn or not missing
+            if not missing:
+                used.append(name)
+            elif torn or (weights[name] > 0 and name not in self.optional):
+                faults.append(f"{name} lacks {', '.join(missing)}")
+        if faults:
+            raise ValueError(
+                f"a term with a weight needs its inputs: {'; '.join(faults)}. Pass them, set the "
+                f"term's weight to 0 and leave its inputs out, or name it in optional=(...)"
+            )
+        if not used:
+            raise ValueError("no term can be computed: every term is off or lacks its inputs")
+        return used
+
+    def _factors(self, weight: Weight | Mapping[str, Weight] | None) -> dict[str, Weight | None]:
+        """The samples' weight of each term."""
+        if not isinstance(weight, Mapping):
+            return dict.fromkeys(TERMS, weight)
+        _check_terms(tuple(weight), "weight")
+        return {name: weight.get(name) for name in TERMS}
+
+    def _term(
+        self, name: str, prediction: HandPrediction, target: HandTarget, weight: Weight | None
+    ) -> Tensor:
+        fields = _fields(name, prediction, target)
+        names: Any = tuple(fields)
+        inputs = list(fields.values())
+        if name == "aux":
+            return first_stage_loss(*inputs, form=self.auxiliary_form, weight=weight, names=names)
+        if name == "prior":
+            return prior_loss(
+                inputs[0],
+                prediction.hand_pose,
+                shape_weight=self.shape_weight,
+                pose_weight=self.pose_weight,
+                weight=weight,
+                names=(*names, "prediction.hand_pose"),
+            ).total
+        if name == "3d_vert":
+            return mesh_loss(
+                *inputs, weight=weight, reduction=self.reduction, names=(*names, "weight")
+            )
+        flat = name == "2d"
+        return keypoint_loss(
+            inputs[0],
+            inputs[1],
+            2 if flat else 3,
+            root=None if flat else self.root,
+            confidence=target.confidence_2d if flat else target.confidence_3d,
+            weight=weight,
+            reduction=self.reduction,
+            names=(*names, "target.confidence_2d" if flat else "target.confidence_3d"),
+        )
+
+
+def _fields(name: str, prediction: HandPrediction, target: HandTarget) -> dict[str, Any]:
+    """What a term is computed from, under the names that the caller knows."""
+    of_prediction, of_target = _NEEDS[name]
+    found = {}
+    for field in of_prediction:
+        found[f"prediction.{field}"] = getattr(prediction, field)
+    for field in of_target:
+        found[f"target.{field}"] = getattr(target, field)
+    return found
+
+
+def _missing(name: str, prediction: HandPrediction, target: HandTarget) -> tuple[list[str], bool]:
+    """The inputs that a term lacks, and whether a part of one side is there without the rest."""
+    missing = [field for field, value in _fields(name, prediction, target).items() if value is None]
+    torn = False
+    for side, wanted in zip(("prediction.", "target."), _NEEDS[name], strict=True):
+        absent = [field for field in missing if field.startswith(side)]
+        torn = torn or 0 < len(absent) < len(wanted)
+    return missing, torn
+
+
+def _check_terms(names: tuple[Any, ...], option: str) -> None:
+    unknown = [name for name in names if name not in TERMS]
+    if unknown:
+        raise ValueError(
+            f"{option} names {unknown[0]!r}, which is no term; there are {', '.join(TERMS)}"
+        )
+
+
+def _check_dtypes(used: list[str], prediction: HandPrediction, target: HandTarget) -> None:
+    """The total adds all terms up: a float64 field would promote it."""
+    tensors = {}
+    for name in used:
+        for field, value in _fields(name, prediction, target).items():
+            if isinstance(value, Tensor) and value.is_floating_point():
+                tensors[field] = value
+    if tensors:
+        checks.same_dtype(**tensors)

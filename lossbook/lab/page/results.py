@@ -1,0 +1,127 @@
+"""Results of several seeds: means, confidence intervals and the table that compares arms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from lossbook.lab.page.formulas import Array, Number
+from lossbook.lab.page.tables import Table, significant
+
+Numbers: TypeAlias = Sequence[Number] | npt.NDArray[Any]
+
+
+def mean_interval(values: Numbers, confidence: Number = 0.95) -> tuple[float, float]:
+    """Mean and half-width of Student's confidence interval for it.
+
+    Args:
+        values: At least two independent results, one per seed.
+        confidence: Probability in (0, 1).
+
+    Returns:
+        The mean and the half-width, in the unit of `values`.
+
+    Raises:
+        ValueError: If there are fewer than two values, one is not finite, or `confidence` is not
+            in (0, 1).
+    """
+    numbers = finite(values)
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie in (0, 1), got {confidence:g}")
+    if numbers.size < 2:
+        raise ValueError(f"an interval needs at least 2 values, got {numbers.size}")
+    error = float(numbers.std(ddof=1)) / math.sqrt(numbers.size)
+    quantile = float(stats.t.ppf((1 + confidence) / 2, numbers.size - 1))
+    return float(numbers.mean()), quantile * error
+
+
+def paired_interval(a: Numbers, b: Numbers, confidence: Number = 0.95) -> tuple[float, float]:
+    """Mean and half-width of the interval for the difference `a` - `b` of paired results.
+
+    Args:
+        a: Results, one per seed.
+        b: Results of the same seeds in the same order.
+        confidence: Probability in (0, 1).
+
+    Returns:
+        The mean difference and the half-width.
+
+    Raises:
+        ValueError: As for :func:`mean_interval`, or if the lengths differ.
+    """
+    first, second = finite(a), finite(b)
+    if first.size != second.size:
+        raise ValueError(f"paired results need equal lengths, got {first.size} and {second.size}")
+    return mean_interval(first - second, confidence)
+
+
+def finite(values: Numbers) -> Array:
+    """A flat float64 array of finite numbers; anything else is a ``ValueError``."""
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise ValueError(f"expected a flat list of numbers, got shape {numbers.shape}")
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"every result must be finite, got {numbers.tolist()}")
+    return numbers
+
+
+def results_table(
+    results: Mapping[str, Numbers],
+    *,
+    baseline: str | None = None,
+    unit: str = "",
+    scale: Number = 1,
+) -> Table:
+    """Mean ± 95 % interval of each arm and its paired difference to the baseline.
+
+    Args:
+        results: One number per seed, by arm; a single seed gives a mean without an interval.
+        baseline: The arm to compare with, whose seeds must be the others' in the same order;
+            ``None`` leaves the comparison out.
+        unit: Unit after scaling, shown in the headings.
+        scale: Factor on every number, 100 for percent.
+
+    Returns:
+        The table, one row per arm.
+
+    Raises:
+        ValueError: If there is no arm, `baseline` is not one of them, a number is not finite, or
+            the number of seeds differs from the baseline's.
+    """
+    if not results:
+        raise ValueError("no results to show")
+    if baseline is not None and baseline not in results:
+        raise ValueError(f"baseline {baseline!r} is not among {', '.join(results)}")
+    scaled = {arm: finite(numbers) * scale for arm, numbers in results.items()}
+    for arm, numbers in scaled.items():
+        if not numbers.size or (baseline is not None and numbers.size != scaled[baseline].size):
+            raise ValueError(f"{arm}: got {numbers.size} results; paired arms need equal lengths")
+    suffix = f" [{unit}]" if unit else ""
+    columns = ["arm", "runs", f"mean ± 95 % interval{suffix}"]
+    rows = [[arm, str(numbers.size), _interval(numbers)] for arm, numbers in scaled.items()]
+    if baseline is not None:
+        columns.append(f"difference to {baseline}{suffix}")
+        for row, (arm, numbers) in zip(rows, scaled.items(), strict=True):
+            row.append("" if arm == baseline else _interval(numbers - scaled[baseline], "+"))
+    right = (False, *(True for _ in columns[1:]))
+    return Table(tuple(columns), tuple(tuple(row) for row in rows), right)
+
+
+def _interval(numbers: Array, sign: str = "") -> str:
+    if numbers.size == 1:
+        return _signed(significant(float(numbers[0]), 3), sign)
+    mean, half = mean_interval(numbers)
+    if half == 0:
+        return f"{_signed(significant(mean, 3), sign)} ± 0"
+    # Two digits of the uncertainty decide how many of the mean mean anything.
+    decimals = max(0, 1 - math.floor(math.log10(float(f"{half:.1e}"))))
+    return f"{mean:{sign}.{decimals}f} ± {half:.{decimals}f}"
+
+
+def _signed(number: str, sign: str) -> str:
+    return number if number.startswith("-") or not sign else sign + number

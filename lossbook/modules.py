@@ -1,0 +1,29 @@
+"""What the modules of all losses share: options by keyword, printed as they were given."""
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+
+class LossModule(nn.Module):
+    """A loss as a module, whose options are attributes of the same names.
+
+    Raises:
+        TypeError: for options that are not passed by keyword.
+    """
+
+    def __new__(cls, *args: Any, **_: Any) -> "LossModule":
+        """Refuse options by position, naming them."""
+        known = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        if len(args) > sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in known):
+            raise TypeError(
+                f"{cls.__name__} takes its options by keyword, got {args!r}; they are "
+                f"{', '.join(option.name for option in known)}"
+            )
+        return super().__new__(cls)
+
+    def extra_repr(self) -> str:
+        """The options, for printing."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)

@@ -1,0 +1,70 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate
+
+from lossbook.lab.page.results import mean_interval, paired_interval, results_table
+
+
+def student_probability(quantile: float, freedom: int) -> float:
+    factor = math.gamma((freedom + 1) / 2) / (
+        math.sqrt(freedom * math.pi) * math.gamma(freedom / 2)
+    )
+    density = lambda t: factor * (1 + t * t / freedom) ** (-(freedom + 1) / 2)  # noqa: E731
+    return 2 * integrate.quad(density, 0, quantile)[0]
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
+def test_interval_is_students(confidence):
+    values = [4.8, 5.1, 5.0, 4.6, 5.3]
+    mean, half = mean_interval(values, confidence)
+    assert mean == pytest.approx(sum(values) / 5)
+    deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / 4)
+    quantile = half / (deviation / math.sqrt(5))
+    assert student_probability(quantile, 4) == pytest.approx(confidence)
+
+
+def test_pairing_removes_what_the_seeds_share():
+    a, b = [1.0, 5.0, 9.0], [0.9, 4.8, 8.7]
+    mean, half = paired_interval(a, b)
+    assert mean == pytest.approx(0.2)
+    assert half == pytest.approx(mean_interval([0.1, 0.2, 0.3])[1])
+    assert half < mean_interval(a)[1] / 10
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mean_interval([1.0]), "at least 2 values, got 1"),
+        (lambda: mean_interval([1.0, float("nan")]), "finite"),
+        (lambda: mean_interval(np.ones((1, 2))), "flat"),
+        (lambda: mean_interval([1.0, 2.0], 1.0), "confidence"),
+        (lambda: paired_interval([1.0, 2.0], [1.0]), "equal lengths, got 2 and 1"),
+        (lambda: results_table({}), "no results"),
+        (lambda: results_table({"a": [1.0, 2.0]}, baseline="b"), "'b' is not among a"),
+        (lambda: results_table({"a": [1.0, 2.0], "b": [1.0]}, baseline="a"), "b: got 1 results"),
+        (lambda: results_table({"a": []}), "a: got 0 results"),
+    ],
+)
+def test_statistics_refuse_what_has_no_interval(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_results_have_intervals_and_paired_differences_in_the_unit():
+    results = {"L1": [0.050, 0.052, 0.051], "Wing": [0.048, 0.051, 0.049]}
+    shown = results_table(results, baseline="L1", unit="%", scale=100)
+    mean, half = mean_interval([4.8, 5.1, 4.9])
+    assert shown.columns == ("arm", "runs", "mean ± 95 % interval [%]", "difference to L1 [%]")
+    assert shown.rows[0][3] == ""
+    assert shown.rows[1] == ("Wing", "3", f"{mean:.2f} ± {half:.2f}", "-0.17 ± 0.14")
+
+
+def test_one_seed_gives_a_mean_without_an_interval():
+    shown = results_table({"a": [2.0], "b": [2.5]}, baseline="a")
+    assert shown.rows == (("a", "1", "2.00", ""), ("b", "1", "2.50", "+0.500"))
+
+
+def test_equal_seeds_give_an_interval_of_zero():
+    assert results_table({"a": [2.0, 2.0]}).rows == (("a", "2", "2.00 ± 0"),)

@@ -1,0 +1,19 @@
+import pytest
+
+from lossbook.lab.landmarks import make_data
+
+
+def test_another_model_is_refused_before_anything_is_run(tmp_path):
+    path, out = tmp_path / "face_landmarker.task", tmp_path / "made.npz"
+    path.write_bytes(b"another")
+    with pytest.raises(ValueError, match=r"landmarker\.task: expected 3758596 bytes, found 7"):
+        make_data.main([str(path), "--out", str(out)])
+    path.write_bytes(bytes(make_data.MODEL_SIZE))
+    with pytest.raises(ValueError, match="expected the SHA-256 64184e22.*, found "):
+        make_data.main([str(path), "--out", str(out)])
+    assert not out.exists()
+
+
+def test_a_missing_model_is_the_usual_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        make_data.main([str(tmp_path / "none.task")])

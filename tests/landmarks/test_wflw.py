@@ -1,0 +1,97 @@
+import time
+
+import pytest
+import torch
+
+from lossbook.lab.landmarks.wflw import WFLW_ATTRIBUTES, read_wflw
+
+
+def wflw_line(name="a/b_1.jpg", **changes):
+    fields = [f"{i}.5" for i in range(196)] + ["10", "20", "110", "140"] + list("100001") + [name]
+    for position, field in changes.items():
+        fields[int(position[1:])] = field
+    return " ".join(fields)
+
+
+def write(tmp_path, *lines, encoding="utf-8", end="\n"):
+    path = tmp_path / "list.txt"
+    path.write_bytes(end.join([*lines, ""]).encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_wflw_files_are_read(tmp_path, end, encoding):
+    path = write(
+        tmp_path, wflw_line(), wflw_line("c/ü_2.jpg", _0="-3e1"), "", "", encoding=encoding, end=end
+    )
+    found = read_wflw(path)
+    assert len(found) == 2
+    assert found.landmarks.shape == (2, 98, 2)
+    assert found.landmarks[0, 1].tolist() == [2.5, 3.5]
+    assert found.landmarks[1, 0].tolist() == [-30.0, 1.5]
+    assert found.boxes.tolist() == [[10, 20, 110, 140]] * 2
+    assert found.attributes.tolist() == [[1, 0, 0, 0, 0, 1]] * 2
+    assert found.names == ("a/b_1.jpg", "c/ü_2.jpg")
+    assert found.landmarks.dtype == found.boxes.dtype == found.attributes.dtype == torch.float32
+
+
+def test_the_first_attribute_of_wflw_is_pose():
+    assert WFLW_ATTRIBUTES[0] == "pose"
+    assert WFLW_ATTRIBUTES[1:] == (
+        "expression", "illumination", "make-up", "occlusion", "blur"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1 2 3", r"expected 207 fields \(196 coordinates, .* got 3"),
+        ("", "expected 207 fields .* got 0"),
+        (wflw_line() + " more", "without spaces.*got 208"),
+        (wflw_line().replace("0 ", "\u0660 ", 1), "\u0660', not a finite number"),
+        (wflw_line(_16="left"), "field 17 is 'left', not a number"),
+        (wflw_line(_16="1_0"), "field 17 is '1_0', not a"),
+        (wflw_line(_3="nan"), "field 4 is 'nan', not a finite number"),
+        (wflw_line(_3="inf"), "field 4 is 'inf', not a finite number"),
+        (wflw_line(_3="1e39"), "field 4 is '1e39', not a finite number"),
+        (wflw_line(_198="10"), "the box x 10 to 10, y 20 to 140 has no area"),
+        (wflw_line(_199="3"), "the box x 10 to 110, y 20 to 3 has no area"),
+        (wflw_line(_203="2"), "the attribute make-up must be 0 or 1, got 2"),
+        (wflw_line(_200="0.5"), "the attribute pose must be 0 or 1, got 0.5"),
+        (wflw_line("/etc/passwd"), "'/etc/passwd' must stay inside"),
+        (wflw_line("a/../../b.jpg"), "must stay inside"),
+        (wflw_line(r"C:\b.jpg"), "must stay inside"),
+        (wflw_line(r"..\b.jpg"), "must stay inside"),
+    ],
+)
+def test_mistakes_in_wflw_files_are_named_with_file_and_line(tmp_path, line, message):
+    path = write(tmp_path, wflw_line(), line, wflw_line())
+    with pytest.raises(ValueError, match=rf"list\.txt:2: .*{message}"):
+        read_wflw(path)
+
+
+def test_a_file_that_is_not_utf8_says_in_which_line(tmp_path):
+    path = write(tmp_path, wflw_line(), wflw_line("ü.jpg"), encoding="latin-1")
+    with pytest.raises(ValueError, match=r"list\.txt:2: not UTF-8"):
+        read_wflw(path)
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", " \n"])
+def test_an_empty_file_is_an_error(tmp_path, content):
+    path = tmp_path / "list.txt"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="no line"):
+        read_wflw(path)
+
+
+def test_a_missing_file_is_the_usual_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_wflw(tmp_path / "none.txt")
+
+
+def test_ten_thousand_faces_take_seconds(tmp_path):
+    path = write(tmp_path, *[wflw_line()] * 10_000)
+    start = time.perf_counter()
+    assert len(read_wflw(path)) == 10_000
+    assert time.perf_counter() - start < 20
