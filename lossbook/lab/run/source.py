@@ -18,7 +18,7 @@ import lossbook
 
 __all__ = ["CONFIGURED", "canonical", "files_hash", "source_hash", "sources"]
 
-CONFIGURED = frozenset({"LIVE", "RECORDED", "SWEEP", "__all__"})
+CONFIGURED = frozenset({"LIVE", "RECORDED", "SETTINGS", "SWEEP", "__all__"})
 """Constants of a module that can change without changing a result of the same configuration."""
 
 _ROOT = Path(lossbook.__file__).parent.parent

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from lossbook.lab.landmarks.demo import LIVE, RECORDED, Config
 
 from lossbook.lab.landmarks import demo
 from lossbook.lab.landmarks.data import load_faces, split_by_subject
-from lossbook.lab.landmarks.demo import LIVE, RECORDED, Config
 from lossbook.lab.landmarks.model import ARMS
 
 QUICK = replace(RECORDED, steps=3)

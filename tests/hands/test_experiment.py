@@ -4,10 +4,10 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from lossbook.lab.hands.demo import LIVE, RECORDED, Config
 
 from lossbook.lab.hands import demo, model
 from lossbook.lab.hands.data import load_hands, split_by_clip
-from lossbook.lab.hands.demo import LIVE, RECORDED, Config
 from lossbook.lab.hands.model import ARMS, BALANCED, Lifter, batches, make_scene, train
 from lossbook.lab.run import records
 from lossbook.lab.run.devices import threads
