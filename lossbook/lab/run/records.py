@@ -241,7 +241,9 @@ def read(kind: type[ModelT], path: Path) -> ModelT:
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{path}: not a valid {kind.__name__.lower()}: {explain(error)}") from error
+        raise ValueError(
+            f"{path}: not a valid {kind.__name__.lower()}: {explain(error)}"
+        ) from error
 
 
 def explain(error: ValidationError, most: int = 3) -> str:

@@ -71,7 +71,12 @@ def shell(toy, monkeypatch):
 
 def test_a_record_has_every_arm_in_every_fold(toy, capsys):
     found = toy.record()
-    assert [(r.fold, r.arm) for r in found.results] == [(0, "a"), (0, "b, c"), (1, "a"), (1, "b, c")]
+    assert [(r.fold, r.arm) for r in found.results] == [
+        (0, "a"),
+        (0, "b, c"),
+        (1, "a"),
+        (1, "b, c"),
+    ]
     assert found.baseline == (0.33333, 1.33333)
     assert found.note == NO_SWEEP
     assert found.command == f"python -m {MODULE} --record"

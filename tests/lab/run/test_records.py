@@ -109,7 +109,9 @@ def test_a_record_survives_its_file_and_errors_name_file_and_field(tmp_path):
     content["results"][1]["seconds"] = "fast"
     content["unknown"] = 1
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"record\.json: not a valid toy: results\.1\.seconds: .*number"):
+    with pytest.raises(
+        ValueError, match=r"record\.json: not a valid toy: results\.1\.seconds: .*number"
+    ):
         read(Toy, path)
     path.write_text("no JSON")
     with pytest.raises(ValueError, match=r"record\.json: not a valid toy: Invalid JSON"):
