@@ -5,4 +5,4 @@ from lossbook.checks import check_values
 from lossbook.terms import LossTerms
 
 __all__ = ["LossTerms", "check_values", "registry"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -59,12 +59,9 @@ def checking_values(*tensors: Tensor | None) -> bool:
 
 def readable(*tensors: Tensor) -> bool:
     """Whether a value may be read at once: ordinary CPU tensors, outside of any tracing."""
-    return (
-        not torch.compiler.is_compiling()
-        and all(tensor.device.type == "cpu" for tensor in tensors)
-        and torch._C._len_torch_dispatch_stack() == 0
-        and not any(_holds_no_values(tensor) for tensor in tensors)
-    )
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        return False
+    return all(tensor.is_cpu and not _holds_no_values(tensor) for tensor in tensors)
 
 
 def _holds_no_values(tensor: Tensor) -> bool:
@@ -224,19 +221,24 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
             f"{input.device}; move it with {name}.to({of}.device)"
         )
     missing = input.ndim - weight.ndim
-    fits = missing >= 0 and all(
-        own == 1 or own == other for own, other in zip(weight.shape, input.shape, strict=False)
-    )
-    # One number for a batch of several looks like a batch of one that was paired wrongly.
-    if not fits or (weight.ndim == 1 and weight.shape[0] != input.shape[0]):
+    if weight.shape != input.shape[: weight.ndim] and not _fits(weight.shape, input.shape):
         raise ValueError(
             f"{name} must have the shape of {of} {tuple(input.shape)} or a leading part of it, "
             f"with 1 for a dimension that it does not tell apart, got {tuple(weight.shape)}; "
             f"reshape it, for instance with {name}[:, None]"
         )
-    working = torch.promote_types(input.dtype, torch.float32)
-    fitted: Tensor = weight.to(working).reshape(weight.shape + (1,) * missing)
+    working = torch.float64 if input.dtype is torch.float64 else torch.float32
+    if weight.dtype is not working:
+        weight = weight.to(working)
+    fitted: Tensor = weight.reshape(weight.shape + (1,) * missing) if missing else weight
     return fitted
+
+
+def _fits(own: torch.Size, other: torch.Size) -> bool:
+    # One number for a batch of several looks like a batch of one that was paired wrongly.
+    if len(own) > len(other) or len(own) == 1:
+        return False
+    return all(a == b or a == 1 for a, b in zip(own, other, strict=False))
 
 
 def shape(expected: str, matches: Callable[[tuple[int, ...]], bool], **tensors: Tensor) -> None:

@@ -1,7 +1,7 @@
 """The one place where "none", "mean", "sum" and "batchmean" are decided."""
 
+import math
 from collections.abc import Callable
-from functools import reduce
 from typing import Literal, get_args
 
 import torch
@@ -12,7 +12,6 @@ from lossbook import checks
 
 Reduction = Literal["none", "mean", "sum", "batchmean"]
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
-_HALF = (torch.float16, torch.bfloat16)
 
 
 def check_reduction(reduction: str) -> None:
@@ -27,6 +26,8 @@ def check_reduction(reduction: str) -> None:
 
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
     """The dtype to compute and add up in: float32 for half precision, else the dtype itself."""
+    if dtype is torch.float32 or dtype is torch.float64:
+        return dtype
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -68,11 +69,8 @@ def reduce_loss(
     return _divide(losses.sum(dtype=working_dtype(losses.dtype)), reduction, losses, weight)
 
 
-Kernel = Callable[[Tensor], "Tensor | tuple[tuple[float, Tensor], ...]"]
-"""From errors to losses in their shape, or to addends of the losses with a factor each.
-
-Addends are added up one by one, which spares the passes over memory that would join them.
-"""
+Kernel = Callable[..., Tensor]
+"""A formula of one or two tensors, and of ``"none"`` or ``"sum"``; see :mod:`lossbook.kernels`."""
 
 
 def elementwise_loss(
@@ -82,20 +80,17 @@ def elementwise_loss(
     *,
     weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     reduction: Reduction,
-    native: Callable[[Tensor, Tensor, str], Tensor] | None = None,
     names: tuple[str, str, str] = ("input", "target", "weight"),
 ) -> Tensor:
-    """The gate of a loss of ``input - target``; then its kernel and the reduction.
+    """The gate of a loss of two tensors of one shape; then its kernel and the reduction.
 
     Args:
-        kernel: the formula, as a function of the error; 0 at 0.
+        kernel: the formula; 0 where input and target are equal.
         input: predictions, any shape.
         target: same shape.
         weight: multiplies the losses, never the inputs; see :func:`lossbook.checks.fit_weight`
             for its shape. What has weight 0 contributes nothing, whatever it holds, NaN included.
         reduction: see :func:`reduce_loss`.
-        native: the same formula as torch has it, of input, target and ``"none"`` or ``"sum"``; it
-            spares a pass where there is no weight.
         names: what the errors call the three tensors.
 
     Returns:
@@ -108,36 +103,35 @@ def elementwise_loss(
     """
     dtype = checks.pair(input, target, names[:2])
     check_reduction(reduction)
-    fitted = (
-        None if weight is None else checks.fit_weight(weight, input, name=names[2], of=names[0])
-    )
+    fitted = None
+    if weight is not None:
+        fitted = checks.fit_weight(weight, input, name=names[2], of=names[0])
     if checks.checking_values(input, target, weight):
         _look(input, target, weight, fitted, names)
-    if input.dtype != target.dtype or dtype in _HALF:
-        working = working_dtype(dtype)
-        input, target = input.to(working), target.to(working)
-    if native is not None and fitted is None:
-        if reduction == "none":
-            return native(input, target, "none").to(dtype)
-        return _divide(native(input, target, "sum"), reduction, input)
-    return reduce_errors(kernel, input - target, weight=fitted, reduction=reduction, dtype=dtype)
+    input, target = widened(dtype, input, target)
+    return apply(kernel, input, target, weight=fitted, reduction=reduction, dtype=dtype)
 
 
-def reduce_errors(
+def widened(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Bring tensors, whose common dtype this is, into the dtype to compute in."""
+    working = working_dtype(dtype)
+    return tuple(tensor if tensor.dtype is working else tensor.to(working) for tensor in tensors)
+
+
+def apply(
     kernel: Kernel,
-    error: Float[Tensor, "*shape"],
-    *,
+    *tensors: Float[Tensor, "*shape"],
     weight: Float[Tensor, "..."] | None,
     reduction: Reduction,
     dtype: torch.dtype,
     mend: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Apply a kernel to errors, weigh the losses and reduce them. Nothing is checked here.
+    """Apply a kernel, weigh the losses and reduce them. Nothing is checked here.
 
     Args:
         kernel: see :func:`elementwise_loss`.
-        error: float32 or float64.
-        weight: in the same dtype, and broadcasting against ``error``.
+        tensors: what it takes, in one shape and one dtype, float32 or float64.
+        weight: in the same dtype, and broadcasting against them.
         reduction: see :func:`reduce_loss`.
         dtype: of the result for ``"none"``.
         mend: takes out of the weight what else must not count; asked only where it may matter,
@@ -145,45 +139,34 @@ def reduce_errors(
     """
     if weight is None:
         if reduction == "none":
-            return _joined(kernel(error)).to(dtype)
-        return _divide(_added_up(kernel(error)), reduction, error)
-    if reduction != "none" and not weight.requires_grad and checks.readable(error, weight):
+            return kernel(*tensors, "none").to(dtype)
+        return _divide(kernel(*tensors, "sum"), reduction, tensors[0])
+    if reduction != "none" and not weight.requires_grad and checks.readable(*tensors, weight):
         # On the CPU it costs nothing to see whether there was a NaN to mask at all.
-        total = (_joined(kernel(error)) * weight).sum()
-        if bool(total.isfinite()):
-            return _divide(total, reduction, error, weight)
+        total = (kernel(*tensors, "none") * weight).sum()
+        if math.isfinite(total.detach()):
+            return _divide(total, reduction, tensors[0], weight)
     weight = weight if mend is None else mend(weight)
-    losses = _joined(kernel(error.masked_fill(weight == 0, 0))) * weight
+    hidden = weight == 0
+    losses = kernel(*(tensor.masked_fill(hidden, 0) for tensor in tensors), "none") * weight
     if reduction == "none":
         return losses.to(dtype)
-    return _divide(losses.sum(), reduction, error, weight)
+    return _divide(losses.sum(), reduction, tensors[0], weight)
 
 
 def _divide(
     total: Tensor, reduction: Reduction, losses: Tensor, weight: Tensor | None = None
 ) -> Tensor:
     """Turn the sum of some losses, or of what has their shape, into what was asked for."""
+    if reduction == "sum":
+        return total
     if reduction == "mean" and weight is not None:
         repeats = losses.numel() // max(weight.numel(), 1)
         count = weight.sum(dtype=total.dtype) * repeats
         return total / torch.where(count > 0, count, 1)
     if reduction == "mean":
         return total / max(losses.numel(), 1)
-    if reduction == "batchmean" and losses.ndim:
-        return total / max(losses.shape[0], 1)
-    return total
-
-
-def _joined(losses: "Tensor | tuple[tuple[float, Tensor], ...]") -> Tensor:
-    if isinstance(losses, Tensor):
-        return losses
-    return reduce(torch.add, [factor * addend for factor, addend in losses])
-
-
-def _added_up(losses: "Tensor | tuple[tuple[float, Tensor], ...]") -> Tensor:
-    if isinstance(losses, Tensor):
-        return losses.sum()
-    return reduce(torch.add, [factor * addend.sum() for factor, addend in losses])
+    return total / max(losses.shape[0], 1) if losses.ndim else total
 
 
 def _look(

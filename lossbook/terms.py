@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -15,26 +16,31 @@ from torch.utils import _pytree as pytree
 from lossbook import checks
 
 
-@dataclass(frozen=True, eq=False)
+# A dataclass with private fields: DistributedDataParallel finds the tensors in it, and Lightning,
+# which assigns the fields of a copy, maps all three alike. What is public is read-only.
+@dataclass(init=False, repr=False, eq=False)
 class LossTerms:
     r"""What a multi-term loss returns: its total, its raw terms and their weights.
 
     ``total`` is always :math:`\sum_k \text{weights}_k \cdot \text{terms}_k`. A term of weight 0
-    is a monitor: it is logged and never touches the total or its gradient, even when it is
-    infinite.
+    (the Python number) is a monitor: it is logged and never touches the total or its gradient,
+    even when it is infinite.
+
+    ``loss["name"]`` is a raw term, ``loss["total"]`` the total. ``loss_1 | loss_2`` has the terms
+    of both. ``2 * loss`` and ``loss / 2`` scale the weights, and with them the total; the raw
+    terms stay as they are.
 
     Args:
         terms: raw, unweighted scalars under the names that the source's logs use.
-        weights: one number a term, under the same names and in the same order. A weight may be
-            a scalar tensor, for weights that are learned.
-
-    Attributes:
-        total: the scalar to back-propagate.
+        weights: one number a term, under the same names. A weight may be a 0-dimensional
+            tensor on the term's device, for weights that are learned.
 
     Raises:
-        TypeError: if a term is not a floating-point tensor, or a weight not a number.
+        TypeError: if a term is not a floating-point tensor, or a weight neither a number nor a
+            floating-point tensor.
         ValueError: if there is no term, a term is not a scalar or is named ``total``, a weight is
-            not finite, or ``terms`` and ``weights`` differ in their names.
+            not finite or has more than one element, ``terms`` and ``weights`` differ in their
+            names, or the tensors are on more than one device.
 
     Example:
         >>> import torch
@@ -42,6 +48,8 @@ class LossTerms:
         ...                  {"data": 1.0, "prior": 0.25})
         >>> loss.total
         tensor(4.)
+        >>> loss["prior"]
+        tensor(8.)
         >>> loss.log()
         {'total': 4.0, 'data': 2.0, 'prior': 8.0}
         >>> print(loss)
@@ -49,22 +57,152 @@ class LossTerms:
         data       2       1             2   50 %
         prior      8    0.25             2   50 %
         total                            4  100 %
+        >>> print(loss / 2 | LossTerms({"speed": torch.tensor(0.5)}, {"speed": 0.0}))
+        term   value  weight  contribution  share
+        data       2     0.5             1   50 %
+        prior      8   0.125             1   50 %
+        speed    0.5       0             0    0 %
+        total                            2  100 %
     """
 
-    terms: Mapping[str, Tensor]
-    weights: Mapping[str, float | Tensor]
-    total: Tensor = field(init=False)
+    _terms: dict[str, Tensor]
+    _weights: dict[str, float | Tensor]
+    _total: Tensor
 
-    def __post_init__(self) -> None:
-        _check(self.terms, self.weights)
+    def __init__(self, terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> None:
+        _check(terms, weights)
         # Copies, so that a later change of the caller's dictionaries cannot part them from total.
-        object.__setattr__(self, "terms", dict(self.terms))
-        object.__setattr__(self, "weights", dict(self.weights))
-        object.__setattr__(self, "total", _weighted_sum(self.terms, self.weights))
+        self._terms = dict(terms)
+        self._weights = {name: weights[name] for name in terms}
+        self._total = _weighted_sum(self._terms, self._weights)
+
+    @classmethod
+    def _trusted(cls, terms: dict[str, Tensor], weights: dict[str, float | Tensor]) -> LossTerms:
+        """For our own kernels: no checks, no copies, ``weights`` in the order of ``terms``."""
+        loss = cls.__new__(cls)
+        loss._terms = terms
+        loss._weights = weights
+        loss._total = _weighted_sum(terms, weights)
+        return loss
+
+    @property
+    def total(self) -> Tensor:
+        """The weighted sum of the terms, the scalar to back-propagate."""
+        return self._total
+
+    @property
+    def terms(self) -> Mapping[str, Tensor]:
+        """The raw terms, read-only."""
+        return MappingProxyType(self._terms)
+
+    @property
+    def weights(self) -> Mapping[str, float | Tensor]:
+        """The weights, read-only, in the order of the terms."""
+        return MappingProxyType(self._weights)
+
+    def keys(self) -> tuple[str, ...]:
+        """``"total"`` and the names of the terms; with ``loss[name]`` this makes ``dict(loss)``."""
+        return ("total", *self._terms)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name == "total":
+            return self._total
+        if name not in self._terms:
+            raise KeyError(f"no term named {name!r}; there are {', '.join(self.keys())}")
+        return self._terms[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name == "total" or name in self._terms
+
+    # Not iterable: GradScaler.scale(loss) would take it for a list of tensors, without a word.
+    __iter__ = None
+
+    def backward(self, **options: Any) -> None:
+        """Back-propagate the total: :meth:`torch.Tensor.backward`, with its options."""
+        self._total.backward(**options)
+
+    def __or__(self, other: LossTerms) -> LossTerms:
+        if not isinstance(other, LossTerms):
+            _refuse_merge(other)
+        for name in other._terms:
+            if name in self._terms:
+                raise ValueError(
+                    f"both losses have a term named {name!r}; rename it in one of them: "
+                    f"LossTerms({{'other_name': loss[{name!r}]}}, ...)"
+                )
+        return LossTerms({**self._terms, **other._terms}, {**self._weights, **other._weights})
+
+    def __ror__(self, other: object) -> NoReturn:
+        _refuse_merge(other)
+
+    def __mul__(self, factor: float | Tensor) -> LossTerms:
+        if not isinstance(factor, Tensor):
+            checks.number(-math.inf, factor=factor)
+        scaled = {
+            # A monitor stays the number 0, which a tensor would turn into a weight that counts.
+            name: 0.0 if _is_monitor(weight) else weight * factor
+            for name, weight in self._weights.items()
+        }
+        return LossTerms(self._terms, scaled)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float | Tensor) -> LossTerms:
+        if not isinstance(divisor, Tensor):
+            checks.number(-math.inf, divisor=divisor)
+            if divisor == 0:
+                raise ValueError("a loss cannot be divided by 0")
+        return self * (1 / divisor)
+
+    def __add__(self, other: object) -> NoReturn:
+        raise TypeError(
+            f"a LossTerms has no + and -, got {type(other).__name__}; merge a named term with "
+            f"loss | LossTerms({{'name': value}}, {{'name': 1.0}}), or add to loss.total"
+        )
+
+    __radd__ = __sub__ = __rsub__ = __add__
 
     def contributions(self) -> dict[str, Tensor]:
         """Each term as it enters the total: weight times term, 0 for a monitor."""
-        return {name: _contribution(self.weights[name], term) for name, term in self.terms.items()}
+        return {
+            name: torch.zeros_like(term)
+            if _is_monitor(self._weights[name])
+            else term * self._weights[name]
+            for name, term in self._terms.items()
+        }
+
+    def detach(self) -> LossTerms:
+        """The same numbers without their graph, to keep or to send to another process."""
+        loss = LossTerms.__new__(LossTerms)
+        loss._terms = {name: term.detach() for name, term in self._terms.items()}
+        loss._weights = {
+            name: weight.detach() if isinstance(weight, Tensor) else weight
+            for name, weight in self._weights.items()
+        }
+        loss._total = self._total.detach()
+        return loss
+
+    def tensors(self, total: str = "total") -> dict[str, Tensor]:
+        """The total and the raw terms in a plain dictionary of 0-dimensional tensors.
+
+        ``loss.detach().tensors()`` is what a distributed mean takes, e.g.
+        ``accelerator.reduce(..., "mean")``; ``loss.tensors(total="loss")`` is what Lightning's
+        ``training_step`` and a model for the Hugging Face ``Trainer`` return.
+
+        Args:
+            total: the key of the total.
+
+        Raises:
+            ValueError: if a term has that name.
+
+        Example:
+            >>> loss = LossTerms({"data": torch.tensor(2.0)}, {"data": 0.5})
+            >>> loss.tensors(total="loss")
+            {'loss': tensor(1.), 'data': tensor(2.)}
+        """
+        if total in self._terms:
+            raise ValueError(f"the total cannot be named {total!r}: that is a term; name another")
+        return {total: self._total, **self._terms}
 
     def log(self, prefix: str = "") -> dict[str, float]:
         """Plain numbers for a logger, fetched from the device in one transfer.
@@ -78,24 +216,24 @@ class LossTerms:
         Raises:
             ValueError: if the terms are not scalars, as inside or after ``torch.func.vmap``.
         """
-        return {
-            prefix + name: number
-            for name, number in _fetch({"total": self.total, **self.terms}).items()
-        }
+        return {prefix + name: number for name, number in _fetch(self.tensors()).items()}
+
+    def __repr__(self) -> str:
+        return f"LossTerms(terms={self._terms}, weights={self._weights}, total={self._total})"
 
     def __str__(self) -> str:
         contributions = {f"contribution {k}": v for k, v in self.contributions().items()}
         weights = {
-            f"weight {k}": torch.as_tensor(v).to(self.total) for k, v in self.weights.items()
+            f"weight {k}": torch.as_tensor(v).to(self._total) for k, v in self._weights.items()
         }
-        numbers = _fetch({"total": self.total, **self.terms, **contributions, **weights})
+        numbers = _fetch({**self.tensors(), **contributions, **weights})
         total = numbers["total"]
 
         def share(part: float) -> str:
             return f"{100 * part / total:.0f} %" if total and math.isfinite(total) else "-"
 
         rows = [("term", "value", "weight", "contribution", "share")]
-        for name in self.terms:
+        for name in self._terms:
             weight, part = numbers[f"weight {name}"], numbers[f"contribution {name}"]
             rows.append((name, f"{numbers[name]:.5g}", f"{weight:.5g}", f"{part:.5g}", share(part)))
         rows.append(("total", "", "", f"{total:.5g}", share(total)))
@@ -108,23 +246,57 @@ class LossTerms:
 
 def _check(terms: Any, weights: Any) -> None:
     for name, value in (("terms", terms), ("weights", weights)):
-        if not isinstance(value, Mapping):
-            raise TypeError(f"{name} must be a dictionary, got {type(value).__name__}")
+        if not isinstance(value, (dict, Mapping)):
+            raise TypeError(
+                f"{name} must be a dictionary, got {type(value).__name__}; "
+                f"write {{'name': ...}} with one entry a term"
+            )
     if not terms:
         raise ValueError("LossTerms needs at least one term, got none")
-    if list(terms) != list(weights):
+    if len(terms) != len(weights) or any(name not in weights for name in terms):
         raise ValueError(
-            f"terms and weights must carry the same names in the same order, got terms "
-            f"{list(terms)} and weights {list(weights)}"
+            f"terms and weights must carry the same names, got terms {list(terms)} and weights "
+            f"{list(weights)}; a weight of 0 makes a term a monitor"
         )
     if "total" in terms:
         raise ValueError("a term cannot be named 'total': that is the weighted sum")
+    device = None
     for name, term in terms.items():
-        checks.floating(**{name: term})
-        if term.ndim:
-            raise ValueError(f"the term {name!r} must be a scalar, got shape {tuple(term.shape)}")
-        if not isinstance(weights[name], Tensor):
-            checks.number(-math.inf, **{f"the weight of {name!r}": weights[name]})
+        weight = weights[name]
+        if not (isinstance(term, Tensor) and term.is_floating_point() and term.ndim == 0):
+            _refuse(term, name, f"the term {name!r}")
+        device = term.device if device is None else device
+        elsewhere = term.device != device
+        if isinstance(weight, Tensor):
+            called = f"the weight of {name!r}"
+            if not weight.is_floating_point() or weight.ndim:
+                _refuse(weight, called, called)
+            if checks.checking_values(weight):
+                checks.finite(**{called: weight})
+            elsewhere = elsewhere or weight.device != device
+        elif type(weight) is not float or not -math.inf < weight < math.inf:
+            checks.number(-math.inf, **{f"the weight of {name!r}": weight})
+        if elsewhere:
+            learned = {
+                f"the weight of {name!r}": weight
+                for name, weight in weights.items()
+                if isinstance(weight, Tensor)
+            }
+            checks.same_dtype(**terms, **learned)
+
+
+def _refuse(value: Any, name: str, called: str) -> NoReturn:
+    checks.floating(**{name: value})
+    raise ValueError(
+        f"{called} must be a scalar, got shape {tuple(value.shape)}; reduce or index it first"
+    )
+
+
+def _refuse_merge(other: object) -> NoReturn:
+    raise TypeError(
+        f"| merges two LossTerms, got {type(other).__name__}; "
+        f"wrap it: LossTerms({{'name': value}}, {{'name': 1.0}})"
+    )
 
 
 def _fetch(scalars: Mapping[str, Tensor]) -> dict[str, float]:
@@ -141,32 +313,46 @@ def _is_monitor(weight: float | Tensor) -> bool:
     return not isinstance(weight, Tensor) and weight == 0
 
 
-def _contribution(weight: float | Tensor, term: Tensor) -> Tensor:
-    return torch.zeros_like(term) if _is_monitor(weight) else weight * term
-
-
 def _weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> Tensor:
-    counted = [_contribution(w, terms[n]) for n, w in weights.items() if not _is_monitor(w)]
-    if counted:
-        return reduce(torch.add, counted)
-    # With every weight 0 the total still has a gradient, which is 0, so that training goes on.
-    nothing = [term.where(torch.zeros_like(term, dtype=torch.bool), 0) for term in terms.values()]
-    return reduce(torch.add, nothing)
+    counted = [name for name, weight in weights.items() if not _is_monitor(weight)]
+    if not counted:
+        # The total still has a gradient, which is 0, so that training goes on.
+        nothing = [t.where(torch.zeros_like(t, dtype=torch.bool), 0) for t in terms.values()]
+        return reduce(torch.add, nothing)
+    # The first product is always taken: the total is never the same tensor as a term.
+    total = terms[counted[0]] * weights[counted[0]]
+    for name in counted[1:]:
+        total = _plus(total, terms[name], weights[name])
+    return total
 
 
-# As a pytree a LossTerms passes through torch.func.vmap and torch.export.
+def _plus(total: Tensor, term: Tensor, weight: float | Tensor) -> Tensor:
+    """Add a weighted term, in eager mode without a product by 1."""
+    # A compiled graph gains nothing, and would be made anew for a weight that is warmed up to 1.
+    if isinstance(weight, Tensor) or weight != 1 or torch.compiler.is_compiling():
+        term = term * weight
+    return total + term
+
+
+# As a pytree a LossTerms passes through torch.func.vmap and torch.export. Weights that are tensors
+# are leaves like the terms; numbers stay in the structure.
 def _flatten(loss: LossTerms) -> tuple[list[Any], Any]:
-    names = tuple(loss.terms)
-    return [loss.total, *loss.terms.values()], (names, tuple(loss.weights.values()))
+    learned = [name for name, weight in loss._weights.items() if isinstance(weight, Tensor)]
+    numbers = [None if name in learned else weight for name, weight in loss._weights.items()]
+    leaves = [loss._total, *loss._terms.values(), *[loss._weights[name] for name in learned]]
+    return leaves, (tuple(loss._terms), tuple(numbers))
 
 
 def _unflatten(leaves: Iterable[Any], context: Any) -> LossTerms:
-    names, weights = context
-    total, *values = leaves
-    loss = object.__new__(LossTerms)
-    object.__setattr__(loss, "terms", dict(zip(names, values, strict=True)))
-    object.__setattr__(loss, "weights", dict(zip(names, weights, strict=True)))
-    object.__setattr__(loss, "total", total)
+    names, numbers = context
+    rest = iter(leaves)
+    loss = LossTerms.__new__(LossTerms)
+    loss._total = next(rest)
+    loss._terms = {name: next(rest) for name in names}
+    loss._weights = {
+        name: next(rest) if number is None else number
+        for name, number in zip(names, numbers, strict=True)
+    }
     return loss
 
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from lossbook.kernels import squared
 from lossbook.reduction import elementwise_loss, reduce_loss, working_dtype
 
 
@@ -90,10 +91,6 @@ def test_working_dtype(dtype, working):
 def test_an_unknown_reduction_is_refused(reduction):
     with pytest.raises(ValueError, match="none, mean, sum, batchmean"):
         reduce_loss(torch.zeros(2), reduction)
-
-
-def squared(error):
-    return error**2
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])

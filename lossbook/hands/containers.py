@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -194,8 +194,10 @@ class HandTarget(_Fields):
     shape: Float[Tensor, "*shape"] | None = None
 
 
-def _names(kind: type[Any]) -> list[str]:
-    return [field.name for field in fields(kind)]
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    # What dataclasses.fields() gives, in a form that torch.compile can read.
+    names: tuple[str, ...] = kind.__match_args__
+    return names
 
 
 def _check_names(kind: type[Any], given: Mapping[str, Any], name: str) -> None:

@@ -1,6 +1,6 @@
 """Losses of points of a hand: 2D keypoints, 3D joints, mesh vertices."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,12 +9,13 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.hands import values
 from lossbook.hands.shapes import is_points
+from lossbook.kernels import absolute, magnitude
 from lossbook.reduction import (
     Reduction,
+    apply,
     check_reduction,
     elementwise_loss,
-    reduce_errors,
-    working_dtype,
+    widened,
 )
 
 Weight = Float[Tensor, "..."] | Bool[Tensor, "..."]
@@ -211,12 +212,10 @@ def keypoint_loss(
         values.check_keypoints(input, target, confidence, factor, root, dimensions, names)
 
     # From the root in float32 at least: half precision would round away small differences.
-    working = working_dtype(dtype)
-    error = input.to(working) - target.to(working)
-    if root is not None:
-        error = error - _rows(error[:, root : root + 1], error.shape[1])
-    if factor is None or root is None:
-        return reduce_errors(torch.abs, error, weight=factor, reduction=reduction, dtype=dtype)
+    first, second = widened(dtype, input, target)
+    options: dict[str, Any] = {"weight": factor, "reduction": reduction, "dtype": dtype}
+    if root is None:
+        return apply(absolute, first, second, **options)
 
     def with_known_roots(factor: Tensor) -> Tensor:
         """A hand whose hidden root holds no number cannot be measured: none of it counts."""
@@ -224,9 +223,10 @@ def keypoint_loss(
         known = seen | target[:, root].isfinite().all(1)
         return factor.where(known[:, None, None], 0)
 
-    return reduce_errors(
-        torch.abs, error, weight=factor, mend=with_known_roots, reduction=reduction, dtype=dtype
-    )
+    # One difference of the hands instead of two from the roots: fewer passes over memory.
+    error = first - second
+    error = error - _rows(error[:, root : root + 1], error.shape[1])
+    return apply(magnitude, error, mend=with_known_roots, **options)
 
 
 def mesh_loss(
@@ -242,7 +242,7 @@ def mesh_loss(
     checks.floating(**named)
     checks.shape("(B, V, 3)", is_points(3), **named)
     return elementwise_loss(
-        torch.abs, input, target, weight=weight, reduction=reduction, names=names
+        absolute, input, target, weight=weight, reduction=reduction, names=names
     )
 
 
@@ -275,9 +275,7 @@ def _rows(root: Tensor, count: int) -> Tensor:
     Compiled, it is repeated in steps of at most seven. The gradient is then summed in such steps
     too, which the compiler writes out: a longer sum it turns into one parallel loop *per hand*.
     """
-    if not torch.compiler.is_compiling():
-        return root
-    if count < 8:
+    if count < 8 or not torch.compiler.is_compiling():
         return root.expand(-1, count, -1)
     groups = _rows(root, (count + 6) // 7)
     return groups.unsqueeze(2).expand(-1, -1, 7, -1).flatten(1, 2)[:, :count]

@@ -3,17 +3,17 @@
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
 from lossbook.hands import values
+from lossbook.kernels import squared
 from lossbook.reduction import (
     Reduction,
+    apply,
     check_reduction,
     elementwise_loss,
-    reduce_errors,
     reduce_loss,
     working_dtype,
 )
@@ -227,19 +227,25 @@ def prior_loss(
     if checks.checking_values(betas, hand_pose, weight):
         values.check_prior(betas, hand_pose, weight, fitted, names)
 
-    def mean_square(error: Tensor) -> Tensor:
-        return reduce_errors(
-            torch.square, error, weight=fitted, reduction="mean", dtype=error.dtype
+    def mean_square(values: Tensor, centre: Tensor) -> Tensor:
+        return apply(
+            squared,
+            values,
+            centre.expand_as(values),
+            weight=fitted,
+            reduction="mean",
+            dtype=working,
         )
 
-    terms = {"shape_prior": mean_square(betas.to(working))}
+    zero = betas.new_zeros((), dtype=working)
+    terms = {"shape_prior": mean_square(betas.to(working), zero)}
     weights = {"shape_prior": shape_weight}
     if hand_pose is not None:
         # One row a hand: a sum over nine numbers at a time would be slow.
         rows = hand_pose.to(working).flatten(1)
         identity = torch.eye(3, dtype=working, device=rows.device).flatten()
         # A mean over all nine entries, times nine, is the mean of the matrices' squared norms.
-        terms["pose_prior"] = 9 * mean_square(rows - identity.repeat(hand_pose.shape[1]))
+        terms["pose_prior"] = 9 * mean_square(rows, identity.repeat(hand_pose.shape[1]))
         weights["pose_prior"] = pose_weight
     return LossTerms(terms, weights)
 
@@ -265,11 +271,15 @@ def first_stage_loss(
     checks.same_dtype(**named)
     if checks.checking_values(*named.values(), weight):
         values.check_first_stage(named, weight)
-    of_shape = _mean_squared_error(shape, shape_target, weight, (names[1], names[3], "weight"))
-    if form == "documented":
-        return of_shape + _mean_squared_error(
-            pose, pose_target, weight, (names[0], names[2], "weight")
+
+    def mean_square(input: Tensor, target: Tensor, names: tuple[str, str]) -> Tensor:
+        return elementwise_loss(
+            squared, input, target, weight=weight, reduction="mean", names=(*names, "weight")
         )
+
+    of_shape = mean_square(shape, shape_target, names[1::2])
+    if form == "documented":
+        return of_shape + mean_square(pose, pose_target, names[::2])
     if pose.shape[1] % 3:
         raise ValueError(
             f"{names[0]} must hold axis-angles of 3 numbers each for form='rotation', got "
@@ -279,22 +289,8 @@ def first_stage_loss(
     return of_shape + rotation_loss(turns, turns_target, weight=weight)
 
 
-def _mean_squared_error(
-    input: Tensor, target: Tensor, weight: Weight | None, names: tuple[str, str, str]
-) -> Tensor:
-    return elementwise_loss(
-        torch.square,
-        input,
-        target,
-        weight=weight,
-        reduction="mean",
-        native=lambda a, b, reduction: F.mse_loss(a, b, reduction=reduction),
-        names=names,
-    )
-
-
 def _chordal(input: Tensor, target: Tensor) -> Tensor:
-    return (input - target).square().flatten(-2).sum(-1)
+    return squared(input, target, "none").flatten(-2).sum(-1)
 
 
 def _angle(input: Tensor, target: Tensor) -> Tensor:

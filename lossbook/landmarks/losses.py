@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.kernels import squared
 from lossbook.landmarks.shapes import Landmarks, check_landmarks
-from lossbook.reduction import Reduction, elementwise_loss, working_dtype
+from lossbook.reduction import Reduction, elementwise_loss, widened, working_dtype
 from lossbook.terms import LossTerms
 
 Group: TypeAlias = "dist.ProcessGroup | str | None"
@@ -68,16 +69,11 @@ def smooth_l1_loss(
     """
     checks.number(beta=beta)
 
-    def native(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+    def kernel(input: Tensor, target: Tensor, reduction: str) -> Tensor:
         checks.representable(input.dtype, beta=beta)
         return F.smooth_l1_loss(input, target, reduction=reduction, beta=beta)
 
-    def kernel(error: Tensor) -> Tensor:
-        return native(error, torch.zeros_like(error), "none")
-
-    return elementwise_loss(
-        kernel, input, target, weight=weight, reduction=reduction, native=native
-    )
+    return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
 
 
 def wing_constant(w: float, epsilon: float) -> float:
@@ -157,14 +153,15 @@ def wing_loss(
 
     # Near and far add up to |x|, and each has a gradient where the other has none: a difference
     # |x| - near would cancel in the gradient, and a `where` evaluate both branches everywhere.
-    def kernel(error: Tensor) -> tuple[tuple[float, Tensor], ...]:
-        checks.representable(
-            error.dtype, **{"w": w, "epsilon": epsilon, "w / epsilon": w / epsilon}
-        )
-        size = error.abs()
-        near = F.hardtanh(size, -w, w).div_(epsilon)
-        far = size.clamp(min=w).sub_(w)
-        return (w, torch.log1p(near)), (1.0, far)
+    def kernel(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+        sizes = {"w": w, "epsilon": epsilon, "w / epsilon": w / epsilon}
+        checks.representable(input.dtype, **sizes)
+        error = (input - target).abs()
+        near = torch.log1p(F.hardtanh(error, -w, w).div_(epsilon))
+        far = error.clamp(min=w).sub_(w)
+        if reduction == "sum":
+            return w * near.sum() + far.sum()
+        return w * near + far
 
     return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
 
@@ -204,9 +201,9 @@ def pose_weight(
     References:
         The pose factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
-    _check_angles(angles, angles_target, degrees)
-    working = working_dtype(checks.same_dtype(angles=angles, angles_target=angles_target))
-    return _pose(angles.to(working) - angles_target.to(working), degrees)
+    dtype = _check_angles(angles, angles_target, degrees)
+    angles, angles_target = widened(dtype, angles, angles_target)
+    return _pose(angles - angles_target, degrees)
 
 
 def attribute_weight(
@@ -247,7 +244,7 @@ def attribute_weight(
     """
     _check_attributes(attributes)
     constant = attributes.detach().to(working_dtype(attributes.dtype))
-    return _rarity(constant, _totals(constant, None, _resolved(group)))
+    return _rarity(constant, *_totals(constant, None, _resolved(group)))
 
 
 def pfld_loss(
@@ -330,74 +327,75 @@ def pfld_loss(
         batches["attributes"] = attributes
     checks.same_batch(**batches)
     checks.same_device(**batches)
-    working = working_dtype(
-        checks.same_dtype(
-            landmarks=landmarks,
-            landmarks_target=landmarks_target,
-            angles=angles,
-            angles_target=angles_target,
-        )
+    dtype = checks.same_dtype(
+        landmarks=landmarks,
+        landmarks_target=landmarks_target,
+        angles=angles,
+        angles_target=angles_target,
     )
-    ranks = _resolved(group)
+    working = working_dtype(dtype)
     checks.representable(working, pose_bias=pose_bias, attribute_bias=attribute_bias)
-
-    error = (landmarks.to(working) - landmarks_target.to(working)).flatten(1)
-    turn = angles.to(working) - angles_target.to(working)
+    ranks = _resolved(group)
+    points, points_target = landmarks.flatten(1), landmarks_target.flatten(1)
+    points, points_target, angles, angles_target = widened(
+        dtype, points, points_target, angles, angles_target
+    )
     constant = None if attributes is None else attributes.detach().to(working)
     if weight is not None:
-        weight = checks.fit_weight(weight, landmarks[:, 0], of="the batch").reshape(-1).detach()
-        present = (weight != 0)[:, None]
-        error, turn = error.where(present, 0), turn.where(present, 0)
-        constant = None if constant is None else constant.where(present, 0)
+        weight = checks.fit_weight(weight, points[:, 0], of="the batch").detach()
+        absent = (weight == 0)[:, None]
+        points, points_target = (p.masked_fill(absent, 0) for p in (points, points_target))
+        angles, angles_target = (a.masked_fill(absent, 0) for a in (angles, angles_target))
+        constant = None if constant is None else constant.masked_fill(absent, 0)
 
-    pose = _pose(turn, degrees) + pose_bias if pose_bias else _pose(turn, degrees)
-    if constant is None:
-        rarity = torch.ones_like(pose)
-        totals = _totals(error[:, :0], weight, ranks)
-    else:
-        totals = _totals(constant, weight, ranks)
-        rarity = _rarity(constant, totals) + attribute_bias
-    factor = pose * rarity
+    pose = _pose(angles - angles_target, degrees)
+    pose = pose + pose_bias if pose_bias else pose
+    counts, samples = _totals(points[:, :0] if constant is None else constant, weight, ranks)
+    factor, rarity = pose, None
+    if constant is not None:
+        rarity = _rarity(constant, counts, samples)
+        rarity = rarity + attribute_bias if attribute_bias else rarity
+        factor = pose * rarity
     if checks.checking_values(landmarks, landmarks_target, factor):
         counted = (factor != 0)[:, None]
         checks.finite(
             landmarks=landmarks.flatten(1).where(counted, 0),
             landmarks_target=landmarks_target.flatten(1).where(counted, 0),
         )
-        _explain_zero_weights(pose, rarity)
+        _explain_zero_weights(pose, torch.ones_like(pose) if rarity is None else rarity)
 
-    distance = error.square().sum(1)
-    weighted = factor * distance
-    if not (checks.readable(weighted) and bool(weighted.isfinite().all())):
-        # A sample of factor 0 stays at 0 even where its distance is infinite or NaN.
-        counts = (factor != 0) | distance.isfinite()
-        weighted = factor * error.where(counts[:, None], 0).square().sum(1)
-    count = totals[-1] / (1 if ranks is None else dist.get_world_size(ranks))
-    count = torch.where(count > 0, count, 1)
+    # Averaged over the ranks, as their gradients are, this is the mean over all samples.
+    count = samples if ranks is None else samples / dist.get_world_size(ranks)
+    count = torch.where(count > 0, count, 1) if isinstance(count, Tensor) else max(count, 1)
 
     def mean(values: Tensor) -> Tensor:
         return (values if weight is None else values * weight).sum() / count
 
+    distance = squared(points, points_target, "none").sum(1)
+    weighted = mean(factor * distance)
+    if not (checks.readable(weighted) and math.isfinite(weighted.detach())):
+        # A sample of factor 0 stays at 0 even where its distance is infinite or NaN.
+        hidden = ((factor == 0) & ~distance.isfinite())[:, None]
+        points, points_target = (p.masked_fill(hidden, 0) for p in (points, points_target))
+        weighted = mean(factor * squared(points, points_target, "none").sum(1))
     return LossTerms(
-        terms={"weighted": mean(weighted), "l2": mean(distance)},
+        terms={"weighted": weighted, "l2": mean(distance)},
         weights={"weighted": 1.0, "l2": 0.0},
     )
 
 
-def _check_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> None:
+def _check_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> torch.dtype:
     checks.flag(degrees=degrees)
-    checks.floating(angles=angles, angles_target=angles_target)
-    checks.shape(
-        "(B, 3): pitch, yaw, roll",
-        lambda shape: len(shape) == 2 and shape[1] == 3,
-        angles=angles,
-        angles_target=angles_target,
-    )
-    checks.same_shape(angles=angles, angles_target=angles_target)
+    dtype = checks.pair(angles, angles_target, ("angles", "angles_target"))
+    if angles.ndim != 2 or angles.shape[1] != 3:
+        raise ValueError(
+            f"angles must have shape (B, 3): pitch, yaw, roll, got {tuple(angles.shape)}"
+        )
     if checks.checking_values(angles, angles_target):
         checks.finite(angles=angles, angles_target=angles_target)
         if not degrees:
             checks.radians(angles=angles, angles_target=angles_target)
+    return dtype
 
 
 def _check_attributes(attributes: Tensor) -> None:
@@ -414,26 +412,25 @@ def _check_attributes(attributes: Tensor) -> None:
 
 def _pose(difference: Tensor, degrees: bool) -> Tensor:
     """Sum of 1 - cos as 2 sin^2 of the half: half precision and small angles keep their digits."""
-    half = difference * (math.pi / 360 if degrees else 0.5)
-    return 2 * half.sin().square().sum(1)
+    sine = (difference * (math.pi / 360 if degrees else 0.5)).sin()
+    return 2 * squared(sine, sine.new_zeros(()).expand_as(sine), "none").sum(1)
 
 
-def _totals(attributes: Tensor, weight: Tensor | None, ranks: "dist.ProcessGroup | None") -> Tensor:
-    """How many samples have each attribute, and last the number of samples; shape (C + 1,)."""
-    if weight is None:
-        counts = attributes.sum(0)
-        samples = counts.new_full((1,), attributes.shape[0])
-    else:
-        counts, samples = (attributes * weight[:, None]).sum(0), weight.sum(0, keepdim=True)
-    totals = torch.cat([counts, samples])
-    if ranks is not None:
-        dist.all_reduce(totals, group=ranks)
-    return totals
+def _totals(
+    attributes: Tensor, weight: Tensor | None, ranks: "dist.ProcessGroup | None"
+) -> tuple[Tensor, Tensor | int]:
+    """How many samples have each attribute, shape (C,), and how many samples there are."""
+    counts = (attributes if weight is None else attributes * weight[:, None]).sum(0)
+    samples = attributes.shape[0] if weight is None else weight.sum()
+    if ranks is None:
+        return counts, samples
+    totals = torch.cat([counts, torch.as_tensor(samples).to(counts).reshape(1)])
+    dist.all_reduce(totals, group=ranks)
+    return totals[:-1], totals[-1]
 
 
-def _rarity(attributes: Tensor, totals: Tensor) -> Tensor:
-    counts, samples = totals[:-1], totals[-1]
-    # An attribute that nobody has is 0 in every row: what its count is divided by is no matter.
+def _rarity(attributes: Tensor, counts: Tensor, samples: Tensor | int) -> Tensor:
+    # An attribute that nobody has is 0 in every row: what its count is replaced by is no matter.
     return (attributes * (samples / torch.where(counts > 0, counts, 1))).sum(1)
 
 
