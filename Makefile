@@ -58,8 +58,8 @@ browser: $(STAMP) ## Open every page of the built book in Chromium, without netw
 
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.lab.run.benchmark
-	$(BIN)/python -m lossbook.lab.landmarks.demo --record
-	$(BIN)/python -m lossbook.lab.hands.demo --record
+	$(BIN)/python -m lossbook.lab.landmarks.experiment --record
+	$(BIN)/python -m lossbook.lab.hands.experiment --record
 
 requirements: $(STAMP) ## Pin the newest versions that pyproject.toml allows in requirements.txt
 	$(BIN)/python -m pip install --quiet uv
