@@ -15,12 +15,13 @@ class LossModule(nn.Module):
 
     def __new__(cls, *args: Any, **_: Any) -> "LossModule":
         """Refuse options by position, naming them."""
-        known = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        if len(args) > sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in known):
-            raise TypeError(
-                f"{cls.__name__} takes its options by keyword, got {args!r}; they are "
-                f"{', '.join(option.name for option in known)}"
-            )
+        if args:
+            known = list(inspect.signature(cls.__init__).parameters.values())[1:]
+            if len(args) > sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in known):
+                raise TypeError(
+                    f"{cls.__name__} takes its options by keyword, got {args!r}; they are "
+                    f"{', '.join(option.name for option in known)}"
+                )
         return super().__new__(cls)
 
     def extra_repr(self) -> str:

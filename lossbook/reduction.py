@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.kernels import absolute, magnitude
 
 Reduction = Literal["none", "mean", "sum", "batchmean"]
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
@@ -147,8 +148,16 @@ def apply(
         if math.isfinite(total.detach()):
             return _divide(total, reduction, tensors[0], weight)
     weight = weight if mend is None else mend(weight)
+    # Every kernel is a function of the difference.
+    error = tensors[0] if len(tensors) == 1 else tensors[0] - tensors[1]
     hidden = weight == 0
-    losses = kernel(*(tensor.masked_fill(hidden, 0) for tensor in tensors), "none") * weight
+    if kernel is absolute or kernel is magnitude:
+        # The sign of NaN is 0 in torch, so no NaN gets into the gradient of |x|: masked at the end,
+        # compiled code is nearly as fast as without a mask.
+        losses = (error.abs() * weight).masked_fill(hidden, 0)
+    else:
+        error = error.masked_fill(hidden, 0)
+        losses = kernel(error, error.new_zeros(()).expand_as(error), "none") * weight
     if reduction == "none":
         return losses.to(dtype)
     return _divide(losses.sum(), reduction, tensors[0], weight)

@@ -4,7 +4,10 @@ A chapter lists its cards as ``CARDS`` in ``lossbook/<chapter>/cards.py``; nothi
 told of a new loss.
 """
 
+import difflib
+import functools
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -127,3 +130,66 @@ def card(name: str) -> Card:
     if name not in by_name:
         raise KeyError(f"no loss named {name!r}; there are {', '.join(by_name)}")
     return by_name[name]
+
+
+def list_losses(chapter: str | None = None) -> list[str]:
+    """The names of the losses, for :func:`create`.
+
+    Args:
+        chapter: a name from :func:`chapters`; by default all.
+
+    Raises:
+        ValueError: for an unknown chapter.
+
+    Example:
+        >>> list_losses("landmarks")
+        ['smooth_l1_loss', 'wing_loss', 'pose_weight', 'attribute_weight', 'pfld_loss']
+    """
+    return [card.name for card in cards(chapter)]
+
+
+def create(name: str, **options: Any) -> Callable[..., Any]:
+    """Make a loss from its name, as a configuration file has it.
+
+    Args:
+        name: of the function or of the module, ``"wing_loss"`` or ``"WingLoss"``.
+        options: its keyword arguments.
+
+    Returns:
+        The module of the loss. A function without a module comes with its options filled in.
+
+    Raises:
+        TypeError: for an unknown option, or one of the wrong type.
+        ValueError: for an unknown name, or an option out of range.
+
+    Example:
+        >>> create("wing_loss", w=5)
+        WingLoss(w=5, epsilon=2.0, reduction='batchmean')
+    """
+    makers: dict[str, Callable[..., Any]] = {}
+    for known in cards():
+        module = known.public if known.public is not None else known.module
+        makers[known.name] = known.function if module is None else module
+        if module is not None:
+            makers[module.__name__] = module
+    if name not in makers:
+        raise ValueError(f"there is no loss {name!r}{_instead(name, list(makers))}")
+    maker = makers[name]
+    # Not the signature of the class: LossModule has a __new__ that some Pythons would look at.
+    signed: Any = maker
+    signed = signed.__init__ if isinstance(maker, type) else signed
+    allowed = [
+        parameter.name
+        for parameter in inspect.signature(signed).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY or parameter.name == "weights"
+    ]
+    for option in options:
+        if option not in allowed:
+            raise TypeError(f"{name} has no option {option!r}{_instead(option, allowed)}")
+    return maker(**options) if isinstance(maker, type) else functools.partial(maker, **options)
+
+
+def _instead(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3)
+    meant = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"{meant} There are {', '.join(known)}" if meant else f"; there are {', '.join(known)}"

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from lossbook import checks
+from lossbook.reduction import working_dtype
+
+_LARGEST = torch.finfo(torch.float32).max
 
 
 # A dataclass with private fields: DistributedDataParallel finds the tensors in it, and Lightning,
@@ -68,6 +71,8 @@ class LossTerms:
     _terms: dict[str, Tensor]
     _weights: dict[str, float | Tensor]
     _total: Tensor
+    # Set by pytree alone, which also fills a tree with numbers and takes it apart again.
+    _learned: tuple[str, ...] = ()
 
     def __init__(self, terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> None:
         _check(terms, weights)
@@ -119,7 +124,7 @@ class LossTerms:
 
     def backward(self, **options: Any) -> None:
         """Back-propagate the total: :meth:`torch.Tensor.backward`, with its options."""
-        self._total.backward(**options)
+        self._total.backward(**options)  # type: ignore[no-untyped-call]
 
     def __or__(self, other: LossTerms) -> LossTerms:
         if not isinstance(other, LossTerms):
@@ -131,9 +136,6 @@ class LossTerms:
                     f"LossTerms({{'other_name': loss[{name!r}]}}, ...)"
                 )
         return LossTerms({**self._terms, **other._terms}, {**self._weights, **other._weights})
-
-    def __ror__(self, other: object) -> NoReturn:
-        _refuse_merge(other)
 
     def __mul__(self, factor: float | Tensor) -> LossTerms:
         if not isinstance(factor, Tensor):
@@ -154,13 +156,19 @@ class LossTerms:
                 raise ValueError("a loss cannot be divided by 0")
         return self * (1 / divisor)
 
-    def __add__(self, other: object) -> NoReturn:
-        raise TypeError(
-            f"a LossTerms has no + and -, got {type(other).__name__}; merge a named term with "
-            f"loss | LossTerms({{'name': value}}, {{'name': 1.0}}), or add to loss.total"
-        )
+    # Type checkers refuse these by themselves.
+    if not TYPE_CHECKING:
 
-    __radd__ = __sub__ = __rsub__ = __add__
+        def __ror__(self, other):
+            _refuse_merge(other)
+
+        def __add__(self, other):
+            raise TypeError(
+                f"a LossTerms has no + and -, got {type(other).__name__}; merge a named term with "
+                f"loss | LossTerms({{'name': value}}, {{'name': 1.0}}), or add to loss.total"
+            )
+
+        __radd__ = __sub__ = __rsub__ = __add__
 
     def contributions(self) -> dict[str, Tensor]:
         """Each term as it enters the total: weight times term, 0 for a monitor."""
@@ -274,8 +282,10 @@ def _check(terms: Any, weights: Any) -> None:
             if checks.checking_values(weight):
                 checks.finite(**{called: weight})
             elsewhere = elsewhere or weight.device != device
-        elif type(weight) is not float or not -math.inf < weight < math.inf:
-            checks.number(-math.inf, **{f"the weight of {name!r}": weight})
+        elif type(weight) is not float or not -_LARGEST <= weight <= _LARGEST:
+            called = f"the weight of {name!r}"
+            checks.number(-math.inf, **{called: weight})
+            checks.representable(working_dtype(term.dtype), **{called: weight})
         if elsewhere:
             learned = {
                 f"the weight of {name!r}": weight
@@ -329,7 +339,7 @@ def _weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Ten
 def _plus(total: Tensor, term: Tensor, weight: float | Tensor) -> Tensor:
     """Add a weighted term, in eager mode without a product by 1."""
     # A compiled graph gains nothing, and would be made anew for a weight that is warmed up to 1.
-    if isinstance(weight, Tensor) or weight != 1 or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or isinstance(weight, Tensor) or weight != 1:
         term = term * weight
     return total + term
 
@@ -337,9 +347,14 @@ def _plus(total: Tensor, term: Tensor, weight: float | Tensor) -> Tensor:
 # As a pytree a LossTerms passes through torch.func.vmap and torch.export. Weights that are tensors
 # are leaves like the terms; numbers stay in the structure.
 def _flatten(loss: LossTerms) -> tuple[list[Any], Any]:
-    learned = [name for name, weight in loss._weights.items() if isinstance(weight, Tensor)]
-    numbers = [None if name in learned else weight for name, weight in loss._weights.items()]
-    leaves = [loss._total, *loss._terms.values(), *[loss._weights[name] for name in learned]]
+    leaves: list[Any] = [loss._total, *loss._terms.values()]
+    numbers: list[float | None] = []
+    for name, weight in loss._weights.items():
+        if isinstance(weight, Tensor) or name in loss._learned:
+            leaves.append(weight)
+            numbers.append(None)
+        else:
+            numbers.append(weight)
     return leaves, (tuple(loss._terms), tuple(numbers))
 
 
@@ -353,6 +368,7 @@ def _unflatten(leaves: Iterable[Any], context: Any) -> LossTerms:
         name: next(rest) if number is None else number
         for name, number in zip(names, numbers, strict=True)
     }
+    loss._learned = tuple(n for n, number in zip(names, numbers, strict=True) if number is None)
     return loss
 
 

@@ -1,7 +1,15 @@
+import copy
+import multiprocessing
+import operator
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
+from torch.utils import _pytree as pytree
 
-from lossbook import LossTerms
+from lossbook import LossTerms, check_values
 
 
 def two_terms():
@@ -80,12 +88,254 @@ ONE = torch.tensor(1.0)
         ({"a": ONE}, {"a": "1"}, TypeError, "the weight of 'a' must be a Python number"),
         ({"a": ONE}, {"a": float("nan")}, ValueError, "the weight of 'a' must be finite, got nan"),
         ({"total": ONE}, {"total": 1.0}, ValueError, "cannot be named 'total'"),
-        ({"a": ONE, "b": ONE}, {"b": 1.0, "a": 1.0}, ValueError, "same order"),
+        ({"a": ONE, "b": ONE}, {"a": 1.0}, ValueError, "same names, got terms .* monitor"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(terms, weights, error, message):
     with pytest.raises(error, match=message):
         LossTerms(terms, weights)
+
+
+def test_the_order_of_the_weights_is_that_of_the_terms():
+    loss = LossTerms({"a": ONE, "b": 2 * ONE}, {"b": 10.0, "a": 1.0})
+    assert list(loss.weights) == ["a", "b"]
+    assert loss.total == 21
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        (torch.ones(3), ValueError, r"weight of 'a' must be a scalar, got shape \(3,\); reduce"),
+        (torch.tensor(1j), TypeError, "weight of 'a' must be a floating-point tensor.*complex"),
+        (torch.tensor(1), TypeError, "weight of 'a' must be a floating-point tensor.*int64"),
+        (1j, TypeError, "weight of 'a' must be a Python number, got complex"),
+        (True, TypeError, "weight of 'a' must be a Python number, got bool"),
+        (float("-inf"), ValueError, "weight of 'a' must be finite, got -inf"),
+        (10**400, ValueError, "weight of 'a' must be finite"),
+        (1e39, ValueError, "weight of 'a' must be at most 3.403e"),
+        (
+            torch.ones((), device="meta"),
+            ValueError,
+            "one device: a is on cpu, the weight of 'a' is on meta; move one",
+        ),
+    ],
+)
+def test_weights_that_cannot_be_meant_are_refused(weight, error, message):
+    with pytest.raises(error, match=message):
+        LossTerms({"a": ONE}, {"a": weight})
+
+
+@pytest.mark.own_errors
+def test_terms_on_two_devices_are_refused():
+    with pytest.raises(ValueError, match="a is on cpu, b is on meta"):
+        LossTerms({"a": ONE, "b": torch.ones((), device="meta")}, {"a": 1.0, "b": 1.0})
+
+
+def test_a_large_weight_is_welcome_in_float64():
+    assert LossTerms({"a": ONE.double()}, {"a": 1e39}).total == 1e39
+
+
+def test_check_values_looks_at_learned_weights():
+    spoilt = torch.tensor(torch.nan)
+    assert LossTerms({"a": ONE}, {"a": spoilt}).total.isnan()
+    with check_values(), pytest.raises(ValueError, match="the weight of 'a' holds 1 NaN"):
+        LossTerms({"a": ONE}, {"a": spoilt})
+
+
+def test_terms_are_read_by_name():
+    data, prior, loss = two_terms()
+    assert loss["data"] is data
+    assert loss["total"] is loss.total
+    assert "prior" in loss
+    assert "total" in loss
+    assert "speed" not in loss
+    assert dict(loss) == {"total": loss.total, "data": data, "prior": prior}
+    with pytest.raises(KeyError, match="no term named 'l2'; there are total, data, prior"):
+        loss["l2"]
+
+
+@pytest.mark.parametrize("name", ["terms", "weights", "total"])
+def test_nothing_is_edited_under_the_total(name):
+    *_, loss = two_terms()
+    with pytest.raises(AttributeError):
+        setattr(loss, name, getattr(loss, name))
+    if name != "total":
+        with pytest.raises(TypeError):
+            getattr(loss, name)["data"] = ONE
+
+
+def test_the_total_is_never_the_same_tensor_as_a_term():
+    loss = LossTerms({"a": ONE.clone(), "m": ONE}, {"a": 1.0, "m": 0.0})
+    total = loss.total
+    total /= 4
+    assert loss["a"] == 1
+
+
+def test_backward_takes_the_options_of_a_tensor():
+    data, prior, loss = two_terms()
+    loss.backward(retain_graph=True)
+    loss.backward(gradient=torch.tensor(2.0), inputs=[prior])
+    assert (data.grad, prior.grad) == (torch.tensor(1.0), torch.tensor(0.75))
+
+
+def test_two_losses_merge_into_one():
+    data, _, loss = two_terms()
+    merged = loss | LossTerms({"speed": torch.tensor(3.0), "m": ONE}, {"speed": 2.0, "m": 0.0})
+    assert merged.log() == {"total": 10.0, "data": 2.0, "prior": 8.0, "speed": 3.0, "m": 1.0}
+    merged.backward()
+    assert data.grad == 1
+
+
+@pytest.mark.own_errors
+def test_what_cannot_be_merged_or_added_says_what_to_do():
+    *_, loss = two_terms()
+    with pytest.raises(ValueError, match="both losses have a term named 'data'; rename"):
+        _ = loss | loss
+    for merge in (lambda: loss | {"a": ONE}, lambda: {"a": ONE} | loss):
+        with pytest.raises(TypeError, match="merges two LossTerms, got dict; wrap it"):
+            merge()
+    for add in (lambda: loss + ONE, lambda: ONE + loss, lambda: sum([loss, loss])):
+        with pytest.raises(TypeError, match=r"no \+ and -.*loss \| LossTerms.*loss.total"):
+            add()
+    with pytest.raises(TypeError, match="factor must be a Python number, got str"):
+        _ = loss * "2"
+    with pytest.raises(ValueError, match="divided by 0"):
+        _ = loss / 0
+    with pytest.raises(TypeError, match="not iterable"):
+        list(loss)
+
+
+@pytest.mark.parametrize("factor", [2, 0.5, -1.0, torch.tensor(3.0), 0])
+def test_a_factor_scales_the_weights_and_leaves_the_terms(factor):
+    terms = {"a": torch.tensor(2.0), "w": torch.tensor(3.0), "m": torch.tensor(torch.inf)}
+    loss = LossTerms(terms, {"a": 1.5, "w": torch.tensor(2.0), "m": 0.0})
+    for scaled in (loss * factor, factor * loss):
+        assert scaled.terms == terms
+        assert scaled.total == factor * loss.total
+        assert scaled.weights["m"] == 0
+    assert loss.total == 9
+
+
+def test_division_is_gradient_accumulation():
+    data, prior, loss = two_terms()
+    (loss / 4).backward()
+    assert (data.grad, prior.grad) == (torch.tensor(0.25), torch.tensor(0.0625))
+
+
+def test_detach_keeps_the_numbers_and_drops_the_graph():
+    weight = torch.tensor(0.5, requires_grad=True)
+    value = torch.tensor(3.0, requires_grad=True)
+    loss = LossTerms({"a": value**2}, {"a": weight})
+    detached = loss.detach()
+    assert detached.log() == loss.log()
+    for tensor in (detached.total, detached["a"], detached.weights["a"]):
+        assert not tensor.requires_grad
+    assert loss.total.requires_grad
+
+
+def test_tensors_are_a_plain_dictionary_whose_total_is_named_as_a_trainer_wants():
+    *_, loss = two_terms()
+    assert loss.tensors() == {"total": loss.total, **loss.terms}
+    found = loss.tensors(total="loss")
+    assert type(found) is dict
+    assert list(found) == ["loss", "data", "prior"]
+    assert found["loss"] is loss.total
+    with pytest.raises(ValueError, match="cannot be named 'data': that is a term"):
+        loss.tensors(total="data")
+
+
+def test_it_is_copied_pickled_and_torn_apart_by_pytree():
+    weight = torch.tensor(0.5)
+    loss = LossTerms({"a": ONE, "b": 2 * ONE}, {"a": weight, "b": 3.0})
+    copies = [copy.copy(loss), copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))]
+    copies.append(pytree.tree_map(torch.clone, loss))
+    for other in copies:
+        assert other.log() == loss.log()
+        assert str(other) == str(loss)
+        assert dict(other.weights) == {"a": weight, "b": 3.0}
+    assert len(pytree.tree_leaves(loss)) == 4
+
+
+def test_it_crosses_processes():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(operator.mul, two_terms()[2].detach(), 2).result().log()["total"] == 8
+
+
+def test_a_learned_weight_passes_through_vmap():
+    def loss(x, w):
+        return LossTerms({"a": x}, {"a": w})
+
+    mapped = torch.func.vmap(loss, in_dims=(0, 0))(torch.ones(2), torch.tensor([2.0, 3.0]))
+    assert mapped.total.tolist() == mapped.weights["a"].tolist() == [2.0, 3.0]
+    gradient = torch.func.grad(lambda w: LossTerms({"a": ONE}, {"a": w}).total)(ONE)
+    assert gradient == 1
+
+
+class Weighted(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x):
+        return LossTerms({"a": x.sum(), "m": x.mean()}, {"a": self.weight, "m": 0.0})
+
+
+@pytest.mark.compiles
+def test_a_learned_weight_passes_through_export_and_its_file(tmp_path):
+    x = torch.ones(3)
+    exported = torch.export.export(Weighted(), (x,))
+    torch.export.save(exported, tmp_path / "loss.pt2")
+    for program in (exported, torch.export.load(tmp_path / "loss.pt2")):
+        loss = program.module()(x)
+        assert type(loss) is LossTerms
+        assert "0.5" in str(loss)
+        assert loss.log() == {"total": 1.5, "a": 3.0, "m": 1.0}
+
+
+@pytest.mark.compiles
+def test_all_of_it_compiles_to_one_graph():
+    @torch.compile(fullgraph=True, backend="eager")
+    def step(x, w):
+        loss = LossTerms({"a": x.sum(), "m": x.mean()}, {"m": 0.0, "a": w})
+        more = LossTerms._trusted({"b": x.amax()}, {"b": 2.0})
+        return loss, loss["a"] + more.terms["b"], loss.detach(), loss.tensors()
+
+    loss, both, detached, tensors = step(torch.ones(4), torch.tensor(3.0))
+    assert loss.log() == {"total": 12.0, "a": 4.0, "m": 1.0}
+    assert both == 5
+    assert detached.log() == {name: value.item() for name, value in tensors.items()}
+
+
+@pytest.mark.compiles
+@pytest.mark.skipif(
+    torch.__version__ < (2, 12), reason="older torch does not trace a class's own operators"
+)
+def test_operators_compile_to_one_graph():
+    @torch.compile(fullgraph=True, backend="eager")
+    def step(x):
+        return (LossTerms({"a": x}, {"a": 3.0}) | LossTerms({"b": x}, {"b": 1.0})) * 0.5 / 2
+
+    assert step(ONE).log() == {"total": 1.0, "a": 1.0, "b": 1.0}
+
+
+@pytest.mark.compiles
+def test_a_scheduled_weight_recompiles_once():
+    counter = CompileCounter()
+
+    @torch.compile(fullgraph=True, backend=counter)
+    def step(x, w):
+        return LossTerms({"a": x.sum(), "b": x.mean()}, {"a": 1.0, "b": w}).total
+
+    for w in (0.1, 0.2, 0.5, 1.0, 1.5):
+        assert step(torch.ones(4), w) == pytest.approx(4 + w)
+    assert counter.frame_count <= 2
+
+
+def test_a_float64_monitor_and_a_weight_of_one_do_not_change_the_bits():
+    a, b = torch.tensor(0.1), torch.tensor(0.2)
+    for w in (1.0, 0.3):
+        assert LossTerms({"a": a, "b": b}, {"a": 0.7, "b": w}).total == a * 0.7 + b * w
 
 
 def test_a_weight_may_be_negative():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.data._utils.collate import default_collate_fn_map
+from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from lossbook import checks
 
@@ -117,18 +117,21 @@ class _Fields:
         self: Fields,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        *,
         non_blocking: bool = False,
     ) -> Fields:
         """Move every tensor, as :meth:`torch.Tensor.to` does.
 
         Args:
             device: where to; by default where each is.
-            dtype: by default that of each.
+            dtype: of the floating-point tensors; a mask of booleans keeps its own.
             non_blocking: whether the host may go on before pinned memory is copied.
         """
-        options: dict[str, Any] = {"device": device, "dtype": dtype, "non_blocking": non_blocking}
-        return self._map(lambda value: value.to(**options))
+
+        def move(value: Tensor) -> Tensor:
+            wanted = dtype if value.is_floating_point() else None
+            return value.to(device=device, dtype=wanted, non_blocking=non_blocking)
+
+        return self._map(move)
 
     def pin_memory(self: Fields) -> Fields:
         """Copy every tensor to pinned memory, as a data loader asks."""
@@ -194,8 +197,10 @@ class HandTarget(_Fields):
     shape: Float[Tensor, "*shape"] | None = None
 
 
-def _names(kind: type[Any]) -> list[str]:
-    return [field.name for field in fields(kind)]
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    # What dataclasses.fields() gives, in a form that torch.compile can read.
+    names: tuple[str, ...] = kind.__match_args__
+    return names
 
 
 def _check_names(kind: type[Any], given: Mapping[str, Any], name: str) -> None:
@@ -219,7 +224,8 @@ def _collate(batch: Sequence[Any], *, collate_fn_map: Any = None) -> Any:
                 f"{name} is missing in {absent} of {len(values)} samples; give every sample one "
                 f"(of NaN, say) and pass the mask of those that have a label as weight="
             )
-        stacked[name] = None if absent else torch.stack(values)
+        if not absent:
+            stacked[name] = collate(values, collate_fn_map=collate_fn_map)
     return kind(**stacked)
 
 

@@ -374,8 +374,12 @@ def pfld_loss(
     distance = squared(points, points_target, "none").sum(1)
     weighted = mean(factor * distance)
     if not (checks.readable(weighted) and math.isfinite(weighted.detach())):
-        # A sample of factor 0 stays at 0 even where its distance is infinite or NaN.
-        hidden = ((factor == 0) & ~distance.isfinite())[:, None]
+        # A sample of factor 0 stays at 0 even where its distance is infinite or NaN. Elsewhere its
+        # second derivative counts, which compiled code does not have: there one pass is spared.
+        hidden = factor == 0
+        if not torch.compiler.is_compiling():
+            hidden = hidden & ~distance.isfinite()
+        hidden = hidden[:, None]
         points, points_target = (p.masked_fill(hidden, 0) for p in (points, points_target))
         weighted = mean(factor * squared(points, points_target, "none").sum(1))
     return LossTerms(

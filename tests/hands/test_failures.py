@@ -3,7 +3,7 @@ import math
 import pytest
 
 from lossbook.hands import HandLoss, HandLossWeights
-from lossbook.lab.hands import demo
+from lossbook.lab.hands import experiment
 from lossbook.lab.hands.data import load_hands, split_by_clip
 from lossbook.lab.hands.failures import FAILURES, failure_batch, failure_logs
 from lossbook.lab.hands.model import SETTINGS, batches
@@ -75,4 +75,4 @@ def test_unknown_failures_are_refused(hands):
 
 
 def test_the_failures_train_at_the_rate_of_the_arm():
-    assert demo.RECORDED.rate("code, mm") == SETTINGS.learning_rate
+    assert experiment.RECORDED.rate("code, mm") == SETTINGS.learning_rate

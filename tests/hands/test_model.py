@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -26,7 +24,7 @@ from lossbook.lab.hands.model import (
 )
 from lossbook.lab.run.devices import threads
 
-QUICK = replace(SETTINGS, steps=3, synthetic=8, real=8, test=20)
+QUICK = SETTINGS.replace(steps=3, synthetic=8, real=8, test=20)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -218,7 +216,7 @@ def test_ignoring_confidence_changes_the_2d_term_only(batch, model):
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_the_truth_costs_nothing(arm, hands, some):
-    batch = next(batches(hands, some, 0, replace(QUICK, real=0)))
+    batch = next(batches(hands, some, 0, QUICK.replace(real=0)))
     with check_values():
         loss = ARMS[arm](perfect(batch), batch)
     assert loss.total.item() == 0
@@ -262,7 +260,7 @@ def test_training_is_reproducible_and_depends_on_the_seed(hands, some):
 
 
 def test_a_little_training_beats_the_mean_hand_and_the_bare_detection(hands, some, generator):
-    settings = replace(SETTINGS, steps=250, synthetic=32, real=32, test=200)
+    settings = SETTINGS.replace(steps=250, synthetic=32, real=32, test=200)
     trained, _ = train(ARMS["balanced"], hands, some, settings=settings, progress=False)
     scene = make_scene(hands, split_by_clip(hands, 0)[1], 1000, settings)
     found, truth = evaluate(trained, scene), scene.made.joints

@@ -1,10 +1,10 @@
-from lossbook.lab.landmarks import demo, failures
+from lossbook.lab.landmarks import experiment, failures
 from lossbook.lab.landmarks.data import load_faces
 from lossbook.lab.landmarks.failures import FAILURES, failure_logs
 
 
 def test_the_failures_train_at_the_rate_of_the_arm():
-    assert demo.RECORDED.rate("PFLD") == failures._RATE
+    assert experiment.RECORDED.rate("PFLD") == failures._RATE
 
 
 def test_the_failures_show_in_the_log():

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -16,7 +14,7 @@ from lossbook.lab.landmarks.model import (
     train,
 )
 
-QUICK = replace(SETTINGS, steps=3)
+QUICK = SETTINGS.replace(steps=3)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +100,7 @@ def test_too_few_faces_for_a_batch_are_an_error(faces):
 
 
 def test_a_little_training_beats_the_mean_shape(faces, some):
-    settings = replace(SETTINGS, steps=60)
+    settings = SETTINGS.replace(steps=60)
     model, _ = train(ARMS["SmoothL1"], faces, some, settings=settings, progress=False)
     test = split_by_subject(faces, 0)[1]
     guess = LandmarkNet(mean_shape(faces, some))

@@ -121,7 +121,7 @@ def failure_logs(
         Logs with the terms of `HandLoss`, and ``"mpjpe"`` in millimetres as a monitor.
     """
     training, _ = split_by_clip(hands, 0)
-    settings = replace(SETTINGS, steps=steps)
+    settings = SETTINGS.replace(steps=steps)
 
     def loss(lifted: Lifted, batch: Batch, *, case: str) -> LossTerms:
         prediction, target = _spoilt(case, lifted, batch)

@@ -42,6 +42,7 @@ from lossbook.hands.metrics import mpjpe, pa_mpjpe
 from lossbook.lab.hands.data import OCCLUDED, Hands, Synthetic, detect, synthetic, to_crop
 from lossbook.lab.hands.kinematics import BONES, Hand
 from lossbook.lab.run.devices import threads
+from lossbook.lab.run.records import Model
 from lossbook.lab.run.training import History, fit, seed_everything
 from lossbook.terms import LossTerms
 
@@ -76,8 +77,7 @@ _CHUNK = 16
 """Batches made at a time: making many small ones is slow."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Model):
     """The numbers behind a training and its scores, whatever the loss and the seed.
 
     Attributes:
@@ -136,8 +136,8 @@ BALANCED = HandLossWeights(w_2d=1.0, w_3d_joint=1.0, w_3d_vert=0.0, w_prior=0.5,
 """Weights under which the three data terms pull at the network about equally hard.
 
 They were chosen on the training clips of fold 0 from the norms that
-`lossbook.lab.hands.demo.gradient_shares` measures, and not from any score. With the weights 1, 1,
-0, 0.1 and 1 the median norms over 1500 steps were 1.2 (2D), 1.3 (3D), 0.07 (prior) and 0.22
+`lossbook.lab.hands.experiment.gradient_shares` measures, and not from any score. With the weights
+1, 1, 0, 0.1 and 1 the median norms over 1500 steps were 1.2 (2D), 1.3 (3D), 0.07 (prior) and 0.22
 (auxiliary), so the last two weights were multiplied by 5. The record's shares are 32 %, 36 %, 2 %
 and 29 %: the prior's gradient hardly grows with its weight, as the coefficients shrink.
 """
@@ -470,7 +470,8 @@ def evaluate(model: Lifter, scene: Scene) -> dict[str, float]:
         scene: as `make_scene` makes it.
 
     Returns:
-        The fields of `lossbook.lab.hands.demo.Result` that can be measured, under their names.
+        The fields of `lossbook.lab.hands.experiment.Result` that can be measured, under their
+        names.
     """
     made, real = predict(model, scene.made_detected), predict(model, scene.real_detected)
     found = {"shape_rms": real.shape.square().mean().sqrt().item()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -42,7 +41,7 @@ def failure_logs(
         mean absolute error of the predicted angles in degrees, as a monitor.
     """
     training, _ = split_by_subject(faces, 0)
-    settings = replace(SETTINGS, steps=steps)
+    settings = SETTINGS.replace(steps=steps)
 
     def loss(prediction: Prediction, batch: Batch, *, case: str) -> LossTerms:
         angles, truth, attributes = prediction.angles, batch.angles, batch.attributes

@@ -20,7 +20,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,6 +28,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from lossbook.lab.landmarks.data import ATTRIBUTES, Augmentation, Faces, augment, crop, mean_shape
+from lossbook.lab.run.records import Model
 from lossbook.lab.run.training import History, fit, seed_everything
 from lossbook.landmarks.losses import pfld_loss, smooth_l1_loss, wing_loss
 from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
@@ -53,8 +53,7 @@ SIZE = 112
 """Side of the crops in pixels."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Model):
     """The numbers behind a training, whatever its loss and its seed.
 
     Attributes:
@@ -67,7 +66,7 @@ class Settings:
     steps: int = 1000
     batch_size: int = 32
     learning_rate: float = 2e-3
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation = Augmentation()
 
 
 SETTINGS = Settings()
@@ -298,7 +297,8 @@ def evaluate(model: nn.Module, faces: Faces, indices: Int64[Tensor, " n"]) -> di
         indices: the faces to score on.
 
     Returns:
-        The fields of `lossbook.lab.landmarks.demo.Result` that can be measured, under their names.
+        The fields of `lossbook.lab.landmarks.experiment.Result` that can be measured, under their
+        names; ``"errors"`` are those of the single faces.
     """
     views = crop(faces.images[indices], faces.landmarks[indices], faces.angles[indices], size=SIZE)
     found = Prediction(*(values.cpu() for values in predict(model, views.images)))

@@ -21,7 +21,7 @@ from torch import Tensor
 from lossbook.lab.landmarks.attributes import attributes_of
 from lossbook.lab.run.splits import hold_out, shuffled_groups
 
-__all__ = ["FILE", "Faces", "load_faces", "load_images", "load_labels", "split_by_subject"]
+__all__ = ["FILE", "Faces", "files", "load_faces", "load_images", "load_labels", "split_by_subject"]
 
 _IMAGE_SHAPE = (112, 92)
 
@@ -138,6 +138,11 @@ def load_images(subject: NDArray[np.uint8], shot: NDArray[np.uint8]) -> NDArray[
     return np.stack(
         [_read_pgm(folder / f"s{s}" / f"{k}.pgm") for s, k in zip(subject, shot, strict=True)]
     )
+
+
+def files() -> list[Path]:
+    """List what `load_faces` reads, in a fixed order: the labels, then the photographs."""
+    return [FILE, *sorted(_orl_folder().glob("s*/*.pgm"))]
 
 
 def _orl_folder() -> Path:

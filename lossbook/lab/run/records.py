@@ -1,33 +1,264 @@
-"""How experiments are recorded, the same for all chapters. Needs torch only."""
+"""What a chapter's experiment is made of: configuration, results and record, checked by pydantic.
+
+A chapter adds its own fields to `Config`, `Result` and `Record`; what all have is here. All of them
+are frozen, take no unknown field and no NaN, and convert nothing: text is not a number.
+"""
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
+import platform
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import torch
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from typing_extensions import Self
 
-from lossbook.lab.run.devices import default_device, describe_device
+from lossbook.lab.run.devices import describe_device
 
-__all__ = ["command_line", "rounded", "stamp", "write_json"]
+__all__ = [
+    "NO_SWEEP",
+    "Config",
+    "Digits",
+    "Model",
+    "Number",
+    "Record",
+    "Result",
+    "Score",
+    "Trial",
+    "explain",
+    "read",
+    "stamp",
+    "write_json",
+]
+
+Number = Annotated[float, PlainSerializer(lambda value: round(value, 5), when_used="json")]
+"""A number that is stored with five decimals."""
+
+Score = Annotated[Number, Field(ge=0)]
+"""A number from 0 on that is stored with five decimals."""
+
+Digits = Annotated[
+    float, Field(ge=0), PlainSerializer(lambda value: float(f"{value:.5g}"), when_used="json")
+]
+"""A number from 0 on that is stored with five significant digits."""
+
+NO_SWEEP = "No learning-rate sweep was recorded."
 
 
-def rounded(value: Any, digits: int = 5) -> Any:
-    """Round the floating-point numbers in nested lists, tuples and dictionaries.
+class Model(BaseModel):
+    """Values that are checked when they are made or read, and do not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed, and checked: pydantic's own copy is not.
+
+        Args:
+            **changes: new values under the fields' names.
+        """
+        return type(self)(**dict(self) | changes)
+
+
+class Config(Model):
+    """Everything that decides the outcome of an experiment, beside code, data and device.
+
+    Attributes:
+        arms: names of what is compared.
+        folds: parts of the data that are held out in turn. A fold's number is also its seed.
+        steps: optimiser steps.
+        learning_rate: of all arms that have no own.
+        own_rates: arms and the rate they have instead.
+    """
+
+    which: ClassVar[frozenset[str]] = frozenset({"arms", "folds"})
+    """Fields that say what is run, and change no result of what is."""
+
+    arms: tuple[str, ...] = Field(min_length=1)
+    folds: tuple[int, ...] = Field(min_length=1)
+    steps: PositiveInt
+    learning_rate: PositiveFloat
+    own_rates: tuple[tuple[str, PositiveFloat], ...] = ()
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        rates = [arm for arm, _ in self.own_rates]
+        for name, values in (("arms", self.arms), ("folds", self.folds), ("own_rates", rates)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must name each once, got {values}")
+        return self
+
+    def rate(self, arm: str) -> float:
+        """The learning rate of an arm."""
+        return dict(self.own_rates).get(arm, self.learning_rate)
+
+
+class Result(Model):
+    """How one arm did in one fold.
+
+    Attributes:
+        arm: its name.
+        fold: what was held out; also the seed.
+        seconds: of training.
+        units: scores of the single units that were tested (faces, clips), under the metric's name.
+    """
+
+    arm: str
+    fold: int
+    seconds: Score
+    units: Mapping[str, tuple[Score, ...]] = {}
+
+
+class Trial(Model):
+    """How one arm did with one learning rate, on units held out from a fold's training part.
+
+    Attributes:
+        arm: its name.
+        fold: whose training part was parted again; also the seed.
+        rate: learning rate.
+        steps: optimiser steps.
+        scores: under the metrics' names.
+    """
+
+    arm: str
+    fold: int
+    rate: PositiveFloat
+    steps: PositiveInt
+    scores: Mapping[str, Score]
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+ResultT = TypeVar("ResultT", bound=Result)
+BaselineT = TypeVar("BaselineT")
+
+
+class Record(Model, Generic[ConfigT, ResultT, BaselineT]):
+    """A complete experiment.
+
+    Attributes:
+        config: what was run.
+        results: one for each fold and arm.
+        baseline: one for each fold.
+        sweeps: learning rates that were tried, every arm by the same rule; empty if none were.
+        note: what a reader must know, such as that no rates were tried.
+        source: hash of the code that decides the results, see `lossbook.lab.run.source`.
+        data: hash of the files that the experiment reads.
+        refactored: when and why `source` was renewed without running again; empty if it was not.
+        device: on what it ran.
+        torch: its version.
+        python: its version.
+        platform: operating system and processor.
+        date: day of the last run, UTC.
+        command: what repeats it; with more ``--workers`` it is faster.
+    """
+
+    headline: ClassVar[str]
+    """The metric that comes first."""
+
+    config: ConfigT
+    results: tuple[ResultT, ...]
+    baseline: tuple[BaselineT, ...]
+    sweeps: tuple[Trial, ...] = ()
+    note: str = ""
+    source: str = Field(pattern="^[0-9a-f]{64}$")
+    data: str = Field(pattern="^[0-9a-f]{64}$")
+    refactored: str = ""
+    device: str
+    torch: str
+    python: str
+    platform: str
+    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    command: str
+
+    @model_validator(mode="after")
+    def _check_complete(self) -> Self:
+        wanted = list(itertools.product(self.config.folds, self.config.arms))
+        if [(result.fold, result.arm) for result in self.results] != wanted:
+            raise ValueError("results: expected one for each fold and arm, in this order")
+        folds = list(self.config.folds)
+        named = zip(self.baseline, folds, strict=False)
+        if [getattr(values, "fold", fold) for values, fold in named] != folds:
+            raise ValueError("baseline: expected one for each fold, in this order")
+        if len(self.baseline) != len(folds):
+            raise ValueError(f"baseline: expected one for each fold, got {len(self.baseline)}")
+        if not self.sweeps and not self.note:
+            raise ValueError("note: must say why there are no sweeps")
+        return self
+
+    def values(self, arm: str, metric: str = "") -> list[float]:
+        """One number a fold, in the order of ``config.folds``.
+
+        Args:
+            arm: its name.
+            metric: a field of the results; by default the headline.
+        """
+        name = metric or self.headline
+        return [getattr(result, name) for result in self.results if result.arm == arm]
+
+    def units(self, arm: str, metric: str = "") -> list[float]:
+        """The scores of all tested units of all folds, in the order of ``config.folds``.
+
+        Args:
+            arm: its name.
+            metric: a name in the results' `units`; by default the headline.
+
+        Raises:
+            KeyError: if the record has no such scores of single units.
+        """
+        name = metric or self.headline
+        return [
+            value for result in self.results if result.arm == arm for value in result.units[name]
+        ]
+
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+def read(kind: type[ModelT], path: Path) -> ModelT:
+    """Read a model from a JSON file.
 
     Args:
-        value: tuples come back as lists, as JSON has them.
-        digits: decimals to keep.
+        kind: of the model.
+        path: of the file.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it does not hold such a model; the message names file and fields.
     """
-    if isinstance(value, float):
-        return round(value, digits)
-    if isinstance(value, Mapping):
-        return {key: rounded(item, digits) for key, item in value.items()}
-    return [rounded(item, digits) for item in value] if isinstance(value, (list, tuple)) else value
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(
+            f"{path}: not a valid {kind.__name__.lower()}: {explain(error)}"
+        ) from error
+
+
+def explain(error: ValidationError, most: int = 3) -> str:
+    """Say in one line which fields are wrong, and how.
+
+    Args:
+        error: of pydantic.
+        most: fields to name.
+    """
+    found = [
+        ": ".join(filter(None, [".".join(map(str, one["loc"])), one["msg"]]))
+        for one in error.errors(include_url=False)
+    ]
+    rest = [f"and {len(found) - most} more"] if len(found) > most else []
+    return "; ".join(found[:most] + rest)
 
 
 def stamp(device: torch.device | str, command: str) -> dict[str, str]:
@@ -38,41 +269,26 @@ def stamp(device: torch.device | str, command: str) -> dict[str, str]:
         command: that started it.
 
     Returns:
-        The names ``device``, ``torch``, ``date`` (UTC) and ``command``.
+        The names ``device``, ``torch``, ``python``, ``platform``, ``date`` (UTC) and ``command``.
     """
     return {
         "device": describe_device(torch.device(device)),
         "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "date": datetime.now(timezone.utc).date().isoformat(),
         "command": command,
     }
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write JSON in one line, making the folder if need be.
+    """Write JSON in one line, making the folder if need be; the file is never half written.
 
     Raises:
         ValueError: if a number is NaN or infinite, which JSON cannot say.
     """
     text = json.dumps(content, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def command_line(module: str, path: Path) -> argparse.ArgumentParser:
-    """Make the parser of a chapter's experiment: what to do, where, and where to write it.
-
-    Args:
-        module: that the command starts, such as ``"lossbook.lab.hands.demo"``.
-        path: of the record that ships with the package.
-
-    Returns:
-        A parser of ``--record`` or ``--sweep``, ``--device`` and ``--out``.
-    """
-    parser = argparse.ArgumentParser(prog=f"python -m {module}")
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--record", action="store_true", help="run everything and write the record")
-    task.add_argument("--sweep", action="store_true", help="only try learning rates")
-    parser.add_argument("--device", default=default_device(), help="by default a GPU if any")
-    parser.add_argument("--out", type=Path, default=path)
-    return parser
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,5 +1,8 @@
 """Splits of data by whom or what it shows, so that nobody is in both parts. Needs torch only."""
 
+# Not scikit-learn's GroupKFold and GroupShuffleSplit: they shuffle in another order, and the
+# recorded results belong to these folds. Ours also take and give torch's indices.
+
 import torch
 from jaxtyping import Int64
 from torch import Tensor

@@ -37,6 +37,7 @@ __all__ = [
     "describe_device",
     "fit",
     "seed_everything",
+    "tqdm",
 ]
 
 Batch = TypeVar("Batch")
