@@ -188,22 +188,16 @@ def rotation(input, kept):
     return auxiliary_loss(*input, target, input[1].detach() + 1, **form)
 
 
-def geodesic(input, kept):
-    betas, pose = input
-    truth = torch.eye(3).expand(*pose.shape[:2], 3, 3)
-    return rotation_loss(turns(pose), truth, form="geodesic", weight=kept) + 0 * betas.sum().detach()
-
-
 SCORES = {
-    "prior": (mano, (10, (2, 3))),
-    "documented": (documented, (6, (10,))),
-    "rotation": (rotation, (6, (10,))),
+    "prior": (mano, 10, (2, 3)),
+    "documented": (documented, 6, (10,)),
+    "rotation": (rotation, 6, (10,)),
 }
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_masking_samples_is_leaving_them_out_and_a_weight_of_two_is_a_sample_twice(name):
-    score, (first, second) = SCORES[name]
+    score, first, second = SCORES[name]
     inputs = [points(4, first).requires_grad_(), points(4, *second, seed=1).requires_grad_()]
 
     def both(index, weight):
