@@ -206,7 +206,7 @@ def test_what_cannot_be_merged_or_added_says_what_to_do():
         list(loss)
 
 
-@pytest.mark.parametrize("factor", [2, 0.5, -1.0, torch.tensor(3.0), 0])
+@pytest.mark.parametrize("factor", [2.0, 0.5, -1.0, torch.tensor(3.0), 0.0])
 def test_a_factor_scales_the_weights_and_leaves_the_terms(factor):
     terms = {"a": torch.tensor(2.0), "w": torch.tensor(3.0), "m": torch.tensor(torch.inf)}
     loss = LossTerms(terms, {"a": 1.5, "w": torch.tensor(2.0), "m": 0.0})
@@ -219,7 +219,7 @@ def test_a_factor_scales_the_weights_and_leaves_the_terms(factor):
 
 def test_division_is_gradient_accumulation():
     data, prior, loss = two_terms()
-    (loss / 4).backward()
+    (loss / 4.0).backward()
     assert (data.grad, prior.grad) == (torch.tensor(0.25), torch.tensor(0.0625))
 
 
