@@ -282,7 +282,9 @@ def test_two_devices_are_named(loss, d):
     factors = ["weight"] if loss is vertex_loss else ["weight", "confidence"]
     for name in factors:
         there = {name: torch.ones(2, 21, device="meta")}
-        with pytest.raises(ValueError, match=rf"{name} is on meta, input on cpu; move it with {name}"):
+        with pytest.raises(
+            ValueError, match=rf"{name} is on meta, input on cpu; move it with {name}"
+        ):
             loss(input, input, **there)
 
 

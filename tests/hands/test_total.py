@@ -226,7 +226,9 @@ def test_unknown_keys_are_refused_with_the_known_ones():
     prediction, target = whole()
     misspelt = {"keypoint_2d": target.keypoints_2d}
     known = "keypoints_2d, confidence_2d, keypoints_3d, confidence_3d, vertices, pose, shape"
-    with pytest.raises(ValueError, match=rf"target has no 'keypoint_2d'; it knows {known}; did you"):
+    with pytest.raises(
+        ValueError, match=rf"target has no 'keypoint_2d'; it knows {known}; did you"
+    ):
         HandLoss()(prediction, misspelt)
     with pytest.raises(ValueError, match="prediction has no 'zzz'; it knows .*coarse_shape$"):
         HandLoss()({"zzz": 1}, target)
