@@ -292,9 +292,12 @@ def test_a_hidden_root_with_one_bad_coordinate_is_noticed(coordinate):
     target, seen = hand(1.0), torch.ones(3, 21)
     target[1, 0, coordinate], seen[1, 0] = torch.nan, 0
     message = rf"target holds 1 NaN .*, the first at index \(1, 0, {coordinate}\)"
-    with lossbook.check_values(), pytest.warns(UserWarning, match="the root, point 0, has conf"):
-        with pytest.raises(ValueError, match=message):
-            keypoint_3d_loss(hand(1.0), target, confidence=seen)
+    with (
+        lossbook.check_values(),
+        pytest.warns(UserWarning, match="the root, point 0, has confidence 0"),
+        pytest.raises(ValueError, match=message),
+    ):
+        keypoint_3d_loss(hand(1.0), target, confidence=seen)
     # A hand of which nothing is seen needs no root.
     seen[1] = 0
     quietly(keypoint_3d_loss, hand(1.0), target, confidence=seen)
