@@ -222,10 +222,11 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
         )
     missing = input.ndim - weight.ndim
     if weight.shape != input.shape[: weight.ndim] and not _fits(weight.shape, input.shape):
+        of_points = weight.ndim > 0 and weight.shape == input.shape[1 : 1 + weight.ndim]
         raise ValueError(
             f"{name} must have the shape of {of} {tuple(input.shape)} or a leading part of it, "
             f"with 1 for a dimension that it does not tell apart, got {tuple(weight.shape)}; "
-            f"reshape it, for instance with {name}[:, None]"
+            f"reshape it, for instance with {name}[{'None' if of_points else ':, None'}]"
         )
     working = torch.float64 if input.dtype is torch.float64 else torch.float32
     if weight.dtype is not working:
@@ -262,7 +263,9 @@ def same_batch(**tensors: Tensor) -> None:
     first = next(iter(sizes.values()))
     if any(size != first for size in sizes.values()):
         listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
-        raise ValueError(f"all inputs must have the same batch size: {listed}")
+        raise ValueError(
+            f"all inputs must have the same batch size: {listed}; pass one row a sample in each"
+        )
 
 
 # Written out: older compilers cannot trace sys.float_info or torch.finfo.

@@ -1,4 +1,4 @@
-"""The landmark losses as one would type them: the measure of our speed, without any check."""
+"""The landmark losses as one would type them: what ours are timed against, in the notes' way."""
 
 import math
 
@@ -6,37 +6,35 @@ import torch
 from torch import Tensor
 
 
-def smooth_l1_loss(input: Tensor, target: Tensor, *, beta: float = 1.0) -> Tensor:
-    """The source note's, one face a row."""
+def smooth_l1(input: Tensor, target: Tensor, *, beta: float = 1.0) -> Tensor:
+    """SmoothL1, from two finished branches."""
     error = torch.abs(target - input)
-    losses = torch.where(error > beta, error - 0.5 * beta, 0.5 * error**2 / beta)
+    near, far = 0.5 * error**2 / beta, error - 0.5 * beta
+    return torch.where(error > beta, far, near).flatten(1).sum(1).mean()
+
+
+def wing(input: Tensor, target: Tensor, *, w: float = 10.0, epsilon: float = 2.0) -> Tensor:
+    """Wing, from two finished branches."""
+    error = torch.abs(target - input)
+    constant = w * (1 - math.log(1 + w / epsilon))
+    losses = torch.where(error < w, w * torch.log(1 + error / epsilon), error - constant)
     return losses.flatten(1).sum(1).mean()
 
 
-def wing_loss(input: Tensor, target: Tensor, *, w: float = 10.0, epsilon: float = 2.0) -> Tensor:
-    """The source note's."""
-    error = torch.abs(target - input)
-    c = w * (1.0 - math.log(1.0 + w / epsilon))
-    losses = torch.where(w > error, w * torch.log(1.0 + error / epsilon), error - c)
-    return losses.flatten(1).sum(1).mean()
+def pose(angles: Tensor, angles_target: Tensor, *, degrees: bool = False) -> Tensor:
+    """The pose weight, from the cosine."""
+    turn = angles - angles_target
+    return torch.sum(1 - torch.cos(torch.deg2rad(turn) if degrees else turn), dim=1)
 
 
-def pose_weight(angles: Tensor, angles_target: Tensor, *, degrees: bool = False) -> Tensor:
-    """The source note's, one number a face."""
-    difference = angles - angles_target
-    if degrees:
-        difference = torch.deg2rad(difference)
-    return torch.sum(1 - torch.cos(difference), dim=1)
-
-
-def attribute_weight(attributes: Tensor) -> Tensor:
-    """The source note's, its loop over the attributes written without a loop."""
+def rarity(attributes: Tensor) -> Tensor:
+    """The attribute weight, without the note's Python loop over the attributes."""
     frequency = attributes.mean(0)
-    inverse = torch.where(frequency > 0, 1.0 / frequency, attributes.shape[0])
-    return (attributes * inverse).sum(1)
+    inverse = torch.where(frequency > 0, 1 / frequency, torch.zeros_like(frequency))
+    return torch.sum(attributes * inverse, dim=1)
 
 
-def pfld_loss(
+def pfld(
     landmarks: Tensor,
     landmarks_target: Tensor,
     angles: Tensor,
@@ -46,10 +44,10 @@ def pfld_loss(
     degrees: bool = False,
     pose_bias: float = 0.0,
     attribute_bias: float = 0.0,
-) -> Tensor:
-    """The source note's product and mean."""
-    pose = pose_bias + pose_weight(angles, angles_target, degrees=degrees)
-    rarity = attribute_bias + attribute_weight(attributes)
-    difference = landmarks_target - landmarks
-    distance = (difference * difference).flatten(1).sum(1)
-    return torch.mean(pose * rarity * distance)
+) -> tuple[Tensor, Tensor]:
+    """The weighted loss, and the mean squared distance to log."""
+    weight = pose_bias + pose(angles, angles_target, degrees=degrees)
+    rare = attribute_bias + rarity(attributes)
+    error = landmarks_target - landmarks
+    distance = torch.sum((error * error).flatten(1), dim=1)
+    return torch.mean(weight * rare * distance), torch.mean(distance)

@@ -1,319 +1,328 @@
-"""Times every loss against its plain form, and on a GPU checks that none waits for the device.
+"""Times every loss against its plain form, in pairs; on a GPU also checks that none waits for it.
 
-Run ``python -m lossbook.lab.run.benchmark``. It prints a table and writes a JSON record into the
-package, from which the page *Speed* of the book is made.
+Run ``python -m lossbook.lab.run.benchmark``. It writes a JSON file into the package, from which the
+page *Speed* of the book makes its table.
 """
 
+from __future__ import annotations
+
 import argparse
-import pkgutil
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
-from tabulate import tabulate
+import torch.nn.functional as F
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from lossbook.lab.run import pairs
 from lossbook.lab.run.devices import default_device, threads
-from lossbook.lab.run.peers import NO_SUCH_LOSS, PEERS, installed
-from lossbook.lab.run.records import stamp, write_json
-from lossbook.registry import Card, Inputs, card, cards
+from lossbook.lab.run.pairs import peak_bytes, ratios, time_in_turns
+from lossbook.lab.run.records import Model, read, stamp, write_json
+from lossbook.registry import Card, cards
 from lossbook.terms import LossTerms
 
 RECORD = Path(__file__).with_name("benchmark.json")
 BATCHES = (32, 2048, 65536)
-LARGEST = 512.0
-"""Megabytes of inputs beyond which a batch is made smaller."""
+THREADS = (1, 2)
+LARGEST = 300e6
+"""Bytes of inputs beyond which a batch is made smaller."""
 
-# The second dimension of the inputs, by what they hold: a hand, a mesh, a face.
-_SIZES = {
-    "hands": {"betas": 10, "hand_pose": 15, "pose": 48, "shape": 10, "vertices": 778, "": 21},
-    "landmarks": {"angles": 3, "attributes": 6, "": 98},
+# The sizes that networks of these fields have, in place of the small ones of the cards.
+_SIZES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "smooth_l1_loss": {"input": (98, 2), "target": (98, 2)},
+    "wing_loss": {"input": (98, 2), "target": (98, 2)},
+    "pose_weight": {"angles": (3,), "angles_target": (3,)},
+    "attribute_weight": {"attributes": (6,)},
+    "pfld_loss": {
+        "landmarks": (98, 2),
+        "landmarks_target": (98, 2),
+        "angles": (3,),
+        "angles_target": (3,),
+        "attributes": (6,),
+    },
+    "keypoint_2d_loss": {"input": (21, 2), "target": (21, 2), "confidence": (21,)},
+    "keypoint_3d_loss": {"input": (21, 3), "target": (21, 3), "confidence": (21,)},
+    "vertex_loss": {"input": (778, 3), "target": (778, 3)},
+    "mano_prior_loss": {"betas": (10,), "hand_pose": (15, 3, 3)},
+    "auxiliary_loss": {"pose": (48,), "shape": (10,), "pose_target": (48,), "shape_target": (10,)},
+    "rotation_loss": {"input": (15, 3, 3), "target": (15, 3, 3)},
+    "HandLoss": {
+        "input_2d": (21, 2),
+        "target_2d": (21, 2),
+        "confidence_2d": (21,),
+        "input_3d": (21, 3),
+        "target_3d": (21, 3),
+        "confidence_3d": (21,),
+        "input_vertices": (778, 3),
+        "target_vertices": (778, 3),
+        "betas": (10,),
+        "hand_pose": (15, 3, 3),
+        "pose": (48,),
+        "shape": (10,),
+        "pose_target": (48,),
+        "shape_target": (10,),
+    },
 }
-_INPUTS_OF = {"vertex_loss": {"": 778}, "rotation_loss": {"": 15}}
-# With the default of 0 the plain form would leave out what ours returns as a monitor.
-_OPTIONS = {"mano_prior_loss": {"pose_weight": 0.1}}
+# From 0 to 1 instead of normally distributed.
+_SHARES = ("confidence", "confidence_2d", "confidence_3d")
+
+PEERS: Mapping[str, Mapping[str, Callable[..., Tensor]]] = {
+    "smooth_l1_loss": {
+        "torch": lambda input, target: F.smooth_l1_loss(input, target, reduction="sum") / len(input)
+    },
+    "vertex_loss": {"torch": lambda input, target: F.l1_loss(input, target, reduction="sum")},
+    "auxiliary_loss": {
+        "torch": lambda pose, shape, pose_target, shape_target: (
+            F.mse_loss(pose, pose_target) + F.mse_loss(shape, shape_target)
+        )
+    },
+}
+"""Public losses that compute the same, and take the same inputs."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Cell(_Model):
-    """One loss at one batch size on so many threads.
+class Comparison(Model):
+    """One loss against another form of it, at one size.
 
     Attributes:
         loss: its name.
-        batch: the batch size asked for.
-        samples: the batch size measured, smaller where the inputs would be too large.
+        against: ``"plain"``, or the package of a peer.
+        compiled: whether both went through ``torch.compile``, else eager.
         threads: of the CPU.
+        batch: samples; fewer than asked for where the inputs would be too large.
         megabytes: of the inputs.
-        milliseconds: the median time of a call of each form.
-        speed: quartiles of how many times as fast ours is: ``"eager"`` and ``"compiled"`` against
-            the plain form run the same way, ``"fused"`` ours compiled against the plain form
-            eager, and each peer against ours eager.
-        memory: the most megabytes that each form takes at a time.
-        rounds: that were timed.
-        synchronises: whether it waits for the GPU; None where there is none.
+        ours: milliseconds a call, forward and backward, the median.
+        theirs: the same of the other form.
+        ratio: how many times as fast ours is, the median over the rounds.
+        low: its lower quartile.
+        high: its upper quartile.
+        copy_ms: milliseconds to copy the inputs.
+        eager_plain: how many times as fast ours is as the plain form without compiling.
+        memory: peak memory of ours over that of the other form, eager; None where not measured.
+        synchronises: whether ours waits for the device; None where that cannot be told.
     """
 
     loss: str
-    batch: int
-    samples: int
+    against: str
+    compiled: bool
     threads: int
+    batch: int
     megabytes: float
-    milliseconds: dict[str, float]
-    speed: dict[str, pairs.Speed]
-    memory: dict[str, float]
-    rounds: int
+    ours: float
+    theirs: float
+    ratio: float
+    low: float
+    high: float
+    copy_ms: float
+    eager_plain: float
+    memory: float | None
     synchronises: bool | None
 
 
-class Record(_Model):
-    """Everything that was measured, where and when."""
+class Benchmark(Model):
+    """All comparisons, and where and when they were made."""
 
     device: str
     torch: str
+    platform: str = ""
     date: str
     command: str
-    peers: dict[str, str | None]
-    cells: list[Cell]
+    comparisons: tuple[Comparison, ...]
 
 
-def load(path: Path = RECORD) -> Record:
-    """Read a record.
-
-    Raises:
-        pydantic.ValidationError: for a file that is no record of this form.
-    """
-    return Record.model_validate_json(path.read_text(encoding="utf-8"))
-
-
-def plain_form(of: Card) -> Callable[..., Tensor]:
-    """The loss as one would type it."""
-    plain: Callable[..., Tensor] = pkgutil.resolve_name(of.plain)
-    return plain
-
-
-def realistic(of: Card, batch: int, *, megabytes: float = LARGEST) -> Inputs:
-    """Inputs of the size that training has: 21 joints, 98 points, 778 vertices.
-
-    They are the card's own examples, repeated.
+def realistic_inputs(card: Card, batch: int, device: torch.device) -> dict[str, Tensor]:
+    """Make float32 inputs of the sizes that networks have.
 
     Args:
-        of: the card of the loss.
-        batch: samples to make, fewer where the inputs would be too large.
-        megabytes: of inputs to make at most.
-
-    Returns:
-        float32 tensors on the CPU.
+        card: of the loss.
+        batch: samples; fewer are made where they would take more than :data:`LARGEST`.
+        device: where they go.
     """
-    sizes = _INPUTS_OF.get(of.name) or _SIZES[of.chapter]
-    examples = of.inputs(min(batch, 64), torch.Generator().manual_seed(0))
-    for name, value in examples.items():
-        size = next(n for word, n in sizes.items() if word in name)
-        columns = torch.arange(size) % value.shape[1]
-        examples[name] = value[:, columns].float()
-    one = sum(value[0].nbytes for value in examples.values())
-    rows = torch.arange(min(batch, max(1, int(megabytes * 1e6 / one)))) % min(batch, 64)
-    return {name: value[rows].contiguous() for name, value in examples.items()}
+    sizes = _SIZES[card.name]
+    numbers = sum(math.prod(size) for size in sizes.values())
+    batch = max(1, min(batch, int(LARGEST / 4 / numbers)))
+    generator = torch.Generator().manual_seed(0)
+    inputs = {}
+    for name, size in sizes.items():
+        if name in _SHARES:
+            value = torch.rand(batch, *size, generator=generator)
+        elif name == "attributes":
+            value = (torch.rand(batch, *size, generator=generator) < 0.2).float()
+        else:
+            value = torch.randn(batch, *size, generator=generator)
+        # Gradients go where a network is: to predictions, not to labels.
+        wanted = name in card.differentiable and not name.startswith("target")
+        wanted = wanted and not name.endswith("_target")
+        inputs[name] = value.to(device).requires_grad_(wanted)
+    return inputs
 
 
-@dataclass(frozen=True)
-class Forms:
-    """The steps to compare for one loss: each a forward and a backward pass to the predictions."""
-
-    card: Card
-    inputs: Inputs
-    options: dict[str, Any]
-
-    @classmethod
-    def of(cls, card: Card, batch: int, device: torch.device, *, megabytes: float) -> "Forms":
-        """Make realistic inputs on a device."""
-        inputs = {
-            name: value.to(device).requires_grad_(
-                name in card.differentiable and "target" not in name
-            )
-            for name, value in realistic(card, batch, megabytes=megabytes).items()
-        }
-        return cls(card, inputs, _OPTIONS.get(card.name, {}))
-
-    def step(self, loss: Callable[..., Any], options: dict[str, Any] | None = None) -> pairs.Step:
-        """A training step's share of a loss: its value and the predictions' gradients."""
-        options = self.options if options is None else options
-        wanted = [value for value in self.inputs.values() if value.requires_grad]
-
-        def run() -> object:
-            result = loss(**self.inputs, **options)
-            value = result.total if isinstance(result, LossTerms) else result
-            value = value.sum() if value.ndim else value
-            return torch.autograd.grad(value, wanted, allow_unused=True) if wanted else value
-
-        return run
-
-    def ours(self) -> pairs.Step:
-        """Our loss; the module, made once, where that is what users import."""
-        if self.card.public is not None and self.card.module is not None:
-            return self.step(self.card.module(**self.options), {})
-        return self.step(self.card.function)
-
-    def compiled(self) -> tuple[pairs.Step, pairs.Step]:
-        """Ours and the plain form, compiled for this size."""
-        loss = self.card.function
-        options: dict[str, Any] | None = None
-        if self.card.public is not None and self.card.module is not None:
-            loss, options = self.card.module(**self.options), {}
-        fast = [
-            torch.compile(f, fullgraph=True, dynamic=False) for f in (loss, plain_form(self.card))
-        ]
-        return self.step(fast[0], options), self.step(fast[1])
-
-
-def measure(
-    of: Card,
+def compare(
+    card: Card,
     batch: int,
     device: torch.device,
     *,
+    compiled: bool,
     seconds: float = 1.0,
-    compile: bool = True,
-    megabytes: float = LARGEST,
-) -> Cell:
-    """Time one loss against its plain form, the peers and a copy of its inputs.
+    rounds: int = 21,
+) -> Iterator[Comparison]:
+    """Time one loss at one size against its plain form and its peers.
 
     Args:
-        of: the card of the loss.
-        batch: samples; fewer where the inputs would be larger than ``megabytes``.
-        device: where to run, with the threads that torch has at the moment.
-        seconds: to measure for, compiling not counted.
-        compile: whether to measure the compiled forms too.
-        megabytes: of inputs at most.
+        card: of the loss.
+        batch: samples.
+        device: where to run.
+        compiled: whether to compile all of them.
+        seconds: for one comparison, roughly.
+        rounds: of each comparison.
     """
-    forms = Forms.of(of, batch, device, megabytes=megabytes)
-    values = [value.detach() for value in forms.inputs.values()]
-    steps: dict[str, pairs.Step] = {"ours": forms.ours(), "plain": forms.step(plain_form(of))}
-    if compile:
-        torch.compiler.reset()
-        steps["ours compiled"], steps["plain compiled"] = forms.compiled()
-    peers = {name: peer for name, peer in PEERS.get(of.name, {}).items() if installed(name)}
-    steps |= {name: forms.step(peer) for name, peer in peers.items()}
+    inputs = realistic_inputs(card, batch, device)
+    size = next(iter(inputs.values())).shape[0]
+    forms = {"ours": card.function, "plain": card.plain_form(), **PEERS.get(card.name, {})}
+    steps = {name: _step(form, inputs, compiled) for name, form in forms.items()}
+    steps["eager plain"] = _step(card.plain_form(), inputs, compiled=False)
+    values = [value.detach() for value in inputs.values()]
     steps["copy"] = lambda: [value.clone() for value in values]
-    for step in steps.values():
+    times = time_in_turns(steps, device, seconds=seconds, rounds=rounds)
+    median = {name: sorted(each)[len(each) // 2] for name, each in times.items()}
+    waits = _synchronises(steps["ours"], device)
+    for against in list(forms)[1:]:
+        low, middle, high = ratios(times, "ours", against)
+        memory = None
+        if not compiled:
+            held = [peak_bytes(steps[name], device) for name in ("ours", against)]
+            memory = held[0] / max(held[1], 1)
+        yield Comparison(
+            loss=card.name,
+            against=against,
+            compiled=compiled,
+            threads=torch.get_num_threads(),
+            batch=size,
+            megabytes=round(sum(value.numel() for value in values) * 4e-6, 2),
+            ours=round(median["ours"] * 1e3, 5),
+            theirs=round(median[against] * 1e3, 5),
+            ratio=round(middle, 3),
+            low=round(low, 3),
+            high=round(high, 3),
+            copy_ms=round(median["copy"] * 1e3, 5),
+            eager_plain=round(ratios(times, "ours", "eager plain")[1], 3),
+            memory=None if memory is None else round(memory, 3),
+            synchronises=waits,
+        )
+
+
+def _step(form: Any, inputs: dict[str, Tensor], compiled: bool) -> Callable[[], object]:
+    """One forward and backward pass."""
+    if compiled:
+        form = torch.compile(form, dynamic=False)
+    wanted = [value for value in inputs.values() if value.requires_grad]
+
+    def step() -> object:
+        found = form(**inputs)
+        found = found[0] if isinstance(found, tuple) else found
+        value = found.total if isinstance(found, LossTerms) else found.sum()
+        return torch.autograd.grad(value, wanted, materialize_grads=True) if wanted else value
+
+    return step
+
+
+def _synchronises(step: Callable[[], object], device: torch.device) -> bool | None:
+    if device.type != "cuda":
+        return None
+    step()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
         step()
-    times = pairs.interleave(steps, seconds=seconds, device=device)
-    speed = {"eager": pairs.speed(times, "ours", "plain")}
-    if compile:
-        speed["compiled"] = pairs.speed(times, "ours compiled", "plain compiled")
-        speed["fused"] = pairs.speed(times, "ours compiled", "plain")
-    speed |= {name: pairs.speed(times, "ours", name) for name in peers}
-    return Cell(
-        loss=of.name,
-        batch=batch,
-        samples=values[0].shape[0],
-        threads=torch.get_num_threads(),
-        megabytes=sum(value.nbytes for value in values) / 1e6,
-        milliseconds={name: statistics.median(found) for name, found in times.items()},
-        speed=speed,
-        memory={name: pairs.peak_megabytes(step, device) for name, step in steps.items()},
-        rounds=len(times["ours"]),
-        synchronises=pairs.synchronises(steps["ours"], device),
-    )
-
-
-def missed(record: Record) -> list[tuple[Cell, str]]:
-    """The cells in which ours is slower, with what it is slower than.
-
-    A cell is listed if even the upper quartile of the ratios is below 1: of one on both sides of 1
-    the measurement cannot say.
-    """
-    return [
-        (cell, name)
-        for cell in record.cells
-        for name, found in cell.speed.items()
-        if name != "fused" and found.high < 1
-    ]
-
-
-def line(cell: Cell) -> dict[str, str]:
-    """One row of the table on the terminal."""
-    shown = {name: f"{q.median:.2f} ({q.low:.2f}–{q.high:.2f}) {q.best:.2f}" for name, q in cell.speed.items()}
-    times = {f"{name} [ms]": f"{value:.3g}" for name, value in cell.milliseconds.items()}
-    megabytes = {f"{n} [MB]": f"{cell.memory[n]:.3g}" for n in ("ours", "plain")}
-    start = {"loss": cell.loss, "batch": str(cell.samples), "threads": str(cell.threads)}
-    return start | shown | times | megabytes
+    except RuntimeError:
+        return True
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return False
 
 
 def run(
-    losses: Sequence[Card],
-    batches: Sequence[int],
-    counts: Sequence[int],
-    device: torch.device,
+    losses: Sequence[str] = (),
     *,
-    seconds: float,
-    compile: bool,
-    megabytes: float = LARGEST,
-) -> Iterator[Cell]:
-    """Measure each loss at each batch size and number of threads."""
-    for of in losses:
-        for batch in batches:
-            for count in counts:
-                with threads(count):
-                    yield measure(
-                        of, batch, device, seconds=seconds, compile=compile, megabytes=megabytes
-                    )
+    batches: Sequence[int] = BATCHES,
+    thread_counts: Sequence[int] = THREADS,
+    device: torch.device | str = "cpu",
+    seconds: float = 1.0,
+    rounds: int = 21,
+) -> list[Comparison]:
+    """Make all comparisons, with a progress bar.
+
+    Args:
+        losses: names; all by default.
+        batches: sizes.
+        thread_counts: of the CPU.
+        device: where to run.
+        seconds: for one comparison, roughly.
+        rounds: of each comparison.
+
+    Raises:
+        ValueError: for a loss that there is not.
+    """
+    device = torch.device(device)
+    known = {card.name: card for card in cards()}
+    unknown = [name for name in losses if name not in known]
+    if unknown:
+        raise ValueError(f"no loss named {unknown[0]!r}; there are {', '.join(known)}")
+    wanted = [known[name] for name in losses] if losses else list(known.values())
+    cells = list(itertools.product(thread_counts, (False, True), wanted, batches))
+    found: list[Comparison] = []
+    for count, compiled, card, batch in tqdm(cells):
+        torch.compiler.reset()
+        with threads(count):
+            found += compare(card, batch, device, compiled=compiled, seconds=seconds, rounds=rounds)
+    return found
+
+
+def load_record(path: Path = RECORD) -> Benchmark:
+    """Load the record that ships with the package, or another one."""
+    return read(Benchmark, path)
+
+
+def table(comparisons: Sequence[Comparison]) -> str:
+    """The comparisons as lines of text."""
+    lines = [f"{'loss':18s} against  mode     threads   batch      ours    theirs  ratio"]
+    for c in comparisons:
+        mode = "compiled" if c.compiled else "eager"
+        lines.append(
+            f"{c.loss:18s} {c.against:8s} {mode:8s} {c.threads:7d} {c.batch:7d} "
+            f"{c.ours:8.3f}  {c.theirs:8.3f}  {c.ratio:5.2f}"
+        )
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure all losses, print the table and write the record.
+    """Make the comparisons, print them and write the record.
 
     Args:
         arguments: of the command line.
     """
     parser = argparse.ArgumentParser(prog="python -m lossbook.lab.run.benchmark")
-    parser.add_argument("--device", default=default_device())
-    parser.add_argument("--losses", nargs="+", metavar="NAME", help="by default all")
-    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
-    parser.add_argument("--threads", nargs="+", type=int, default=(1, 2))
-    parser.add_argument("--seconds", type=float, default=1.5, help="for each cell; 0.3 if quick")
-    parser.add_argument("--megabytes", type=float, default=LARGEST, help="of inputs at most")
-    parser.add_argument("--eager", action="store_true", help="leave out the compiled forms")
-    parser.add_argument("--quick", action="store_true", help="measure shortly")
-    parser.add_argument("--out", type=Path, help="a file; by default, of all losses, the package's")
+    parser.add_argument("--losses", nargs="*", default=[], help="names; all by default")
+    parser.add_argument("--batches", nargs="*", type=int, default=list(BATCHES))
+    parser.add_argument("--threads", nargs="*", type=int, default=list(THREADS))
+    parser.add_argument("--device", default=default_device(), help="by default a GPU if any")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for one comparison")
+    parser.add_argument("--rounds", type=int, default=21, help="of one comparison")
+    parser.add_argument("--out", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
-    device = torch.device(options.device)
-    chosen = [card(name) for name in options.losses] if options.losses else cards()
-    counts = options.threads if device.type == "cpu" else [torch.get_num_threads()]
-    seconds = 0.3 if options.quick else options.seconds
-    start, found = time.monotonic(), []
-    for cell in run(
-        chosen,
-        options.batches,
-        counts,
-        device,
-        seconds=seconds,
-        compile=not options.eager,
-        megabytes=options.megabytes,
-    ):
-        found.append(cell)
-        shown = "  ".join(f"{name} {q.median:.2f}/{q.best:.2f}" for name, q in cell.speed.items())
-        name = f"{cell.loss}, {cell.samples} samples, {cell.threads} threads"
-        print(f"{time.monotonic() - start:4.0f} s  {name}: {shown}", flush=True)
-    print(tabulate(map(line, found), headers="keys", disable_numparse=True))
-    complete = not (options.losses or options.eager or options.quick)
-    if options.out is None and not complete:
-        return
-    command = "python -m lossbook.lab.run.benchmark" + ("" if arguments is None else "")
-    peers = {name: installed(name) for of in chosen for name in PEERS.get(of.name, {})}
-    record = Record(
-        **stamp(device, command),
-        peers=peers | {name: None for name in NO_SUCH_LOSS},
-        cells=found,
+    found = run(
+        options.losses,
+        batches=options.batches,
+        thread_counts=options.threads,
+        device=options.device,
+        seconds=options.seconds,
+        rounds=options.rounds,
     )
-    write_json(record.model_dump(), options.out or RECORD)
+    print(table(found))
+    made = stamp(options.device, "python -m lossbook.lab.run.benchmark")
+    content = {key: made[key] for key in Benchmark.model_fields if key in made}
+    write_json(content | {"comparisons": [c.model_dump() for c in found]}, options.out)
 
 
 if __name__ == "__main__":

@@ -1,148 +1,114 @@
-"""Compare functions in one process, in many short rounds of random order. Needs torch only.
+"""Two functions timed against each other, in one process and in turns."""
 
-On a machine with other work, times of two runs say little about each other. Here every round times
-every function once, and only the times of one round are compared.
-"""
-
-import gc
-import math
 import random
+import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 Step = Callable[[], object]
-Times = Mapping[str, list[float]]
-
-_FEWEST, _MOST = 5, 201
 
 
-def interleave(
-    steps: Mapping[str, Step],
-    *,
-    seconds: float = 1.0,
-    device: torch.device | str = "cpu",
-    block: float = 1e-3,
-    seed: int = 0,
+def time_in_turns(
+    steps: Mapping[str, Step], device: torch.device, *, seconds: float, rounds: int
 ) -> dict[str, list[float]]:
-    """Time every step in every round, in random order.
+    """Time functions in rounds, each round in a new order, so that all meet the same machine.
 
     Args:
-        steps: to be compared.
-        seconds: to spend in all; at least 5 and at most 201 rounds are made.
-        device: waited for after each block of calls.
-        block: seconds that a step is repeated for within a round. Short steps need it: a clock
-            costs time too.
-        seed: of the order.
+        steps: what to time, by name.
+        device: where it runs; on a GPU a measurement ends when the device has.
+        seconds: for all of it, roughly.
+        rounds: at least this many are made, however slow the functions are.
 
     Returns:
-        Milliseconds a call, one number a round: those at the same place belong together.
+        Seconds a call, one number a round.
     """
-    wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else _no_wait
-
-    def timed(step: Step, calls: int) -> float:
-        wait()
-        start = time.perf_counter()
-        for _ in range(calls):
-            step()
-        wait()
-        return (time.perf_counter() - start) / calls
-
-    order = random.Random(seed)
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    with _no_collection():
-        guess = {name: min(timed(step, 1) for _ in range(3)) for name, step in steps.items()}
-        calls = {name: math.ceil(block / once) for name, once in guess.items()}
-        cost = sum(calls[name] * guess[name] for name in steps)
-        for _ in range(min(max(round(seconds / cost), _FEWEST), _MOST)):
-            for name in order.sample(list(steps), len(steps)):
-                times[name].append(1e3 * timed(steps[name], calls[name]))
-    return times
-
-
-class Speed(NamedTuple):
-    """How many times as fast one step is as another; above 1 it is faster.
-
-    Attributes:
-        low: lower quartile of the ratios of each round.
-        median: of the ratios of each round.
-        high: upper quartile.
-        best: ratio of the shortest times of either, which other work on the machine disturbs least.
-    """
-
-    low: float
-    median: float
-    high: float
-    best: float
-
-
-def speed(times: Times, ours: str, other: str) -> Speed:
-    """How many times as fast one step is as another; above 1, ``ours`` is faster.
-
-    Args:
-        times: from :func:`interleave`.
-        ours: the name of a step.
-        other: the name of the step that it is compared with.
-    """
-    ratios = torch.tensor(times[other], dtype=torch.float64) / torch.tensor(times[ours], dtype=torch.float64)
-    quarters = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
-    return Speed(*ratios.quantile(quarters).tolist(), min(times[other]) / min(times[ours]))
-
-
-def peak_megabytes(step: Step, device: torch.device | str = "cpu") -> float:
-    """How much memory a step takes at most, beyond what was there before.
-
-    On the CPU the allocations are those that torch's profiler reports, which sees compiled code
-    and the backward pass too.
-    """
-    step()
-    if torch.device(device).type == "cuda":
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
+    repeats = {}
+    for name, step in steps.items():
         step()
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        once = min(_seconds(step, 1, device) for _ in range(3))
+        share = seconds / rounds / len(steps)
+        repeats[name] = max(1, int(share / max(once, 1e-7)))
+    order = list(steps)
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    shuffle = random.Random(0).shuffle
+    for _ in range(rounds):
+        shuffle(order)
+        for name in order:
+            found[name].append(_seconds(steps[name], repeats[name], device))
+    return found
+
+
+def _seconds(step: Step, repeats: int, device: torch.device) -> float:
+    _wait(device)
+    start = time.perf_counter()
+    for _ in range(repeats):
         step()
-    assert profiled.profiler is not None and profiled.profiler.kineto_results is not None
-    events = [e for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
-    held = peak = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        held += event.nbytes()
-        peak = max(peak, held)
-    return peak / 1e6
+    _wait(device)
+    return (time.perf_counter() - start) / repeats
 
 
-def synchronises(step: Step, device: torch.device | str = "cpu") -> bool | None:
-    """Whether a step waits for the GPU; None where there is none to wait for."""
-    if torch.device(device).type != "cuda":
-        return None
-    step()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def ratios(times: Mapping[str, list[float]], ours: str, theirs: str) -> tuple[float, float, float]:
+    """How many times as fast ours is, round by round: quartile, median, quartile."""
+    each = [b / a for a, b in zip(times[ours], times[theirs], strict=True)]
+    low, middle, high = statistics.quantiles(each, n=4)
+    return low, middle, high
+
+
+def peak_bytes(step: Step, device: torch.device) -> int:
+    """The most memory that a function held at a time, beyond what was there before.
+
+    On the CPU, counted from the storages that its operations make; memory that one operation
+    takes and gives back is not seen.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
         step()
-    except RuntimeError:
-        return True
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    return False
+        return int(torch.cuda.max_memory_allocated(device)) - before
+    storages = _Storages()
+    with storages:
+        step()
+    return storages.peak
 
 
-def _no_wait() -> None:
-    pass
+class _Storages(TorchDispatchMode):
+    """Adds up the storages that are alive."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = 0
+        self._alive: dict[int, tuple[Any, int]] = {}
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        given = {_key(value) for value in _tensors((args, kwargs))}
+        result = function(*args, **(kwargs or {}))
+        self._alive = {key: held for key, held in self._alive.items() if not held[0].expired()}
+        for value in _tensors(result):
+            if _key(value) not in given:
+                storage = value.untyped_storage()
+                held = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                self._alive[_key(value)] = (held, storage.nbytes())
+        self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
+        return result
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Python's garbage collector would fall on one step or the other."""
-    enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _key(value: Tensor) -> int:
+    return int(value.untyped_storage()._cdata)
