@@ -75,6 +75,7 @@ def test_a_record_is_written_and_read(tmp_path, capsys):
     ]
     benchmark.main([*options, "--out", str(path)])
     found = benchmark.load_record(path)
+    assert found.command == " ".join(["python -m lossbook.lab.run.benchmark", *options])
     assert {(c.against, c.compiled) for c in found.comparisons} == {
         (against, compiled) for against in ("plain", "torch") for compiled in (False, True)
     }
