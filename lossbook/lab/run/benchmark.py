@@ -318,10 +318,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rounds=options.rounds,
     )
     print(table(found))
-    made = stamp(options.device, "python -m lossbook.lab.run.benchmark")
+    made = stamp(options.device, _command(parser, options))
     content: dict[str, Any] = {"not_installed": missing()}
     content |= {key: made[key] for key in Benchmark.model_fields if key in made}
     write_json(content | {"comparisons": [c.model_dump() for c in found]}, options.out)
+
+
+def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
+    """What to type for the same record; where it was written to is no part of that."""
+    words = [parser.prog]
+    for name, value in vars(options).items():
+        if name != "out" and value != parser.get_default(name):
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return " ".join(words)
 
 
 if __name__ == "__main__":
