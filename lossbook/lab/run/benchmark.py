@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from lossbook.lab.run.devices import default_device, threads
 from lossbook.lab.run.pairs import peak_bytes, ratios, time_in_turns
 from lossbook.lab.run.peers import missing, peers
 from lossbook.lab.run.records import Model, read, stamp, write_json
+from lossbook.lab.run.training import tqdm
 from lossbook.registry import Card, cards
 from lossbook.terms import LossTerms
 
