@@ -1,6 +1,6 @@
 """Losses for hand pose: 2D and 3D keypoints, vertices, MANO prior, auxiliary, and their sum."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lossbook import checks
+from lossbook.hands.shapes import from_root, is_points
 from lossbook.reduction import (
     Reduction,
     check_reduction,
@@ -549,16 +550,6 @@ class HandLoss(nn.Module):
             f"weights={self.weights}, root={self.root}, reduction={self.reduction}, "
             f"shape_weight={self.shape_weight}, pose_weight={self.pose_weight}"
         )
-
-
-def is_points(*columns: int) -> Callable[[tuple[int, ...]], bool]:
-    """Test for shapes ``(B, N, columns)`` with at least one point."""
-    return lambda shape: len(shape) == 3 and shape[1] > 0 and shape[2] in columns
-
-
-def from_root(points: Float[Tensor, "batch points 3"], root: int) -> Tensor:
-    """Measure the points of each hand from one of them."""
-    return points - points[:, root : root + 1]
 
 
 def _keypoints(

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.hands.losses import from_root, is_points
+from lossbook.hands.shapes import from_root, is_points
 from lossbook.reduction import working_dtype
 
 Joints = Float[Tensor, "batch joints 3"]

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lossbook import checks
+from lossbook.landmarks.shapes import Landmarks, check_landmarks
 from lossbook.reduction import (
     Reduction,
     check_reduction,
@@ -17,25 +18,6 @@ from lossbook.reduction import (
     working_dtype,
 )
 from lossbook.terms import LossTerms
-
-Landmarks = Float[Tensor, "batch *points"]
-
-
-def check_landmarks(**landmarks: Tensor) -> None:
-    """Check for floating-point points of one shape, ``(B, 2N)`` or ``(B, N, 2)``.
-
-    Raises:
-        TypeError: for other tensors.
-        ValueError: for other or different shapes.
-    """
-
-    def is_landmarks(shape: tuple[int, ...]) -> bool:
-        flat = len(shape) == 2 and shape[1] > 0 and shape[1] % 2 == 0
-        return flat or (len(shape) == 3 and shape[1] > 0 and shape[2] == 2)
-
-    checks.floating(**landmarks)
-    checks.shape("(B, 2N) or (B, N, 2)", is_landmarks, **landmarks)
-    checks.same_shape(**landmarks)
 
 
 def smooth_l1_loss(

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.landmarks.losses import Landmarks, check_landmarks
+from lossbook.landmarks.shapes import Landmarks, check_landmarks
 from lossbook.reduction import working_dtype
 
 Eyes = tuple[Sequence[int], Sequence[int]]
