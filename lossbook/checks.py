@@ -7,7 +7,7 @@ never wait for a GPU. Checks of values are opt-in, inside :func:`check_values`.
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,15 +70,23 @@ def floating(**tensors: Any) -> None:
     """
     for name, value in tensors.items():
         if not isinstance(value, Tensor):
-            raise TypeError(
-                f"{name} must be a torch.Tensor, got {type(value).__name__}; "
-                f"wrap it with torch.as_tensor({name})"
-            )
+            raise TypeError(_not_a_tensor(name, value))
         if not value.is_floating_point():
             raise TypeError(
                 f"{name} must be a floating-point tensor, got {value.dtype}; "
                 f"convert it with {name}.float()"
             )
+
+
+def _not_a_tensor(name: str, value: Any) -> str:
+    if value is None:
+        return f"{name} is missing: it must be a torch.Tensor, got None"
+    what = f"{name} must be a torch.Tensor, got {type(value).__name__}"
+    if callable(getattr(value, "__array__", None)) or isinstance(value, (list, tuple, int, float)):
+        return f"{what}; convert it with torch.as_tensor({name})"
+    if isinstance(value, Mapping):
+        return f"{what} with the keys {', '.join(map(str, value))}; pass one of its values"
+    return what
 
 
 def same_dtype(**tensors: Tensor) -> torch.dtype:
@@ -120,6 +128,54 @@ def same_shape(**tensors: Tensor) -> None:
             f"{' and '.join(shapes)} must have the same shape, got {listed}; "
             f"reshape or expand one explicitly, losses do not broadcast"
         )
+
+
+def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "input") -> Tensor:
+    """Bring a weight or mask into a form that broadcasts against a tensor, and into its dtype.
+
+    Dimensions of 1 are added on the right; each dimension is then that of the tensor or 1. So
+    ``(B,)`` weighs samples, ``(B, N)``, ``(B, N, 1)`` and ``(1, N)`` weigh points.
+
+    Args:
+        weight: floating-point or boolean, on the device of ``input``.
+        input: what is weighed.
+        name: what the errors call the weight.
+        of: what the errors call the tensor.
+
+    Returns:
+        The weight with as many dimensions as ``input``, in the dtype that ``input`` is computed
+        in: float32 for half precision.
+
+    Raises:
+        TypeError: for anything but a floating-point or boolean tensor.
+        ValueError: for a shape that does not fit, or another device.
+    """
+    if not isinstance(weight, Tensor):
+        raise TypeError(_not_a_tensor(name, weight))
+    if not weight.is_floating_point() and weight.dtype is not torch.bool:
+        raise TypeError(
+            f"{name} must be a floating-point or boolean tensor, got {weight.dtype}; a visibility "
+            f"of 0, 1 or 2 becomes a mask by visibility > 0, a count a weight by {name}.float()"
+        )
+    if weight.device != input.device:
+        raise ValueError(
+            f"{name} must be on the device of {of}: {name} is on {weight.device}, {of} on "
+            f"{input.device}; move it with {name}.to({of}.device)"
+        )
+    missing = input.ndim - weight.ndim
+    fits = missing >= 0 and all(
+        own == 1 or own == other for own, other in zip(weight.shape, input.shape, strict=False)
+    )
+    # One number for a batch of several looks like a batch of one that was paired wrongly.
+    if not fits or (weight.ndim == 1 and weight.shape[0] != input.shape[0]):
+        raise ValueError(
+            f"{name} must have the shape of {of} {tuple(input.shape)} or a leading part of it, "
+            f"with 1 for a dimension that it does not tell apart, got {tuple(weight.shape)}; "
+            f"reshape it, for instance with {name}[:, None]"
+        )
+    if missing:
+        weight = weight.reshape(weight.shape + (1,) * missing)
+    return weight.to(torch.promote_types(input.dtype, torch.float32))
 
 
 def shape(expected: str, matches: Callable[[tuple[int, ...]], bool], **tensors: Tensor) -> None:
