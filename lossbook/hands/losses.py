@@ -1,15 +1,24 @@
 """Losses of points of a hand: 2D keypoints, 3D joints, mesh vertices."""
 
+<<<<<<< HEAD
 from typing import Any, Literal
+=======
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+>>>>>>> metrics
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+<<<<<<< HEAD
 from lossbook.hands import values
 from lossbook.hands.shapes import is_points
 from lossbook.kernels import absolute, magnitude
+=======
+from lossbook.hands.shapes import from_root, is_points
+>>>>>>> metrics
 from lossbook.reduction import (
     Reduction,
     apply,
@@ -195,6 +204,7 @@ def keypoint_loss(
 
     See :func:`keypoint_2d_loss`, and :func:`keypoint_3d_loss` for a root.
     """
+<<<<<<< HEAD
     checks.floating(**{names[0]: input, names[1]: target})
     checks.shape(f"(B, N, {dimensions})", is_points(dimensions), **{names[0]: input})
     target, confidence = _part(target, confidence, dimensions, names)
@@ -203,6 +213,340 @@ def keypoint_loss(
     if root is not None:
         checks.index(input.shape[1], root=root)
     factor = None
+=======
+    checks.number(shape_weight=shape_weight, pose_weight=pose_weight)
+    checks.floating(betas=betas)
+    checks.shape("(B, K)", lambda s: len(s) == 2 and s[1] > 0, betas=betas)
+    if checks.checking_values(betas):
+        _check_betas(betas=betas)
+    weights = {"shape_prior": shape_weight}
+    if hand_pose is None:
+        if pose_weight > 0:
+            raise ValueError(
+                f"pose_weight is {pose_weight} but hand_pose is missing; pass the rotation "
+                f"matrices (B, J, 3, 3), or pose_weight=0"
+            )
+        return LossTerms({"shape_prior": _mean_square(betas, betas.dtype)}, weights)
+    checks.floating(hand_pose=hand_pose)
+    checks.shape(
+        "(B, J, 3, 3)",
+        lambda s: len(s) == 4 and s[1] > 0 and s[2:] == (3, 3),
+        hand_pose=hand_pose,
+    )
+    checks.same_batch(betas=betas, hand_pose=hand_pose)
+    dtype = checks.same_dtype(betas=betas, hand_pose=hand_pose)
+    if checks.checking_values(hand_pose):
+        checks.finite(hand_pose=hand_pose)
+        checks.rotations(hand_pose=hand_pose)
+    identity = torch.eye(3, dtype=working_dtype(dtype), device=hand_pose.device)
+    # A mean over all nine entries, times nine, is the mean of the matrices' squared norms.
+    pose_prior = 9 * _mean_square(hand_pose - identity, dtype)
+    terms = {"shape_prior": _mean_square(betas, dtype), "pose_prior": pose_prior}
+    return LossTerms(terms, weights | {"pose_prior": pose_weight})
+
+
+def auxiliary_loss(
+    coarse_pose: Float[Tensor, "batch pose"],
+    coarse_shape: Float[Tensor, "batch shape"],
+    pose_gt: Float[Tensor, "batch pose"],
+    shape_gt: Float[Tensor, "batch shape"],
+) -> Float[Tensor, ""]:
+    r"""Squared error of the first stage's pose and shape.
+
+    .. math::
+        \mathcal L_{aux} = \operatorname{mean}\bigl((\theta^c - \hat\theta)^2\bigr)
+        + \operatorname{mean}\bigl((\beta^c - \hat\beta)^2\bigr)
+
+    Not yet weighted: the source writes its weight inside this loss and again in the total;
+    :class:`HandLoss` applies it once. Axis-angles jump at half a turn: two rotations next to each
+    other can be :math:`2\pi` apart in this loss.
+
+    Args:
+        coarse_pose: axis-angles in radians, shape ``(B, P)``; 48 in the source (3 of the wrist
+            and 45 of the joints).
+        coarse_shape: shape parameters, shape ``(B, S)``; 10 in the source.
+        pose_gt: true axis-angles, shape of ``coarse_pose``.
+        shape_gt: true shape parameters, shape of ``coarse_shape``.
+
+    Returns:
+        A scalar, radians squared plus a number without unit.
+
+    Raises:
+        TypeError: for integer tensors, or tensors mixed with float64.
+        ValueError: for shapes that do not fit.
+
+    Example:
+        >>> import torch
+        >>> auxiliary_loss(torch.zeros(4, 48), torch.zeros(4, 10),
+        ...                torch.full((4, 48), 0.5), torch.full((4, 10), 2.0))
+        tensor(4.2500)
+
+    References:
+        Source note: ``src/losses/loss.py`` of Eric-Lin-HKUSTGZ/UTNet.
+        Derived in :doc:`/book/hands`.
+    """
+    poses = {"coarse_pose": coarse_pose, "pose_gt": pose_gt}
+    shapes = {"coarse_shape": coarse_shape, "shape_gt": shape_gt}
+    everything = poses | shapes
+    checks.floating(**everything)
+    checks.shape("(B, P)", lambda s: len(s) == 2 and s[1] > 0, **everything)
+    for pair in (poses, shapes):
+        checks.same_shape(**pair)
+    checks.same_batch(coarse_pose=coarse_pose, coarse_shape=coarse_shape)
+    dtype = checks.same_dtype(**everything)
+    if checks.checking_values(*everything.values()):
+        checks.finite(**everything)
+        checks.radians(pose_gt=pose_gt)
+        _check_betas(shape_gt=shape_gt)
+    working = working_dtype(dtype)
+    pose = _mean_square(coarse_pose.to(working) - pose_gt.to(working), working)
+    shape = _mean_square(coarse_shape.to(working) - shape_gt.to(working), working)
+    return (pose + shape).to(dtype)
+
+
+@dataclass(frozen=True)
+class HandLossWeights:
+    """The five weights of :class:`HandLoss`; those left out are the source's code's.
+
+    Attributes:
+        w_2d: of the 2D keypoints.
+        w_3d_joint: of the 3D joints.
+        w_3d_vert: of the vertices.
+        w_prior: of MANO's prior.
+        w_aux: of the first stage.
+
+    Raises:
+        TypeError: for a weight that is no Python number.
+        ValueError: for a weight that is negative or not finite.
+
+    Example:
+        >>> HandLossWeights.config()
+        HandLossWeights(w_2d=0.01, w_3d_joint=0.05, w_3d_vert=0.0, w_prior=0.001, w_aux=0.001)
+    """
+
+    w_2d: float = 1.0
+    w_3d_joint: float = 1.0
+    w_3d_vert: float = 0.5
+    w_prior: float = 0.01
+    w_aux: float = 0.1
+
+    def __post_init__(self) -> None:
+        checks.number(**asdict(self))
+
+    @classmethod
+    def code(cls) -> "HandLossWeights":
+        """The defaults of the source's code: 1, 1, 0.5, 0.01 and 0.1."""
+        return cls()
+
+    @classmethod
+    def config(cls) -> "HandLossWeights":
+        """The source's configuration file: 0.01, 0.05, 0, 0.001 and 0.001."""
+        return cls(w_2d=0.01, w_3d_joint=0.05, w_3d_vert=0.0, w_prior=0.001, w_aux=0.001)
+
+    def by_term(self) -> dict[str, float]:
+        """The weights under the names of the terms."""
+        return {name.removeprefix("w_"): weight for name, weight in asdict(self).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class HandPrediction:
+    """What a hand network says. Every field is optional: a loss needs only its own.
+
+    A data loader collates dictionaries: let it, and build ``HandTarget(**batch)`` from one.
+
+    Attributes:
+        keypoints_2d: ``(B, N, 2)``, normalised to the crop, [-0.5, 0.5].
+        keypoints_3d: ``(B, N, 3)``, in the unit of the target.
+        vertices: ``(B, V, 3)``, in the unit of the target.
+        betas: ``(B, 10)``, MANO's shape parameters.
+        hand_pose: ``(B, 15, 3, 3)``, rotation matrices.
+        coarse_pose: ``(B, 48)``, axis-angles of the first stage, radians.
+        coarse_shape: ``(B, 10)``, shape parameters of the first stage.
+    """
+
+    keypoints_2d: Float[Tensor, "batch points 2"] | None = None
+    keypoints_3d: Float[Tensor, "joint_batch joints 3"] | None = None
+    vertices: Float[Tensor, "vertex_batch vertices 3"] | None = None
+    betas: Float[Tensor, "prior_batch betas"] | None = None
+    hand_pose: Float[Tensor, "prior_batch rotations 3 3"] | None = None
+    coarse_pose: Float[Tensor, "coarse_batch pose"] | None = None
+    coarse_shape: Float[Tensor, "coarse_batch shape"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class HandTarget:
+    """What is known of the true hand. Every field is optional.
+
+    Attributes:
+        keypoints_2d: ``(B, N, 2)``, or ``(B, N, 3)`` with the confidence as last column.
+        keypoints_3d: ``(B, N, 3)``, or ``(B, N, 4)`` with the confidence as last column;
+            millimetres in the source.
+        vertices: ``(B, V, 3)``.
+        pose: ``(B, 48)``, axis-angles in radians.
+        shape: ``(B, 10)``.
+    """
+
+    keypoints_2d: Float[Tensor, "batch points _"] | None = None
+    keypoints_3d: Float[Tensor, "joint_batch joints _"] | None = None
+    vertices: Float[Tensor, "vertex_batch vertices 3"] | None = None
+    pose: Float[Tensor, "coarse_batch pose"] | None = None
+    shape: Float[Tensor, "coarse_batch shape"] | None = None
+
+
+for _dataclass in (HandPrediction, HandTarget):
+    torch.export.register_dataclass(
+        _dataclass, serialized_type_name=f"lossbook.hands.{_dataclass.__name__}"
+    )
+
+# What each term is computed from: fields of the prediction, fields of the target.
+_NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "2d": (("keypoints_2d",), ("keypoints_2d",)),
+    "3d_joint": (("keypoints_3d",), ("keypoints_3d",)),
+    "3d_vert": (("vertices",), ("vertices",)),
+    "prior": (("betas",), ()),
+    "aux": (("coarse_pose", "coarse_shape"), ("pose", "shape")),
+}
+
+
+class HandLoss(nn.Module):
+    r"""UTNet's total loss for hand pose: the weighted sum of up to five terms.
+
+    .. math::
+        \mathcal L = w_{2D} \mathcal L_{2D} + w_{3D} \mathcal L_{3D} + w_{vert} \mathcal L_{vert}
+        + w_{prior} \mathcal L_{prior} + w_{aux} \mathcal L_{aux}
+
+    The terms are those of :func:`keypoint_2d_loss`, :func:`keypoint_3d_loss`,
+    :func:`vertex_loss`, :func:`mano_prior_loss` and :func:`auxiliary_loss`. A term whose inputs
+    are missing is absent. Terms may come from different samples: pass as ``keypoints_3d`` only
+    the rows that have a 3D label.
+
+    Args:
+        weights: :meth:`HandLossWeights.code` (the default), :meth:`HandLossWeights.config`, or
+            your own. The source documents both sets, and they differ.
+        root: index of the root joint.
+        reduction: of the 2D, 3D and vertex terms: ``"sum"`` (default, as in the source),
+            ``"batchmean"`` (recommended: with a sum, the batch size shifts the balance to the
+            other two terms, which are means) or ``"mean"``.
+        shape_weight: of the shape prior, inside the prior.
+        pose_weight: of the pose prior, inside the prior; it then needs ``hand_pose``.
+
+    Raises:
+        TypeError: for weights of another type, or options that are no numbers.
+        ValueError: for an unknown reduction, ``"none"``, or a negative weight.
+
+    Example:
+        >>> import torch
+        >>> loss = HandLoss(HandLossWeights.config())(
+        ...     HandPrediction(keypoints_2d=torch.zeros(2, 21, 2), betas=torch.ones(2, 10)),
+        ...     HandTarget(keypoints_2d=torch.full((2, 21, 2), 0.25)),
+        ... )
+        >>> print(loss)
+        term   value  weight  contribution  share
+        2d        21    0.01          0.21  100 %
+        prior      1   0.001         0.001    0 %
+        total                        0.211  100 %
+
+    References:
+        Source note: ``src/losses/loss.py`` of Eric-Lin-HKUSTGZ/UTNet.
+        Derived in :doc:`/book/hands`.
+    """
+
+    def __init__(
+        self,
+        weights: HandLossWeights | None = None,
+        *,
+        root: int = 0,
+        reduction: Reduction = "sum",
+        shape_weight: float = 1.0,
+        pose_weight: float = 0.0,
+    ) -> None:
+        super().__init__()
+        weights = HandLossWeights.code() if weights is None else weights
+        if not isinstance(weights, HandLossWeights):
+            raise TypeError(
+                f"weights must be HandLossWeights, got {type(weights).__name__}; "
+                f"use HandLossWeights.code(), .config() or HandLossWeights(w_2d=..., ...)"
+            )
+        check_reduction(reduction)
+        if reduction == "none":
+            raise ValueError("reduction must be sum, mean or batchmean: the terms are scalars")
+        checks.index(None, root=root)
+        checks.number(shape_weight=shape_weight, pose_weight=pose_weight)
+        self.weights = weights
+        self.root = root
+        self.reduction = reduction
+        self.shape_weight = shape_weight
+        self.pose_weight = pose_weight
+
+    def forward(self, prediction: HandPrediction, target: HandTarget) -> LossTerms:
+        """Compute the terms whose inputs are there.
+
+        Args:
+            prediction: what the network says.
+            target: what is known.
+
+        Returns:
+            Terms ``"2d"``, ``"3d_joint"``, ``"3d_vert"``, ``"prior"`` and ``"aux"``, raw, as far
+            as they can be computed, with their weights.
+
+        Raises:
+            TypeError: for other types.
+            ValueError: if no term can be computed, naming what is missing, or for shapes that do
+                not fit.
+        """
+        _check_types(prediction, target)
+        _check_dtypes(prediction, target)
+        if prediction.betas is None and prediction.hand_pose is not None and self.pose_weight > 0:
+            raise ValueError(
+                f"prior: pose_weight is {self.pose_weight} but prediction.betas is missing; "
+                f"pass the shape parameters too, or pose_weight=0"
+            )
+        terms: dict[str, Tensor] = {}
+        for name, (of_prediction, of_target) in _NEEDS.items():
+            inputs = [getattr(prediction, field) for field in of_prediction]
+            inputs += [getattr(target, field) for field in of_target]
+            if all(value is not None for value in inputs):
+                try:
+                    terms[name] = self._term(name, *inputs, hand_pose=prediction.hand_pose)
+                except (TypeError, ValueError) as error:
+                    # The functions call their arguments pred and target: say of which term.
+                    raise type(error)(f"{name}: {error}") from error
+        if not terms:
+            raise ValueError(_nothing_to_compute(prediction, target))
+        weights = self.weights.by_term()
+        return LossTerms(terms, {name: weights[name] for name in terms})
+
+    def _term(self, name: str, *inputs: Tensor, hand_pose: Tensor | None) -> Tensor:
+        if name == "2d":
+            return keypoint_2d_loss(*inputs, reduction=self.reduction)
+        if name == "3d_joint":
+            return keypoint_3d_loss(*inputs, root=self.root, reduction=self.reduction)
+        if name == "3d_vert":
+            return vertex_loss(*inputs, reduction=self.reduction)
+        if name == "aux":
+            return auxiliary_loss(*inputs)
+        (betas,) = inputs
+        weights = {"shape_weight": self.shape_weight, "pose_weight": self.pose_weight}
+        return mano_prior_loss(betas, hand_pose, **weights).total
+
+    def extra_repr(self) -> str:
+        """The options, for printing."""
+        return (
+            f"weights={self.weights}, root={self.root}, reduction={self.reduction}, "
+            f"shape_weight={self.shape_weight}, pose_weight={self.pose_weight}"
+        )
+
+
+def _keypoints(
+    pred: Tensor, target: Tensor, confidence: Tensor | None, *, dimensions: int
+) -> tuple[Tensor, Tensor | None]:
+    """Check the arguments; return the target's coordinates and the confidence, if there is one."""
+    checks.floating(pred=pred, target=target)
+    d = dimensions
+    checks.shape(f"(B, N, {d})", is_points(d), pred=pred)
+    with_column = f"(B, N, {d}), or (B, N, {d + 1}) with the confidence as last column"
+    checks.shape(with_column, is_points(d, d + 1), target=target)
+>>>>>>> metrics
     if confidence is not None:
         factor = checks.fit_weight(confidence, input, name=names[2], of=names[0])
     if weight is not None:
