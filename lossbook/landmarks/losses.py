@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
-<<<<<<< HEAD
 from lossbook.kernels import squared
 from lossbook.landmarks.shapes import Landmarks, check_landmarks
 from lossbook.reduction import Reduction, elementwise_loss, widened, working_dtype
@@ -19,18 +18,6 @@ from lossbook.terms import LossTerms
 Group: TypeAlias = "dist.ProcessGroup | str | None"
 """Ranks that share a batch: ``"world"`` for all, a process group or its name, None for one."""
 
-=======
-from lossbook.landmarks.shapes import Landmarks, check_landmarks
-from lossbook.reduction import (
-    Reduction,
-    check_reduction,
-    elementwise_loss,
-    reduce_loss,
-    working_dtype,
-)
-from lossbook.terms import LossTerms
-
->>>>>>> metrics
 
 def smooth_l1_loss(
     input: Float[Tensor, "*shape"],
