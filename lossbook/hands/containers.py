@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
@@ -163,13 +162,13 @@ class HandPrediction(_Fields):
         coarse_shape: ``(B, 10)``, shape parameters of the first stage.
     """
 
-    keypoints_2d: Float[Tensor, "*points"] | None = None
-    keypoints_3d: Float[Tensor, "*joints"] | None = None
-    vertices: Float[Tensor, "*vertices"] | None = None
-    betas: Float[Tensor, "*betas"] | None = None
-    hand_pose: Float[Tensor, "*rotations"] | None = None
-    coarse_pose: Float[Tensor, "*pose"] | None = None
-    coarse_shape: Float[Tensor, "*shape"] | None = None
+    keypoints_2d: Tensor | None = None
+    keypoints_3d: Tensor | None = None
+    vertices: Tensor | None = None
+    betas: Tensor | None = None
+    hand_pose: Tensor | None = None
+    coarse_pose: Tensor | None = None
+    coarse_shape: Tensor | None = None
 
 
 @dataclass(eq=False)
@@ -188,13 +187,13 @@ class HandTarget(_Fields):
         shape: ``(B, 10)``.
     """
 
-    keypoints_2d: Float[Tensor, "*points"] | None = None
+    keypoints_2d: Tensor | None = None
     confidence_2d: Tensor | None = None
-    keypoints_3d: Float[Tensor, "*joints"] | None = None
+    keypoints_3d: Tensor | None = None
     confidence_3d: Tensor | None = None
-    vertices: Float[Tensor, "*vertices"] | None = None
-    pose: Float[Tensor, "*pose"] | None = None
-    shape: Float[Tensor, "*shape"] | None = None
+    vertices: Tensor | None = None
+    pose: Tensor | None = None
+    shape: Tensor | None = None
 
 
 def _names(kind: type[Any]) -> tuple[str, ...]:

@@ -285,6 +285,10 @@ def first_stage_loss(
             f"{names[0]} must hold axis-angles of 3 numbers each for form='rotation', got "
             f"{tuple(pose.shape)}"
         )
+    if weight is not None:
+        # Before they become rotations: the gradient of a masked NaN would be NaN after.
+        absent = checks.fit_weight(weight, pose, of=names[0]) == 0
+        pose, pose_target = (angles.masked_fill(absent, 0) for angles in (pose, pose_target))
     turns, turns_target = (_rotations(angles) for angles in (pose, pose_target))
     return of_shape + rotation_loss(turns, turns_target, weight=weight)
 

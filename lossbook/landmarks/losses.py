@@ -154,7 +154,7 @@ def wing_loss(
     # Near and far add up to |x|, and each has a gradient where the other has none: a difference
     # |x| - near would cancel in the gradient, and a `where` evaluate both branches everywhere.
     def kernel(input: Tensor, target: Tensor, reduction: str) -> Tensor:
-        sizes = {"w": w, "epsilon": epsilon, "w / epsilon": w / epsilon}
+        sizes = {"w": w, "epsilon": epsilon, "1 / epsilon": 1 / epsilon, "w / epsilon": w / epsilon}
         checks.representable(input.dtype, **sizes)
         error = (input - target).abs()
         near = torch.log1p(F.hardtanh(error, -w, w).div_(epsilon))

@@ -1,16 +1,16 @@
 """What the landmark losses are, beyond what every loss must do."""
 
 import math
-import multiprocessing
 import warnings
 
 import pytest
 import torch
-import torch.distributed as dist
 
 import lossbook
 from lossbook.landmarks import (
     PFLDLoss,
+    SmoothL1Loss,
+    WingLoss,
     attribute_weight,
     pfld_loss,
     pose_weight,
@@ -273,53 +273,152 @@ def test_check_values_explains_what_trains_nothing_and_what_is_wrong():
         pfld_loss(**inputs | {"angles_target": inputs["angles_target"] + 30}, degrees=True)
 
 
-def _rank(rank, path, sizes, queue):
-    dist.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=len(sizes))
-    shard = {k: v.split(sizes)[rank] for k, v in pfld_inputs(sum(sizes)).items()}
-    shard["landmarks"] = shard["landmarks"].clone().requires_grad_()
-    shard["angles"] = shard["angles"].clone().requires_grad_()
-    loss = PFLDLoss(attribute_bias=0.5, group=dist.group.WORLD)(**shard)
-    loss.total.backward()
-    # What DistributedDataParallel does: average over the ranks.
-    values = [loss.total.item(), loss.terms["l2"].item()]
-    gradients = [shard[k].grad.numpy() / len(sizes) for k in ("landmarks", "angles")]
-    queue.put((rank, values, gradients))
-    dist.barrier()
-    dist.destroy_process_group()
+@pytest.mark.parametrize(("w", "epsilon"), [(0.01, 1e4), (10.0, 1e9), (1e-3, 1e-3), (1e3, 1e-3)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_gradient_of_wing_has_all_digits_of_float32(w, epsilon, weighted):
+    errors = w * torch.tensor([-3.0, -1.001, -0.999, -0.5, -1e-3, 1e-3, 0.5, 0.999, 1.001, 3.0])
+    errors.requires_grad_()
+    weight = torch.ones(10) if weighted else None
+    options = {"w": w, "epsilon": epsilon, "reduction": "sum"}
+    loss = wing_loss(errors, torch.zeros(10), weight=weight, **options)
+    (gradient,) = torch.autograd.grad(loss, errors)
+    sizes = errors.detach().double().abs()
+    expected = torch.where(sizes < w, w / (epsilon + sizes), 1.0) * errors.detach().sign()
+    torch.testing.assert_close(gradient.double(), expected, rtol=3e-7, atol=0)
+    value = torch.where(
+        sizes < w, w * torch.log1p(sizes / epsilon), sizes - wing_constant(w, epsilon)
+    )
+    assert loss.item() == pytest.approx(value.sum().item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("sizes", [[4, 4], [5, 2]], ids=str)
-def test_two_ranks_give_the_gradient_of_one(tmp_path, sizes, monkeypatch):
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    ranks = [
-        context.Process(target=_rank, args=(r, tmp_path / "rendezvous", sizes, queue))
-        for r in range(2)
-    ]
-    for process in ranks:
-        process.start()
-    results = sorted(queue.get(timeout=120) for _ in ranks)
-    for process in ranks:
-        process.join(60)
-        assert process.exitcode == 0
+@pytest.mark.own_errors
+def test_hyperparameters_that_float32_cannot_hold_are_refused_in_float32_only():
+    x = torch.tensor([0.0, 1.0, -3.0])
+    for loss, module, options, named in (
+        (wing_loss, WingLoss, {"w": 1e39}, "w"),
+        (wing_loss, WingLoss, {"epsilon": 1e39}, "epsilon"),
+        (wing_loss, WingLoss, {"epsilon": 1e-46}, "1 / epsilon"),
+        (wing_loss, WingLoss, {"w": 1e-10, "epsilon": 1e-46}, "1 / epsilon"),
+        (wing_loss, WingLoss, {"w": 1e20, "epsilon": 1e-20}, "w / epsilon"),
+        (smooth_l1_loss, SmoothL1Loss, {"beta": 1e39}, "beta"),
+    ):
+        fix = f"^{named} must be at most .* of torch.float32, got .*compute in float64"
+        for dtype in (torch.float32, torch.float16):
+            with pytest.raises(ValueError, match=fix):
+                loss(x.to(dtype), 0 * x.to(dtype), **options)
+        with pytest.raises(ValueError, match=fix):
+            module(**options)(x, 0 * x)
+        wide = x.double().requires_grad_()
+        value = loss(wide, 0 * wide.detach(), **options)
+        assert value.isfinite()
+        assert torch.autograd.grad(value, wide)[0].isfinite().all()
+    for name in ("pose_bias", "attribute_bias"):
+        inputs = {k: v.float() for k, v in pfld_inputs().items()}
+        with pytest.raises(ValueError, match=f"^{name} must be at most"):
+            pfld_loss(**inputs, **{name: 1e39})
+        assert pfld_loss(**pfld_inputs(), **{name: 1e39}).total.isfinite()
 
-    whole = pfld_inputs(sum(sizes))
-    whole["landmarks"].requires_grad_()
-    whole["angles"].requires_grad_()
-    loss = pfld_loss(**whole, attribute_bias=0.5)
-    loss.total.backward()
-    average = [sum(values) / 2 for values in zip(*(r[1] for r in results), strict=True)]
-    assert average == pytest.approx([loss.total.item(), loss.terms["l2"].item()])
-    for i, name in enumerate(("landmarks", "angles")):
-        gathered = torch.cat([torch.as_tensor(r[2][i]) for r in results])
-        torch.testing.assert_close(gathered, whole[name].grad)
 
-    without_group = [
-        pfld_loss(**{k: v.split(sizes)[r] for k, v in whole.items()}) for r in range(2)
-    ]
-    local = sum(loss.total.item() for loss in without_group) / 2
-    assert local != pytest.approx(pfld_loss(**whole).total.item(), rel=1e-3)
+def test_pfld_without_attributes_has_no_such_factor():
+    inputs = pfld_inputs()
+    del inputs["attributes"]
+    loss = pfld_loss(**inputs)
+    pose = pose_weight(inputs["angles"], inputs["angles_target"])
+    distance = (inputs["landmarks"] - inputs["landmarks_target"]).square().flatten(1).sum(1)
+    torch.testing.assert_close(loss.total, (pose * distance).mean())
+    torch.testing.assert_close(loss["l2"], distance.mean())
+    everyone = pfld_loss(**inputs, attributes=torch.ones(8, 1))
+    torch.testing.assert_close(loss.total, everyone.total)
+    # Without attributes their factor is 1, whatever its bias.
+    assert pfld_loss(**inputs, attribute_bias=3.0).total == loss.total
+
+
+@pytest.mark.parametrize("options", [{}, {"pose_bias": 0.5, "attribute_bias": 0.25}], ids=str)
+@pytest.mark.parametrize("with_attributes", [True, False])
+def test_a_weight_of_zero_leaves_a_sample_out_and_one_of_two_counts_it_twice(
+    options, with_attributes
+):
+    inputs = pfld_inputs()
+    if not with_attributes:
+        del inputs["attributes"]
+    trained = ["landmarks", "landmarks_target", "angles", "angles_target"]
+
+    def value_and_gradient(index, weight):
+        leaves = {k: v.clone().requires_grad_(k in trained) for k, v in inputs.items()}
+        picked = {k: v[index] for k, v in leaves.items()}
+        loss = pfld_loss(**picked, weight=weight, **options)
+        gradients = torch.autograd.grad(loss.total, [leaves[k] for k in trained])
+        return loss.total, loss["l2"], *gradients
+
+    everything = slice(None)
+    kept = torch.tensor([True, False, True, True, False, True, True, True])
+    once = [0, 2, 3, 5, 6, 7]
+    for index, weight in (
+        (once, kept),
+        (once, kept.double()),
+        (once, 7 * kept.double()),
+        (once, kept[:, None]),
+        ([*once, 3], kept.double() + torch.eye(8, dtype=torch.float64)[3]),
+    ):
+        expected = value_and_gradient(index, None)
+        if weight.ndim > 1:
+            with pytest.raises(ValueError, match="weight must have the shape of the batch"):
+                value_and_gradient(everything, weight)
+            continue
+        for got, want in zip(value_and_gradient(everything, weight), expected, strict=True):
+            torch.testing.assert_close(got, want)
+
+
+def test_a_sample_of_weight_zero_may_hold_anything():
+    inputs = pfld_inputs()
+    kept = torch.ones(8, dtype=torch.bool)
+    kept[2] = False
+    alone = pfld_loss(**{k: v[kept] for k, v in inputs.items()})
+    for value in inputs.values():
+        value[2] = torch.nan
+    inputs["landmarks"].requires_grad_()
+    inputs["angles"].requires_grad_()
+    masked = pfld_loss(**inputs, weight=kept)
+    torch.testing.assert_close(masked.total, alone.total)
+    torch.testing.assert_close(masked["l2"], alone["l2"])
+    for gradient in torch.autograd.grad(masked.total, [inputs["landmarks"], inputs["angles"]]):
+        assert gradient.isfinite().all()
+        assert not gradient[2].any()
+    nothing = pfld_loss(**inputs, weight=0 * kept.float())
+    assert nothing.total == 0
+
+
+@pytest.mark.own_errors
+def test_pfld_refuses_tensors_that_do_not_belong_together():
+    inputs = {k: v.float() for k, v in pfld_inputs().items()}
+    wide = {k: inputs[k].double() for k in ("landmarks", "landmarks_target")}
+    with pytest.raises(TypeError, match="landmarks is torch.float64.*angles is torch.float32"):
+        pfld_loss(**inputs | wide)
+    with pytest.raises(ValueError, match="weight is on meta, the batch on cpu; move it"):
+        pfld_loss(**inputs, weight=torch.ones(8, device="meta"))
+    for name in ("attributes", "landmarks", "angles"):
+        with pytest.raises(ValueError, match=f"{name} is on meta.*move one with .to"):
+            pfld_loss(**inputs | {name: inputs[name].to("meta")})
+    for loss in (smooth_l1_loss, wing_loss):
+        with pytest.raises(ValueError, match="weight is on meta, input on cpu; move it with weig"):
+            x = torch.ones(2, 3)
+            loss(x, x, weight=torch.ones(2, device="meta"))
+
+
+def test_check_values_lets_landmarks_pass_that_do_not_count():
+    with lossbook.check_values(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inputs = pfld_inputs()
+        inputs["attributes"][0] = 0
+        inputs["landmarks_target"][0] = torch.nan
+        pfld_loss(**inputs)
+        weight = torch.ones(8)
+        weight[0] = 0
+        pfld_loss(**inputs | {"attributes": torch.ones(8, 2)}, weight=weight)
+        del inputs["attributes"]
+        pfld_loss(**inputs, weight=weight > 0)
+    with lossbook.check_values(), pytest.raises(ValueError, match="landmarks_target holds 12 NaN"):
+        pfld_loss(**inputs)
 
 
 def test_training_with_wing_finds_the_median():

@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 import torch
 from pydantic import model_validator
 from torch import Tensor
-from typing_extensions import Self
 
 from lossbook.hands.metrics import mpjpe, pa_mpjpe
 from lossbook.lab.hands.clips import FILE
@@ -291,7 +290,7 @@ class GradientShares(Model):
     norms: Mapping[str, tuple[Digits, ...]]
 
     @model_validator(mode="after")
-    def _check_lengths(self) -> Self:
+    def _check_lengths(self) -> GradientShares:
         for name, norms in self.norms.items():
             if len(norms) != len(self.steps):
                 raise ValueError(f"gradients of {self.arm}, {name}: expected one a step")
@@ -381,7 +380,7 @@ class Record(records.Record[Config, Result, Baseline]):
     shares: tuple[GradientShares, ...]
 
     @model_validator(mode="after")
-    def _check_shares(self) -> Self:
+    def _check_shares(self) -> Record:
         if [share.arm for share in self.shares] != list(self.config.shares):
             raise ValueError("shares: expected those of the arms in config.shares, in this order")
         return self

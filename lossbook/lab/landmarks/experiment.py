@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 
 import torch
 from pydantic import model_validator
-from typing_extensions import Self
 
 from lossbook.lab.landmarks.data import Faces, crop, load_faces, mean_shape, split_by_subject
 from lossbook.lab.landmarks.model import ARMS, SIZE, Settings, evaluate, train
@@ -99,7 +98,7 @@ class Result(records.Result):
     pose_error: Score
 
     @model_validator(mode="after")
-    def _check_mean(self) -> Self:
+    def _check_mean(self) -> Result:
         errors = self.units.get("nme", ())
         # Both may be rounded to five digits.
         if not errors or abs(sum(errors) / len(errors) - self.nme) > 2e-5:

@@ -66,7 +66,9 @@ def _command_line(experiment: Experiment[Any, Any, Any]) -> argparse.ArgumentPar
         "--refactored", metavar="WHY", help="say that the record belongs to the code as it is now"
     )
     some = "only these; what they find is stored, and the record is not written"
-    parser.add_argument("--arms", nargs="+", choices=experiment.config.arms, help=some)
+    parser.add_argument(
+        "--arms", nargs="+", choices=experiment.config.arms, metavar="ARM", help=some
+    )
     parser.add_argument("--folds", nargs="+", type=int, choices=experiment.config.folds, help=some)
     parser.add_argument("--workers", type=int, help="processes, for the CPU; by default 1")
     parser.add_argument("--scheduler", help="address of a Dask cluster, in place of processes")

@@ -111,7 +111,8 @@ class Outcome(Model):
 
 DataT = TypeVar("DataT")
 ConfigT = TypeVar("ConfigT", bound=Config)
-RecordT = TypeVar("RecordT", bound=Record[Any, Any, Any])
+# Bare: at run time pydantic's Record[Any, Any, Any] is no base of another Record[...].
+RecordT = TypeVar("RecordT", bound=Record)  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from typing_extensions import Self
 
 from lossbook.lab.run.devices import describe_device
 
@@ -59,12 +58,15 @@ Digits = Annotated[
 NO_SWEEP = "No learning-rate sweep was recorded."
 
 
+ModelT = TypeVar("ModelT", bound="Model")
+
+
 class Model(BaseModel):
     """Values that are checked when they are made or read, and do not change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self: ModelT, **changes: Any) -> ModelT:
         """Return a copy with some fields changed, and checked: pydantic's own copy is not.
 
         Args:
@@ -94,7 +96,7 @@ class Config(Model):
     own_rates: tuple[tuple[str, PositiveFloat], ...] = ()
 
     @model_validator(mode="after")
-    def _check_names(self) -> Self:
+    def _check_names(self) -> Config:
         rates = [arm for arm, _ in self.own_rates]
         for name, values in (("arms", self.arms), ("folds", self.folds), ("own_rates", rates)):
             if len(set(values)) < len(values):
@@ -184,7 +186,7 @@ class Record(Model, Generic[ConfigT, ResultT, BaselineT]):
     command: str
 
     @model_validator(mode="after")
-    def _check_complete(self) -> Self:
+    def _check_complete(self) -> Record[ConfigT, ResultT, BaselineT]:
         wanted = list(itertools.product(self.config.folds, self.config.arms))
         if [(result.fold, result.arm) for result in self.results] != wanted:
             raise ValueError("results: expected one for each fold and arm, in this order")
@@ -222,9 +224,6 @@ class Record(Model, Generic[ConfigT, ResultT, BaselineT]):
         return [
             value for result in self.results if result.arm == arm for value in result.units[name]
         ]
-
-
-ModelT = TypeVar("ModelT", bound=Model)
 
 
 def read(kind: type[ModelT], path: Path) -> ModelT:

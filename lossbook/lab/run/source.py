@@ -1,10 +1,10 @@
 """A hash of the code that decides an experiment's results, to tell when a record is out of date.
 
 It covers the modules of the chapter, in the library and in the laboratory, that the experiment
-imports, the training loop and the splits. It does not change with comments, docstrings, layout or
-the text of messages, nor with the version of Python. The constants in :data:`CONFIGURED` are left
-out: the record holds what they say. So are the library's shared modules (reductions, checks): what
-they do to a loss is tested there.
+imports, the kernels that losses share, the training loop and the splits. It does not change with
+comments, docstrings, layout or the text of messages, nor with the version of Python. The constants
+in :data:`CONFIGURED` are left out: the record holds what they say. So are the library's other
+shared modules (reductions, checks): what they do to a loss is tested there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONFIGURED = frozenset({"LIVE", "RECORDED", "SETTINGS", "SWEEP", "__all__"})
 """Constants of a module that can change without changing a result of the same configuration."""
 
 _ROOT = Path(lossbook.__file__).parent.parent
-_SHARED = ("lossbook.lab.run.splits", "lossbook.lab.run.training")
+_SHARED = ("lossbook.kernels", "lossbook.lab.run.splits", "lossbook.lab.run.training")
 
 
 def source_hash(module: str) -> str:

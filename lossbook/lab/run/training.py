@@ -1,4 +1,4 @@
-"""One small training loop for the demos of all chapters.
+"""One small training loop for the experiments of all chapters.
 
 `fit` takes a model, a function that turns a batch into a loss, and a source of batches. It never
 waits for the device inside a step: losses stay on the device and come to the host in one transfer

@@ -1,0 +1,191 @@
+"""PFLD over several ranks."""
+
+import copy
+import multiprocessing
+import pickle
+import queue
+import time
+from datetime import timedelta
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from lossbook.landmarks import PFLDLoss, attribute_weight, pfld_loss
+from lossbook.registry import card
+
+
+def pfld_inputs(batch=8, seed=0):
+    return card("pfld_loss").inputs(batch, torch.Generator().manual_seed(seed))
+
+
+def sample_weight(batch):
+    return torch.linspace(0.5, 2, batch, dtype=torch.float64)
+
+
+def join(path, rank, ranks):
+    wait = timedelta(seconds=20)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{path}", rank=rank, world_size=ranks, timeout=wait
+    )
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A process group of this process alone."""
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    join(tmp_path / "rendezvous", 0, 1)
+    yield
+    dist.destroy_process_group()
+
+
+def rank_runs(rank, path, ranks, results, work, *arguments):
+    join(path, rank, ranks)
+    results.put((rank, work(rank, *arguments)))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def on_two_ranks(path, monkeypatch, work, *arguments, deadline=90):
+    """What ``work(rank, *arguments)`` returns on each rank; a rank that dies ends the other."""
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    shared = path / "rendezvous", 2, results, work, *arguments
+    ranks = [context.Process(target=rank_runs, args=(rank, *shared)) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    found, end = {}, time.monotonic() + deadline
+    try:
+        while len(found) < len(ranks):
+            try:
+                rank, result = results.get(timeout=0.2)
+                found[rank] = result
+            except queue.Empty:
+                dead = [process.exitcode for process in ranks if process.exitcode]
+                assert not dead, f"a rank died with {dead}"
+                assert time.monotonic() < end, f"only {sorted(found)} ended within {deadline} s"
+        for process in ranks:
+            process.join(20)
+            assert process.exitcode == 0
+    finally:
+        for process in ranks:
+            if process.is_alive():
+                process.kill()
+            process.join(10)
+    return [found[rank] for rank in sorted(found)]
+
+
+CASES = {
+    "uneven": ([5, 2], (), {}),
+    "weighted": ([4, 3], (), {"weight": sample_weight(7)}),
+    "a global batch of one": ([1, 0], (), {}),
+    "no attributes": ([2, 3], ("attributes",), {"weight": sample_weight(5)}),
+}
+
+
+def case_inputs(name):
+    sizes, without, further = CASES[name]
+    inputs = pfld_inputs(sum(sizes)) | further
+    return sizes, {k: v for k, v in inputs.items() if k not in without}
+
+
+def gradients_of_a_shard(rank):
+    return {name: gradients_of_a_case(rank, name) for name in CASES}
+
+
+def gradients_of_a_case(rank, name):
+    sizes, whole = case_inputs(name)
+    shard = {k: v.split(sizes)[rank].clone() for k, v in whole.items()}
+    for trained in ("landmarks", "angles"):
+        shard[trained].requires_grad_()
+    loss = PFLDLoss(attribute_bias=0.5, group="world")(**shard)
+    loss.total.backward()
+    with torch.no_grad():  # validation: each rank its own batch, one more of them, none waits
+        local = PFLDLoss(attribute_bias=0.5, group="world")(**shard).total.item()
+        apart = pfld_loss(**shard, attribute_bias=0.5).total.item()
+        if rank == 0:
+            PFLDLoss(group="world")(**shard)
+            attribute_weight(torch.ones(1, 1), group="world")
+    # What DistributedDataParallel does: average over the ranks.
+    gradients = [(shard[k].grad / len(sizes)).tolist() for k in ("landmarks", "angles")]
+    return [loss.total.item(), loss["l2"].item()], gradients, (local, apart)
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        return on_two_ranks(tmp_path_factory.mktemp("ranks"), patch, gradients_of_a_shard)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_ranks_give_the_gradient_of_one(two_ranks, name):
+    results = [rank[name] for rank in two_ranks]
+    _, whole = case_inputs(name)
+    for trained in ("landmarks", "angles"):
+        whole[trained].requires_grad_()
+    loss = pfld_loss(**whole, attribute_bias=0.5)
+    loss.total.backward()
+    average = [sum(values) / 2 for values in zip(*(r[0] for r in results), strict=True)]
+    assert average == pytest.approx([loss.total.item(), loss["l2"].item()])
+    for i, trained in enumerate(("landmarks", "angles")):
+        parts = [torch.tensor(r[1][i], dtype=torch.float64) for r in results]
+        gathered = torch.cat([part for part in parts if len(part)])
+        torch.testing.assert_close(gathered, whole[trained].grad)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_without_gradients_each_rank_counts_for_itself(two_ranks, name):
+    locals_, aparts = zip(*(rank[name][2] for rank in two_ranks), strict=True)
+    assert locals_ == aparts
+
+
+def dies_on_the_second_rank(rank):
+    if rank:
+        raise SystemExit(3)
+    time.sleep(100)
+
+
+def test_a_rank_that_dies_does_not_hang_the_other(tmp_path, monkeypatch):
+    start = time.monotonic()
+    with pytest.raises(AssertionError, match="a rank died with"):
+        on_two_ranks(tmp_path, monkeypatch, dies_on_the_second_rank)
+    assert time.monotonic() - start < 60
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_module_with_a_group_is_copied_and_pickled(alone, copied):
+    inputs = pfld_inputs()
+    expected = pfld_loss(**inputs).total
+    for group in ("world", dist.group.WORLD, dist.new_group([0])):
+        module = PFLDLoss(group=group)
+        again = copied(module)
+        assert again.group == module.group
+        for loss in (module, again):
+            torch.testing.assert_close(loss(**inputs).total, expected)
+        weight = attribute_weight(inputs["attributes"], group=group)
+        torch.testing.assert_close(weight, attribute_weight(inputs["attributes"]))
+
+
+@pytest.mark.own_errors
+def test_a_group_is_refused_where_there_is_none():
+    inputs = pfld_inputs()
+    attributes = inputs["attributes"]
+    message = "group is given, but torch.distributed is not initialised; call torch.distributed.in"
+    for call in (
+        lambda: pfld_loss(**inputs, group="world"),
+        lambda: PFLDLoss(group="world")(**inputs),
+        lambda: attribute_weight(attributes, group="world"),
+    ):
+        with pytest.raises(RuntimeError, match=message):
+            call()
+    for wrong in (0, [0, 1], True):
+        with pytest.raises(TypeError, match="group must be None, 'world' or a process group, got"):
+            pfld_loss(**inputs, group=wrong)
+        with pytest.raises(TypeError, match="WORLD is None before init_process_group"):
+            PFLDLoss(group=wrong)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            pfld_loss(**inputs, group="world").total, pfld_loss(**inputs).total
+        )

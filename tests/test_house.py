@@ -1,0 +1,221 @@
+"""Who imports whom, what is needed for it, and how long a file may be."""
+
+import ast
+import subprocess
+import sys
+import textwrap
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import tomllib
+from packaging.requirements import Requirement
+
+import lossbook
+from lossbook import lab, registry
+
+ROOT = Path(lossbook.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+LIBRARY = [path for path in FILES if "lab" not in path.relative_to(ROOT).parts]
+LAB = [path for path in FILES if path not in LIBRARY]
+CHAPTERS = registry.chapters()
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in FILES}
+
+
+def under(paths):
+    return pytest.mark.parametrize("path", paths, ids=name_of)
+
+
+def imports(path):
+    """The modules that a file imports, those of functions included, those for types left out."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} imports by a relative name"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+    return found
+
+
+def storey(module):
+    """The storey of a module in the house, and the room: rooms of one storey do not mix."""
+    match module.split(".")[1:]:
+        case ["lab"]:
+            return 3, "lab"
+        case ["lab", ("run" | "page") as room, *_]:
+            return 4, room
+        case ["lab", room, *_]:
+            return 5, room
+        case [("losses" | "metrics")]:
+            return 2, "roof"
+        case [room, *_] if room in CHAPTERS:
+            return 1, room
+        case _:
+            return 0, "core"
+
+
+@under(FILES)
+def test_imports_run_one_way(path):
+    above, room = storey(name_of(path))
+    for module in imports(path):
+        if module in MODULES:
+            below, other = storey(module)
+            assert below < above or (below, other) == (above, room), (
+                f"{name_of(path)} imports {module}: never sideways, never up"
+            )
+
+
+@under(LIBRARY)
+def test_the_library_needs_torch_and_jaxtyping_only(path):
+    allowed = {"lossbook", "torch", "jaxtyping", *sys.stdlib_module_names}
+    if path.name == "symbolic.py":
+        allowed.add("sympy")  # which torch itself requires
+    assert {module.split(".")[0] for module in imports(path)} <= allowed
+
+
+def requirements(name, found):
+    """A package and everything that it requires, as names to import."""
+    found.add(name)
+    for line in metadata.requires(name) or []:
+        requirement = Requirement(line)
+        marker = requirement.marker
+        wanted = requirement.name.lower().replace("_", "-")
+        if wanted not in found and (marker is None or marker.evaluate({"extra": ""})):
+            try:
+                requirements(wanted, found)
+            except metadata.PackageNotFoundError:
+                found.discard(wanted)
+    return found
+
+
+def run(code):
+    """Run a script in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_every_module_of_the_library_imports_with_torch_and_jaxtyping_alone():
+    packages = requirements("jaxtyping", requirements("torch", set()))
+    modules = {
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if any(owner.lower().replace("_", "-") in packages for owner in owners)
+    }
+    assert "numpy" not in modules
+    result = run(f"""
+        import importlib, sys
+
+        class Nothing:
+            def find_spec(self, name, path=None, target=None):
+                top = name.split(".")[0]
+                if top in {sorted(modules)} or top in sys.stdlib_module_names or top == "lossbook":
+                    return None
+                raise ModuleNotFoundError(f"no module named {{name}} here", name=name)
+
+        sys.meta_path.insert(0, Nothing())
+        for name in {[name_of(path) for path in LIBRARY]}:
+            importlib.import_module(name)
+        assert not [name for name in sys.modules if name.startswith("lossbook.lab")]
+    """)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_laboratory_asks_for_what_the_extra_installs():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    extra = {Requirement(line).name for line in project["optional-dependencies"]["book"]}
+    assert set(lab.REQUIRED) == extra
+
+
+@pytest.mark.parametrize("package", lab.REQUIRED)
+def test_the_laboratory_says_how_to_install_what_is_missing(package):
+    result = run(f"""
+        import importlib, sys
+
+        import lossbook
+
+        sys.modules["{lab.REQUIRED[package]}"] = None
+        for name in {[name_of(path) for path in LAB]}:
+            try:
+                importlib.import_module(name)
+            except ImportError as error:
+                print(error)
+    """)
+    assert result.returncode == 0, result.stderr
+    expected = f'lossbook.lab needs {package}, which is missing: pip install "lossbook[book]"'
+    assert result.stdout.splitlines() == [expected] * len(LAB)
+
+
+def lines_without_docstrings(path):
+    text = path.read_text()
+    count = len(text.splitlines())
+    for node in ast.walk(ast.parse(text)):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            count -= node.body[0].end_lineno - node.body[0].lineno + 1
+    return count
+
+
+@under(FILES)
+def test_no_file_is_longer_than_400_lines(path):
+    assert lines_without_docstrings(path) <= 400
+
+
+# What is found without being known ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_public_loss_and_metric_is_under_one_roof(chapter):
+    package = getattr(lossbook, chapter)
+    for name in package.__all__:
+        public = getattr(package, name)
+        roof = "metrics" if public.__module__.endswith(".metrics") else "losses"
+        assert name in getattr(lossbook, roof).__all__, f"lossbook.{roof} lacks {name}"
+        assert getattr(getattr(lossbook, roof), name) is public
+
+
+def test_chapters_come_when_they_are_asked_for():
+    result = run(f"""
+        import sys
+
+        import lossbook
+
+        chapters = {[f"lossbook.{chapter}" for chapter in CHAPTERS]}
+        assert not [name for name in sys.modules if name in chapters]
+        assert set(dir(lossbook)) >= set(lossbook.__all__)
+        for name in [*{CHAPTERS}, "losses", "metrics"]:
+            assert name in lossbook.__all__
+            assert getattr(lossbook, name).__name__ == f"lossbook.{{name}}"
+        lossbook.list_losses()
+        lossbook.create("wing_loss")
+        assert not [name for name in sys.modules if name.startswith("lossbook.lab")]
+        assert "lossbook.symbolic" not in sys.modules
+        try:
+            lossbook.hand
+        except AttributeError as error:
+            print(error)
+    """)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "module 'lossbook' has no attribute 'hand'\n"
