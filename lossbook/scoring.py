@@ -37,14 +37,16 @@ def point_weight(
         ValueError: for a shape that does not fit, one value for each coordinate, or another
             device.
     """
-    fitted = checks.fit_weight(weight, points, of=of)
-    if fitted.shape[-1] != 1:
+    batch, count, dimensions = points.shape
+    if isinstance(weight, Tensor) and (
+        weight.shape[2:] == (dimensions,) or weight.shape == (batch, count * dimensions)
+    ):
         raise ValueError(
             f"weight must have one value a point, as (B,), (B, N), (B, N, 1) or (1, N), got "
-            f"{tuple(weight.shape)} for {of} {tuple(points.shape)}; pass weight[..., 0], or of a "
-            f"mask weight.all(-1)"
+            f"{tuple(weight.shape)}, one a coordinate; pass "
+            f"weight.reshape(-1, {count}, {dimensions})[..., 0], or of a mask .all(-1)"
         )
-    return fitted[..., 0].expand(points.shape[:2])
+    return checks.fit_weight(weight, points, of=of)[..., 0].expand(batch, count)
 
 
 def visible_mean(
@@ -62,7 +64,7 @@ def visible_mean(
 def passed(errors: Float[Tensor, "*shape"], start: float, stop: float) -> Float[Tensor, "*shape"]:
     """The share of the thresholds from ``start`` to ``stop`` that an error does not exceed.
 
-    NaN exceeds all of them. Exact also for thresholds that the errors' dtype cannot hold.
+    NaN exceeds all of them.
     """
     part = 1 - (errors - start) / (stop - start)
     return torch.where(errors <= start, 1, part.where(errors < stop, 0))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.hands.shapes import from_root, is_points
-from lossbook.reduction import working_dtype
+from lossbook.reduction import widened
 from lossbook.scoring import Weight, check_points, lengths, passed, point_weight, visible_mean
 
 Joints = Float[Tensor, "batch joints 3"]
@@ -162,7 +162,7 @@ def pck_auc(
             numbers.
         ValueError: for other or different shapes, no hands to take the mean over, a root that
             does not exist, a weight that does not fit, thresholds that are negative or not in
-            order, or an unknown reduction.
+            order or beyond what the dtype holds, or an unknown reduction.
 
     Example:
         >>> import torch
@@ -195,8 +195,9 @@ def pck_auc(
             "pck_auc needs at least one hand for a mean, got an empty batch; skip it, or pass "
             "reduction='none'"
         )
-    if checks.checking_values(input, target, weight):
-        _check_thresholds(target, weight, stop)
+    checks.representable(input.dtype, stop=stop)
+    if checks.checking_values(target):
+        _check_thresholds(target, stop)
     correct = passed(lengths(input - target), start, stop)
     if reduction == "none":
         return visible_mean(correct, weight)
@@ -212,16 +213,13 @@ def _prepare(
 
     Joints of weight 0 are 0. A hand with a hidden root has weights of 0 only.
     """
-    checks.floating(input=input, target=target)
-    for name, points in (("input", input), ("target", target)):
-        if points.ndim == 2 and points.shape[1] == 3:
-            raise ValueError(
-                f"{name} must have shape (B, N, 3), got {tuple(points.shape)}; for one hand pass "
-                f"{name}[None]"
-            )
-    checks.shape("(B, N, 3)", is_points(3), input=input, target=target)
-    checks.same_shape(input=input, target=target)
-    dtype = checks.same_dtype(input=input, target=target)
+    dtype = checks.pair(input, target)
+    if input.ndim == 2 and input.shape[1] == 3:
+        raise ValueError(
+            f"input must have shape (B, N, 3), got {tuple(input.shape)}; for one hand pass "
+            f"input[None] and target[None]"
+        )
+    checks.shape("(B, N, 3)", is_points(3), input=input)
     if root is not None:
         checks.index(input.shape[1], root=root)
     if weight is not None:
@@ -230,14 +228,14 @@ def _prepare(
         check_points(weight, input=input, target=target)
         if root is not None and weight is not None:
             _check_root(weight, root)
-    input, target = (points.to(working_dtype(dtype)) for points in (input, target))
+    input, target = widened(dtype, input, target)
+    if root is not None:
+        input, target = from_root(input, root), from_root(target, root)
     if weight is not None:
         if root is not None:
             weight = weight.where(weight[:, root : root + 1] != 0, 0)
         visible = (weight != 0)[..., None]
         input, target = input.where(visible, 0), target.where(visible, 0)
-    if root is not None:
-        input, target = from_root(input, root), from_root(target, root)
     return input, target, weight
 
 
@@ -283,9 +281,8 @@ def _check_root(weight: Tensor, root: int) -> None:
         )
 
 
-def _check_thresholds(target: Tensor, weight: Tensor | None, stop: float) -> None:
-    visible = target.detach() if weight is None else target.detach().where(weight[..., None] != 0, 0)
-    extent = visible.abs().amax().item() if visible.numel() else 0.0
+def _check_thresholds(target: Tensor, stop: float) -> None:
+    extent = target.abs().amax().item() if target.numel() else 0.0
     if stop > 20 * extent > 0:
         checks.warn(
             f"stop is {stop:g}, but the joints reach no further than {extent:.3g}: are they in "
