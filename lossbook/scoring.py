@@ -50,8 +50,8 @@ def point_weight(
 
 
 def visible_mean(
-    values: Float[Tensor, "batch n *rest"], weight: Float[Tensor, "batch n *_"] | None
-) -> Float[Tensor, "batch *rest"]:
+    values: Float[Tensor, "batch n"], weight: Float[Tensor, "batch n"] | None
+) -> Float[Tensor, " batch"]:
     """Mean over the second dimension; NaN where all weights are 0, as nothing was measured.
 
     Values of weight 0 must be finite.

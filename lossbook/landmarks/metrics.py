@@ -95,9 +95,10 @@ def nme(
             f"landmarks[:, None]"
         )
     dtype = checks.same_dtype(landmarks=landmarks, landmarks_target=landmarks_target)
-    batch, points = landmarks.shape[0], landmarks[0:1].numel() // 2
+    points = landmarks.shape[1] if landmarks.ndim == 3 else landmarks.shape[1] // 2
     landmarks, landmarks_target = (
-        values.reshape(batch, points, 2) for values in widened(dtype, landmarks, landmarks_target)
+        values.reshape(values.shape[0], points, 2)
+        for values in widened(dtype, landmarks, landmarks_target)
     )
     if weight is not None:
         weight = point_weight(weight, landmarks, of="landmarks")
@@ -171,7 +172,7 @@ def ced_auc(errors: Float[Tensor, " faces"], *, threshold: float = 0.10) -> Floa
 
 def _size(target: Tensor, normalizer: Any, eyes: Eyes | None, weight: Tensor | None) -> Tensor:
     """The size of each face, shape ``(B,)``."""
-    batch, points, _ = target.shape
+    points = target.shape[1]
     if not (normalizer is None or isinstance(normalizer, str)):
         if eyes is not None:
             raise ValueError("eyes measures the faces, and so does normalizer; leave one out")
@@ -188,7 +189,7 @@ def _size(target: Tensor, normalizer: Any, eyes: Eyes | None, weight: Tensor | N
             low, high = target.where(visible, torch.inf), target.where(visible, -torch.inf)
         return (high.amax(1) - low.amin(1)).sqrt().prod(-1)
     if eyes is None:
-        eyes = _EYES.get((normalizer, points))
+        eyes = _EYES.get((str(normalizer), points))
         if eyes is None:
             raise ValueError(
                 f"{normalizer} is known for 98 and 68 points, got {points}; "
@@ -201,16 +202,16 @@ def _size(target: Tensor, normalizer: Any, eyes: Eyes | None, weight: Tensor | N
 
 
 def _given_size(target: Tensor, normalizer: Any) -> Tensor:
-    if isinstance(normalizer, int | float):
+    if isinstance(normalizer, (int, float)):
         checks.number(exclusive=True, normalizer=normalizer)
         checks.representable(target.dtype, normalizer=normalizer)
         return target.new_full(target.shape[:1], normalizer)
     checks.floating(normalizer=normalizer)
     dtype = checks.same_dtype(landmarks=target, normalizer=normalizer)
-    checks.shape(
-        f"(B,), here ({len(target)},)", lambda s: s == tuple(target.shape[:1]), normalizer=normalizer
-    )
-    return normalizer.to(dtype)
+    faces = target.shape[:1]
+    checks.shape(f"(B,), here {tuple(faces)}", lambda shape: shape == faces, normalizer=normalizer)
+    size: Tensor = normalizer.to(dtype)
+    return size
 
 
 def _check_eyes(eyes: Any, points: int) -> None:
