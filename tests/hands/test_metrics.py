@@ -412,5 +412,5 @@ def test_check_values_warns_of_thresholds_in_another_unit():
             score(20.01)
         with pytest.warns(UserWarning, match="as far as 1: are they in millimetres"):
             score(1 / 501)
-        with pytest.warns(UserWarning, match="as far as 101"):
+        with pytest.warns(UserWarning, match="as far as 100"):
             score(0.2, target + 100, root=None)
