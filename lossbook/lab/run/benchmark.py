@@ -16,11 +16,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from lossbook.lab.run.devices import default_device, threads
 from lossbook.lab.run.pairs import peak_bytes, ratios, time_in_turns
 from lossbook.lab.run.records import Model, read, stamp, write_json
+from lossbook.lab.run.training import tqdm
 from lossbook.registry import Card, cards
 from lossbook.terms import LossTerms
 
