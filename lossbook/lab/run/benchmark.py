@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from lossbook.lab.run.devices import default_device, threads
 from lossbook.lab.run.pairs import peak_bytes, ratios, time_in_turns
+from lossbook.lab.run.peers import missing, peers
 from lossbook.lab.run.records import Model, read, stamp, write_json
+from lossbook.lab.run.training import tqdm
 from lossbook.registry import Card, cards
 from lossbook.terms import LossTerms
 
@@ -69,19 +69,6 @@ _SIZES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
 # From 0 to 1 instead of normally distributed.
 _SHARES = ("confidence", "confidence_2d", "confidence_3d")
 
-PEERS: Mapping[str, Mapping[str, Callable[..., Tensor]]] = {
-    "smooth_l1_loss": {
-        "torch": lambda input, target: F.smooth_l1_loss(input, target, reduction="sum") / len(input)
-    },
-    "vertex_loss": {"torch": lambda input, target: F.l1_loss(input, target, reduction="sum")},
-    "auxiliary_loss": {
-        "torch": lambda pose, shape, pose_target, shape_target: (
-            F.mse_loss(pose, pose_target) + F.mse_loss(shape, shape_target)
-        )
-    },
-}
-"""Public losses that compute the same, and take the same inputs."""
-
 
 class Comparison(Model):
     """One loss against another form of it, at one size.
@@ -122,13 +109,14 @@ class Comparison(Model):
 
 
 class Benchmark(Model):
-    """All comparisons, and where and when they were made."""
+    """All comparisons, where and when they were made, and the peers that were not there."""
 
     device: str
     torch: str
     platform: str = ""
     date: str
     command: str
+    not_installed: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...]
 
 
@@ -180,7 +168,7 @@ def compare(
     """
     inputs = realistic_inputs(card, batch, device)
     size = next(iter(inputs.values())).shape[0]
-    forms = {"ours": card.function, "plain": card.plain_form(), **PEERS.get(card.name, {})}
+    forms = {"ours": _ours(card), "plain": card.plain_form(), **peers(card.name)}
     steps = {name: _step(form, inputs, compiled) for name, form in forms.items()}
     steps["eager plain"] = _step(card.plain_form(), inputs, compiled=False)
     values = [value.detach() for value in inputs.values()]
@@ -213,10 +201,15 @@ def compare(
         )
 
 
+def _ours(card: Card) -> Callable[..., Any]:
+    """What users call: the function, or the module, made once."""
+    return card.function if card.public is None or card.module is None else card.module()
+
+
 def _step(form: Any, inputs: dict[str, Tensor], compiled: bool) -> Callable[[], object]:
     """One forward and backward pass."""
     if compiled:
-        form = torch.compile(form, dynamic=False)
+        form = torch.compile(form, fullgraph=True, dynamic=False)
     wanted = [value for value in inputs.values() if value.requires_grad]
 
     def step() -> object:
@@ -284,6 +277,11 @@ def load_record(path: Path = RECORD) -> Benchmark:
     return read(Benchmark, path)
 
 
+def missed(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Where ours is not as fast as the other form, the slowest first."""
+    return sorted((c for c in comparisons if c.ratio < 1), key=lambda c: c.ratio)
+
+
 def table(comparisons: Sequence[Comparison]) -> str:
     """The comparisons as lines of text."""
     lines = [f"{'loss':18s} against  mode     threads   batch      ours    theirs  ratio"]
@@ -320,9 +318,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rounds=options.rounds,
     )
     print(table(found))
-    made = stamp(options.device, "python -m lossbook.lab.run.benchmark")
-    content = {key: made[key] for key in Benchmark.model_fields if key in made}
+    made = stamp(options.device, _command(parser, options))
+    content: dict[str, Any] = {"not_installed": missing()}
+    content |= {key: made[key] for key in Benchmark.model_fields if key in made}
     write_json(content | {"comparisons": [c.model_dump() for c in found]}, options.out)
+
+
+def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
+    """What to type for the same record; where it was written to is no part of that."""
+    words = [parser.prog]
+    for name, value in vars(options).items():
+        if name != "out" and value != parser.get_default(name):
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return " ".join(words)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ def test_a_record_is_written_and_read(tmp_path, capsys):
     ]
     benchmark.main([*options, "--out", str(path)])
     found = benchmark.load_record(path)
+    assert found.command == " ".join(["python -m lossbook.lab.run.benchmark", *options])
     assert {(c.against, c.compiled) for c in found.comparisons} == {
         (against, compiled) for against in ("plain", "torch") for compiled in (False, True)
     }
@@ -86,3 +87,13 @@ def test_a_record_is_written_and_read(tmp_path, capsys):
 def test_an_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="no loss named 'no_such_loss'; there are"):
         benchmark.run(["no_such_loss"])
+
+
+def test_what_is_slower_is_listed_the_slowest_first(tmp_path):
+    one = {
+        "loss": "wing_loss", "against": "plain", "compiled": False, "threads": 1, "batch": 32,
+        "megabytes": 1.0, "ours": 1.0, "theirs": 1.0, "low": 0.1, "high": 2.0, "copy_ms": 1.0,
+        "eager_plain": 1.0, "memory": None, "synchronises": None,
+    }  # fmt: skip
+    found = [benchmark.Comparison(**one, ratio=ratio) for ratio in (0.9, 1.0, 0.5, 1.2)]
+    assert [c.ratio for c in benchmark.missed(found)] == [0.5, 0.9]
