@@ -28,18 +28,22 @@ def _keypoints(batch: int, generator: torch.Generator, dimensions: int, scale: f
 
 
 def keypoints_2d(batch: int, generator: torch.Generator) -> Inputs:
+    """Keypoints in a crop, with confidences."""
     return _keypoints(batch, generator, 2, 0.2)
 
 
 def keypoints_3d(batch: int, generator: torch.Generator) -> Inputs:
+    """Joints in millimetres, with confidences."""
     return _keypoints(batch, generator, 3, 40.0)
 
 
 def vertices(batch: int, generator: torch.Generator) -> Inputs:
+    """Vertices in millimetres."""
     return _pair(batch, generator, 3, 40.0)
 
 
 def prior(batch: int, generator: torch.Generator) -> Inputs:
+    """Shape parameters and rotations."""
     rotations = torch.linalg.matrix_exp(_skew(_random(generator, batch, 2, 3)))
     return {"betas": _random(generator, batch, 4), "hand_pose": rotations}
 
@@ -52,6 +56,7 @@ def _skew(vectors: Tensor) -> Tensor:
 
 
 def auxiliary(batch: int, generator: torch.Generator) -> Inputs:
+    """Pose and shape of the first stage, and their targets."""
     pose, shape = _random(generator, 2, batch, 6), _random(generator, 2, batch, 4)
     return {
         "pose": pose[0],
@@ -62,32 +67,38 @@ def auxiliary(batch: int, generator: torch.Generator) -> Inputs:
 
 
 def all_hidden(inputs: Inputs) -> Inputs:
+    """Every point hidden, its label NaN."""
     hidden = torch.full_like(inputs["target"], torch.nan)
     return inputs | {"target": hidden, "confidence": torch.zeros_like(inputs["confidence"])}
 
 
 def mean_hand(inputs: Inputs) -> Inputs:
+    """The hand that MANO's prior asks for."""
     flat = torch.eye(3, dtype=inputs["hand_pose"].dtype).expand_as(inputs["hand_pose"])
     return inputs | {"betas": torch.zeros_like(inputs["betas"]), "hand_pose": flat.clone()}
 
 
 def right_first_stage(inputs: Inputs) -> Inputs:
+    """A first stage without an error."""
     truth = {"pose": inputs["pose_target"], "shape": inputs["shape_target"]}
     return inputs | {name: value.clone() for name, value in truth.items()}
 
 
 def rotations(batch: int, generator: torch.Generator) -> Inputs:
+    """Two rotations for each joint."""
     turns = torch.linalg.matrix_exp(_skew(_random(generator, 2, batch, 2, 3)))
     return {"input": turns[0], "target": turns[1]}
 
 
 def nothing_counts(inputs: Inputs) -> Inputs:
+    """Every sample of weight 0, its target NaN."""
     hidden = torch.full_like(inputs["target"], torch.nan)
     batch = inputs["target"].shape[0]
     return inputs | {"target": hidden, "weight": torch.zeros(batch, dtype=hidden.dtype)}
 
 
 def no_sample_counts(inputs: Inputs) -> Inputs:
+    """Every sample of weight 0, its last input NaN."""
     name, values = list(inputs.items())[-1]
     weight = torch.zeros(values.shape[0], dtype=values.dtype)
     return inputs | {name: torch.full_like(values, torch.nan), "weight": weight}
@@ -112,6 +123,7 @@ FIELDS = {
 
 
 def hand(batch: int, generator: torch.Generator) -> Inputs:
+    """The inputs of every term."""
     points = {
         "2d": keypoints_2d(batch, generator),
         "3d": keypoints_3d(batch, generator),
@@ -122,6 +134,7 @@ def hand(batch: int, generator: torch.Generator) -> Inputs:
 
 
 def right_hand(inputs: Inputs) -> Inputs:
+    """A prediction without an error."""
     truth = {f"input_{name}": inputs[f"target_{name}"] for name in ("2d", "3d", "vertices")}
     right = inputs | {name: value.clone() for name, value in truth.items()}
     return right_first_stage(mean_hand(right))
@@ -153,6 +166,7 @@ class FlatHandLoss(HandLoss):
         shape_target: Tensor,
         weight: Any = None,
     ) -> LossTerms:
+        """See :class:`HandLoss`."""
         prediction = {
             "keypoints_2d": input_2d,
             "keypoints_3d": input_3d,
@@ -174,6 +188,7 @@ class FlatHandLoss(HandLoss):
         return super().forward(prediction, target, weight)
 
     def extra_repr(self) -> str:
+        """As :class:`HandLoss` prints its options."""
         return HandLoss(**{name: getattr(self, name) for name in _OPTIONS}).extra_repr()
 
 
@@ -181,6 +196,7 @@ _OPTIONS = tuple(inspect.signature(HandLoss).parameters)
 
 
 def hand_loss(**arguments: Any) -> LossTerms:
+    """The total loss as a function of everything by name."""
     options = {name: arguments.pop(name) for name in _OPTIONS if name in arguments}
     loss = FlatHandLoss(**options)
     return loss(**arguments)
