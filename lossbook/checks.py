@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses import FakeTensor
 
 _checking_values = 0
 
@@ -64,21 +63,30 @@ def readable(*tensors: Tensor) -> bool:
     return all(tensor.is_cpu and not _holds_no_values(tensor) for tensor in tensors)
 
 
+def _is_fake(tensor: Tensor) -> bool:
+    # While its module is not loaded, which takes as long as all of lossbook, none can exist.
+    module = sys.modules.get("torch._subclasses.fake_tensor")
+    return module is not None and isinstance(tensor, module.FakeTensor)
+
+
 def _holds_no_values(tensor: Tensor) -> bool:
     return (
         tensor.is_meta
-        or isinstance(tensor, FakeTensor)
+        or _is_fake(tensor)
         or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _say_that_compiled_code_is_not_looked_at() -> None:
     """Runs while the compiler traces, which it does anew inside the block."""
     warn(
         "check_values() cannot look into compiled code: call the loss itself, not its compiled "
         "form, or set torch.compiler.set_stance('force_eager') for this block"
     )
+
+
+# What torch.compiler.assume_constant_result sets. Its import would double that of torch.
+_say_that_compiled_code_is_not_looked_at._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def pair(input: Any, target: Any, names: tuple[str, str] = ("input", "target")) -> torch.dtype:
@@ -136,6 +144,13 @@ def _not_a_tensor(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{what} with the keys {', '.join(map(str, value))}; pass one of its values"
     return what
+
+
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype to compute and add up in: float32 for half precision, else the dtype itself."""
+    if dtype is torch.float32 or dtype is torch.float64:
+        return dtype
+    return torch.promote_types(dtype, torch.float32)
 
 
 def same_device(**tensors: Tensor) -> None:
