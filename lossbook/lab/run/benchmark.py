@@ -27,7 +27,7 @@ from lossbook.terms import LossTerms
 RECORD = Path(__file__).with_name("benchmark.json")
 BATCHES = (32, 2048, 65536)
 THREADS = (1, 2)
-LARGEST = 300e6
+LARGEST = 64e6
 """Bytes of inputs beyond which a batch is made smaller."""
 
 # The sizes that networks of these fields have, in place of the small ones of the cards.
@@ -239,6 +239,7 @@ def run(
     losses: Sequence[str] = (),
     *,
     batches: Sequence[int] = BATCHES,
+    compiled_batches: Sequence[int] | None = None,
     thread_counts: Sequence[int] = THREADS,
     device: torch.device | str = "cpu",
     seconds: float = 1.0,
@@ -249,6 +250,7 @@ def run(
     Args:
         losses: names; all by default.
         batches: sizes.
+        compiled_batches: sizes of compiled code, which takes a while to make; the same by default.
         thread_counts: of the CPU.
         device: where to run.
         seconds: for one comparison, roughly.
@@ -263,7 +265,12 @@ def run(
     if unknown:
         raise ValueError(f"no loss named {unknown[0]!r}; there are {', '.join(known)}")
     wanted = [known[name] for name in losses] if losses else list(known.values())
-    cells = list(itertools.product(thread_counts, (False, True), wanted, batches))
+    sizes = {False: batches, True: batches if compiled_batches is None else compiled_batches}
+    cells = [
+        (count, compiled, card, batch)
+        for count, compiled in itertools.product(thread_counts, sizes)
+        for card, batch in itertools.product(wanted, sizes[compiled])
+    ]
     found: list[Comparison] = []
     for count, compiled, card, batch in tqdm(cells):
         torch.compiler.reset()
@@ -303,6 +310,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lossbook.lab.run.benchmark")
     parser.add_argument("--losses", nargs="*", default=[], help="names; all by default")
     parser.add_argument("--batches", nargs="*", type=int, default=list(BATCHES))
+    parser.add_argument(
+        "--compiled-batches", nargs="*", type=int, help="of compiled code; as --batches by default"
+    )
     parser.add_argument("--threads", nargs="*", type=int, default=list(THREADS))
     parser.add_argument("--device", default=default_device(), help="by default a GPU if any")
     parser.add_argument("--seconds", type=float, default=1.0, help="for one comparison")
@@ -312,6 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = run(
         options.losses,
         batches=options.batches,
+        compiled_batches=options.compiled_batches,
         thread_counts=options.threads,
         device=options.device,
         seconds=options.seconds,

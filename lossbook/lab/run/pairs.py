@@ -24,17 +24,18 @@ def time_in_turns(
         steps: what to time, by name.
         device: where it runs; on a GPU a measurement ends when the device has.
         seconds: for all of it, roughly.
-        rounds: at least this many are made, however slow the functions are.
+        rounds: of each; fewer, but at least five, where the functions are slow.
 
     Returns:
         Seconds a call, one number a round.
     """
-    repeats = {}
+    once = {}
     for name, step in steps.items():
         step()
-        once = min(_seconds(step, 1, device) for _ in range(3))
-        share = seconds / rounds / len(steps)
-        repeats[name] = max(1, int(share / max(once, 1e-7)))
+        once[name] = max(min(_seconds(step, 1, device) for _ in range(2)), 1e-7)
+    rounds = max(5, min(rounds, int(3 * seconds / sum(once.values()))))
+    share = seconds / rounds / len(steps)
+    repeats = {name: max(1, int(share / each)) for name, each in once.items()}
     order = list(steps)
     found: dict[str, list[float]] = {name: [] for name in steps}
     shuffle = random.Random(0).shuffle
