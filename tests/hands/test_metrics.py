@@ -355,6 +355,7 @@ def test_bad_options_say_what_is_wrong():
     assert mpjpe(target[:0], target[:0], weight=mask()[:0]).shape == (0,)
 
 
+@pytest.mark.own_errors
 @pytest.mark.parametrize("metric", METRICS)
 def test_check_values_looks_at_what_counts(metric):
     input, target, visible = 20 * hands(seed=1), 20 * hands(seed=2), mask()

@@ -283,6 +283,7 @@ def test_nme_refuses_what_does_not_fit():
         nme(face, face, weight=visible[:, :97])
 
 
+@pytest.mark.own_errors
 def test_check_values_looks_at_what_counts():
     landmarks, target, visible = faces(seed=1), faces(seed=2), mask()
     visible[:, 0] = False
