@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +16,7 @@ _SIZES = (4.5, 7.0, 10.5)
 _COLOURS = {1: colour("SmoothL1"), 2: colour("Wing")}
 
 
+@runtime_checkable
 class Comparison(Protocol):
     """What the picture needs of a comparison; the benchmark's record holds such."""
 
@@ -64,8 +65,7 @@ def ratios(comparisons: Sequence[Comparison]) -> Figure:
     losses = list(dict.fromkeys(c.loss for c in comparisons))
     figure, axes = panels(2, height=1.6 + 0.42 * len(losses))
     for panel, compiled in zip(axes, (False, True), strict=True):
-        shown = [c for c in comparisons if c.compiled == compiled]
-        _rows(panel, shown, losses)
+        _rows(panel, comparisons, losses, compiled)
         panel.set_title("compiled" if compiled else "eager")
         panel.set_xlabel("times as fast")
     axes[1].tick_params(labelleft=False)
@@ -75,16 +75,20 @@ def ratios(comparisons: Sequence[Comparison]) -> Figure:
     return figure
 
 
-def _rows(panel: Axes, comparisons: Iterable[Comparison], losses: Sequence[str]) -> None:
-    comparisons = list(comparisons)
+def _rows(
+    panel: Axes, comparisons: Sequence[Comparison], losses: Sequence[str], compiled: bool
+) -> None:
     panel.axvline(1, color=NEUTRAL, linewidth=1.4, zorder=1)
     panel.set_yticks(range(len(losses)), losses)
     panel.set_ylim(len(losses) - 0.5, -0.5)
     counts = sorted({c.threads for c in comparisons})
     for row, loss in enumerate(losses):
         of_loss = [c for c in comparisons if c.loss == loss]
+        # Of both panels, so that a dot of one size is one batch.
         batches = sorted({c.batch for c in of_loss})
         for c in of_loss:
+            if c.compiled != compiled:
+                continue
             y = row + 0.3 * (counts.index(c.threads) - (len(counts) - 1) / 2)
             hue = _hue(c.threads)
             panel.plot([c.low, c.high], [y, y], color=hue, linewidth=1, alpha=0.6, zorder=2)

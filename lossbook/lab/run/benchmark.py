@@ -340,7 +340,8 @@ def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> st
     words = [parser.prog]
     for name, value in vars(options).items():
         if name != "out" and value != parser.get_default(name):
-            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+            option = "--" + name.replace("_", "-")
+            words += [option, *map(str, value if isinstance(value, list) else [value])]
     return " ".join(words)
 
 

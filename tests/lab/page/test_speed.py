@@ -33,6 +33,15 @@ def test_larger_batches_have_larger_dots():
     assert sizes[1] < sizes[10] < sizes[100]
 
 
+def test_a_batch_has_one_size_of_dot_in_both_panels():
+    found = [_comparison(False, 1, batch) for batch in (32, 2048)] + [_comparison(True, 1, 2048)]
+    left, right = (
+        [line.get_markersize() for line in panel.lines if line.get_marker() == "o"]
+        for panel in speed.ratios(found).axes
+    )
+    assert right[0] == left[1]
+
+
 def test_every_loss_has_a_row_and_one_is_inside_the_scale():
     figure = speed.ratios([_comparison(False, 1, 32, 9.0), _comparison(True, 1, 32, 8.0, "other")])
     left, right = figure.axes
