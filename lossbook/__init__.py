@@ -25,11 +25,13 @@ __all__ = [
 __version__ = "0.2.0"
 
 
-# Chapters are imported when they are first asked for: the package stays as quick as its core.
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return importlib.import_module(f"lossbook.{name}")
-    raise AttributeError(f"module 'lossbook' has no attribute {name!r}")
+if not TYPE_CHECKING:  # A type checker would take every misspelt name for one of these.
+
+    def __getattr__(name: str) -> Any:
+        """Import a chapter when it is first asked for: the package stays as quick as its core."""
+        if name in __all__:
+            return importlib.import_module(f"lossbook.{name}")
+        raise AttributeError(f"module 'lossbook' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

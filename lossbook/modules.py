@@ -1,9 +1,14 @@
 """What the modules of all losses share: options by keyword, printed as they were given."""
 
+from __future__ import annotations
+
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class LossModule(nn.Module):
@@ -13,7 +18,7 @@ class LossModule(nn.Module):
         TypeError: for options that are not passed by keyword.
     """
 
-    def __new__(cls, *args: Any, **_: Any) -> "LossModule":
+    def __new__(cls, *args: Any, **_: Any) -> Self:
         """Refuse options by position, naming them."""
         if args:
             known = list(inspect.signature(cls.__init__).parameters.values())[1:]
