@@ -119,24 +119,17 @@ def run(code):
 
 def test_every_module_of_the_library_imports_with_torch_and_jaxtyping_alone():
     packages = requirements("jaxtyping", requirements("torch", set()))
-    modules = {
+    others = sorted(
         module
         for module, owners in metadata.packages_distributions().items()
-        if any(owner.lower().replace("_", "-") in packages for owner in owners)
-    }
-    assert "numpy" not in modules
+        if not packages & {owner.lower().replace("_", "-") for owner in owners}
+        and module != "lossbook"
+    )
+    assert "numpy" in others
     result = run(f"""
         import importlib, sys
 
-        class Nothing:
-            def find_spec(self, name, path=None, target=None):
-                top = name.split(".")[0]
-                built_in = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
-                if built_in or top == "lossbook" or top in {sorted(modules)}:
-                    return None
-                raise ModuleNotFoundError(f"no module named {{name}} here", name=name)
-
-        sys.meta_path.insert(0, Nothing())
+        sys.modules.update(dict.fromkeys({others}))
         for name in {[name_of(path) for path in LIBRARY]}:
             importlib.import_module(name)
         assert not [name for name in sys.modules if name.startswith("lossbook.lab")]
@@ -157,13 +150,13 @@ def test_the_laboratory_says_how_to_install_what_is_missing():
         import lossbook
 
         for package, module in {lab.REQUIRED}.items():
-            sys.modules[module], kept = None, sys.modules.get(module)
+            sys.modules[module] = None
             for name in {[name_of(path) for path in LAB]}:
                 try:
                     importlib.import_module(name)
                 except ImportError as error:
                     print(error)
-            sys.modules[module] = kept
+            del sys.modules[module]
     """)
     assert result.returncode == 0, result.stderr
     said = 'lossbook.lab needs {}, which is missing: pip install "lossbook[book]"'
