@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses import FakeTensor
 
 _checking_values = 0
 
@@ -64,10 +63,16 @@ def readable(*tensors: Tensor) -> bool:
     return all(tensor.is_cpu and not _holds_no_values(tensor) for tensor in tensors)
 
 
+def _is_fake(tensor: Tensor) -> bool:
+    # While its module is not loaded, which takes as long as all of lossbook, none can exist.
+    module = sys.modules.get("torch._subclasses.fake_tensor")
+    return module is not None and isinstance(tensor, module.FakeTensor)
+
+
 def _holds_no_values(tensor: Tensor) -> bool:
     return (
         tensor.is_meta
-        or isinstance(tensor, FakeTensor)
+        or _is_fake(tensor)
         or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 
@@ -80,8 +85,8 @@ def _say_that_compiled_code_is_not_looked_at() -> None:
     )
 
 
-# All that torch.compiler.assume_constant_result does, which imports the compiler for it: seconds.
-setattr(_say_that_compiled_code_is_not_looked_at, "_dynamo_marked_constant", True)  # noqa: B010
+# What torch.compiler.assume_constant_result sets. Its import would double that of torch.
+_say_that_compiled_code_is_not_looked_at._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def pair(input: Any, target: Any, names: tuple[str, str] = ("input", "target")) -> torch.dtype:
@@ -139,6 +144,13 @@ def _not_a_tensor(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{what} with the keys {', '.join(map(str, value))}; pass one of its values"
     return what
+
+
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype to compute and add up in: float32 for half precision, else the dtype itself."""
+    if dtype is torch.float32 or dtype is torch.float64:
+        return dtype
+    return torch.promote_types(dtype, torch.float32)
 
 
 def same_device(**tensors: Tensor) -> None:
@@ -225,10 +237,11 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
         )
     missing = input.ndim - weight.ndim
     if weight.shape != input.shape[: weight.ndim] and not _fits(weight.shape, input.shape):
+        of_points = weight.ndim > 0 and weight.shape == input.shape[1 : 1 + weight.ndim]
         raise ValueError(
             f"{name} must have the shape of {of} {tuple(input.shape)} or a leading part of it, "
             f"with 1 for a dimension that it does not tell apart, got {tuple(weight.shape)}; "
-            f"reshape it, for instance with {name}[:, None]"
+            f"reshape it, for instance with {name}[{'None' if of_points else ':, None'}]"
         )
     working = torch.float64 if input.dtype is torch.float64 else torch.float32
     if weight.dtype is not working:
@@ -265,7 +278,9 @@ def same_batch(**tensors: Tensor) -> None:
     first = next(iter(sizes.values()))
     if any(size != first for size in sizes.values()):
         listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
-        raise ValueError(f"all inputs must have the same batch size: {listed}")
+        raise ValueError(
+            f"all inputs must have the same batch size: {listed}; pass one row a sample in each"
+        )
 
 
 # Written out: older compilers cannot trace sys.float_info or torch.finfo.

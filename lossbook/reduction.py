@@ -9,7 +9,20 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.checks import working_dtype
 from lossbook.kernels import absolute, magnitude
+
+__all__ = [
+    "REDUCTIONS",
+    "Kernel",
+    "Reduction",
+    "apply",
+    "check_reduction",
+    "elementwise_loss",
+    "reduce_loss",
+    "widened",
+    "working_dtype",
+]
 
 Reduction = Literal["none", "mean", "sum", "batchmean"]
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
@@ -23,13 +36,6 @@ def check_reduction(reduction: str) -> None:
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}; got {reduction!r}")
-
-
-def working_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The dtype to compute and add up in: float32 for half precision, else the dtype itself."""
-    if dtype is torch.float32 or dtype is torch.float64:
-        return dtype
-    return torch.promote_types(dtype, torch.float32)
 
 
 def reduce_loss(

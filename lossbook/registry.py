@@ -85,6 +85,11 @@ class Card:
         twin: Callable[..., Any] = pkgutil.resolve_name(self.twin)
         return twin
 
+    def plain_form(self) -> Callable[..., Any]:
+        """The loss as one would type it; of several results, the first is the loss."""
+        form: Callable[..., Any] = pkgutil.resolve_name(self.plain)
+        return form
+
     def expression(self) -> Any:
         """The formula as a sympy expression. This imports sympy."""
         return pkgutil.resolve_name(self.formula)

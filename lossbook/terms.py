@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from lossbook import checks
-from lossbook.reduction import working_dtype
+from lossbook.checks import working_dtype
 
 _LARGEST = torch.finfo(torch.float32).max
 

@@ -42,10 +42,11 @@ for name in sys.argv[1:]:
 
 USE = """
 import torch
-from lossbook.hands import HandLoss, HandPrediction, HandTarget
+from lossbook.hands import HandLoss
 from lossbook.landmarks import wing_loss
 points = torch.ones(2, 21, 2)
-print(HandLoss()(HandPrediction(keypoints_2d=points), HandTarget(keypoints_2d=0 * points)))
+criterion = HandLoss(optional=("3d_joint", "prior", "aux"))
+print(criterion({"keypoints_2d": points}, {"keypoints_2d": 0 * points}))
 loss = wing_loss(torch.ones(2, 5, 2, requires_grad=True), torch.zeros(2, 5, 2))
 loss.backward()
 print("wing_loss", loss.item())

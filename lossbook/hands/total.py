@@ -81,7 +81,7 @@ class HandLoss(LossModule):
         *,
         use_vertex_loss: bool = False,
         use_aux_loss: bool = True,
-        optional: Sequence[Term] = (),
+        optional: Term | Sequence[Term] = (),
         root: int | None = 0,
         reduction: Reduction = "sum",
         shape_weight: float = 1.0,

@@ -71,6 +71,12 @@ def smooth_l1_loss(
 
     def kernel(input: Tensor, target: Tensor, reduction: str) -> Tensor:
         checks.representable(input.dtype, beta=beta)
+        if beta > 0 and torch.compiler.is_compiling():
+            # Of torch's own there would be a graph for each beta.
+            error = (input - target).abs()
+            near = error.clamp(max=beta)
+            losses = near / beta * (error - near / 2)
+            return losses.sum() if reduction == "sum" else losses
         return F.smooth_l1_loss(input, target, reduction=reduction, beta=beta)
 
     return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)

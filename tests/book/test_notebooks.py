@@ -15,7 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-CHAPTERS = [path for path in NOTEBOOKS if path.stem not in {"losses", "status"}]
+CHAPTERS = [path for path in NOTEBOOKS if path.stem not in {"losses", "speed", "status"}]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
 URL = CONFIG["repository"]["url"]
 runs_in_colab = runpy.run_path(str(BOOK / "_ext" / "offline.py"))["runs_in_colab"]

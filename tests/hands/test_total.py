@@ -4,12 +4,11 @@ import copy
 import dataclasses
 import inspect
 import math
-import pickle
 import warnings
 
 import pytest
 import torch
-from torch.utils.data import default_collate
+from hand_examples import changed, fields, picked, points, whole
 
 import lossbook
 from lossbook.hands import (
@@ -24,45 +23,6 @@ from lossbook.hands import (
     vertex_loss,
 )
 from lossbook.hands.total import TERMS
-
-
-def points(*shape, seed=0, scale=0.2):
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def whole(batch=3):
-    prediction = HandPrediction(
-        keypoints_2d=points(batch, 21, 2),
-        keypoints_3d=points(batch, 21, 3, seed=1, scale=40),
-        vertices=points(batch, 778, 3, seed=2, scale=40),
-        betas=points(batch, 10, seed=3, scale=1),
-        hand_pose=torch.eye(3).repeat(batch, 15, 1, 1) * 0.5,
-        coarse_pose=points(batch, 48, seed=4, scale=1),
-        coarse_shape=points(batch, 10, seed=5, scale=1),
-    )
-    target = HandTarget(
-        keypoints_2d=points(batch, 21, 2, seed=6),
-        confidence_2d=torch.rand(batch, 21, generator=torch.Generator().manual_seed(11)),
-        keypoints_3d=points(batch, 21, 3, seed=7, scale=40),
-        confidence_3d=torch.rand(batch, 21, generator=torch.Generator().manual_seed(12)),
-        vertices=points(batch, 778, 3, seed=8, scale=40),
-        pose=points(batch, 48, seed=9, scale=1),
-        shape=points(batch, 10, seed=10, scale=1),
-    )
-    return prediction, target
-
-
-def changed(container, **fields):
-    return dataclasses.replace(container, **fields)
-
-
-def picked(container, samples):
-    """Some samples of a container."""
-    return type(container)(**{k: None if v is None else v[samples] for k, v in fields(container)})
-
-
-def fields(container):
-    return [(field.name, getattr(container, field.name)) for field in dataclasses.fields(container)]
 
 
 def raw_terms(prediction, target):
@@ -208,79 +168,6 @@ def test_a_pose_weight_needs_a_pose():
     neither = changed(lacking, betas=None)
     assert "prior" not in HandLoss(pose_weight=0.5, optional="prior")(neither, target).terms
     assert HandLoss()(lacking, target).terms["prior"] > 0
-
-
-# Mappings and containers ------------------------------------------------------------------------
-
-
-def test_mappings_are_taken_in_place_of_the_dataclasses():
-    prediction, target = whole()
-    expected = HandLoss()(prediction, target)
-    got = HandLoss()(dict(fields(prediction)), dict(fields(target)))
-    assert got.total == expected.total
-    assert list(got.terms) == list(expected.terms)
-
-
-@pytest.mark.own_errors
-def test_unknown_keys_are_refused_with_the_known_ones():
-    prediction, target = whole()
-    misspelt = {"keypoint_2d": target.keypoints_2d}
-    known = "keypoints_2d, confidence_2d, keypoints_3d, confidence_3d, vertices, pose, shape"
-    with pytest.raises(
-        ValueError, match=rf"target has no 'keypoint_2d'; it knows {known}; did you"
-    ):
-        HandLoss()(prediction, misspelt)
-    with pytest.raises(ValueError, match="prediction has no 'zzz'; it knows .*coarse_shape$"):
-        HandLoss()({"zzz": 1}, target)
-    with pytest.raises(ValueError, match="weights has no 'w_3d'; it knows w_2d, .*w_3d_joint"):
-        HandLoss({"w_3d": 1.0})
-    with pytest.raises(TypeError, match="target must be a HandTarget or a mapping, got HandPred"):
-        HandLoss()(prediction, prediction)
-
-
-@pytest.mark.own_errors
-def test_weights_must_be_numbers_from_zero_on():
-    for index, name in enumerate(("w_2d", "w_3d_joint", "w_3d_vert", "w_prior", "w_aux")):
-        numbers = [1.0] * 5
-        numbers[index] = -1
-        with pytest.raises(ValueError, match=f"{name} must be finite and at least 0, got -1"):
-            HandLossWeights(*numbers)
-    with pytest.raises(TypeError, match="w_2d must be a Python number, got str"):
-        HandLossWeights("1", 1.0, 1.0, 1.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("kind", "known"),
-    [
-        (
-            HandPrediction,
-            "keypoints_2d keypoints_3d vertices betas hand_pose coarse_pose coarse_shape",
-        ),
-        (
-            HandTarget,
-            "keypoints_2d confidence_2d keypoints_3d confidence_3d vertices pose shape",
-        ),
-    ],
-)
-def test_containers(kind, known):
-    assert [field.name for field in dataclasses.fields(kind)] == known.split()
-    assert all(value is None for _, value in fields(kind()))
-    one = kind(keypoints_2d=torch.ones(2, 21, 2))
-    assert one == one  # by identity: tensors have no truth value
-    assert one != copy.deepcopy(one)
-    one.keypoints_2d = torch.zeros(2, 21, 2)  # not frozen: trainers move what is in it
-    assert one.to(dtype=torch.float64).keypoints_2d.dtype == torch.float64
-    assert one.to("meta").keypoints_2d.is_meta
-    assert one.to("meta").keypoints_3d is None
-    again = pickle.loads(pickle.dumps(one))
-    torch.testing.assert_close(again.keypoints_2d, one.keypoints_2d)
-    stacked = default_collate([kind(keypoints_2d=torch.full((21, 2), float(i))) for i in range(3)])
-    assert type(stacked) is kind
-    assert stacked.keypoints_2d[:, 0, 0].tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match="keypoints_2d is missing in 1 of 2 samples.*weight="):
-        default_collate([kind(keypoints_2d=torch.ones(21, 2)), kind()])
-    name = torch.utils._pytree.SUPPORTED_SERIALIZED_TYPES[kind].serialized_type_name
-    assert name == f"lossbook.hands.{kind.__name__}"
 
 
 # Masks ------------------------------------------------------------------------------------------

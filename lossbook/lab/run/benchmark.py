@@ -1,89 +1,227 @@
-"""Times every loss of the registry, and on a GPU checks that none waits for the device.
+"""Times every loss against its plain form, in pairs; on a GPU also checks that none waits for it.
 
-Run ``python -m lossbook.lab.run.benchmark --device cuda``. It writes a JSON file into the package,
-from which the status page of the book makes its table.
+Run ``python -m lossbook.lab.run.benchmark``. It writes a JSON file into the package, from which the
+page *Speed* of the book makes its table.
 """
 
+from __future__ import annotations
+
 import argparse
-from dataclasses import asdict, dataclass
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.benchmark import Timer
 
-from lossbook.lab.run.devices import default_device
-from lossbook.lab.run.records import stamp, write_json
+from lossbook.lab.run.devices import default_device, threads
+from lossbook.lab.run.pairs import peak_bytes, ratios, time_in_turns
+from lossbook.lab.run.peers import missing, peers
+from lossbook.lab.run.records import Model, read, stamp, write_json
+from lossbook.lab.run.training import tqdm
 from lossbook.registry import Card, cards
 from lossbook.terms import LossTerms
 
 RECORD = Path(__file__).with_name("benchmark.json")
+BATCHES = (32, 2048, 65536)
+THREADS = (1, 2)
+LARGEST = 300e6
+"""Bytes of inputs beyond which a batch is made smaller."""
+
+# The sizes that networks of these fields have, in place of the small ones of the cards.
+_SIZES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "smooth_l1_loss": {"input": (98, 2), "target": (98, 2)},
+    "wing_loss": {"input": (98, 2), "target": (98, 2)},
+    "pose_weight": {"angles": (3,), "angles_target": (3,)},
+    "attribute_weight": {"attributes": (6,)},
+    "pfld_loss": {
+        "landmarks": (98, 2),
+        "landmarks_target": (98, 2),
+        "angles": (3,),
+        "angles_target": (3,),
+        "attributes": (6,),
+    },
+    "keypoint_2d_loss": {"input": (21, 2), "target": (21, 2), "confidence": (21,)},
+    "keypoint_3d_loss": {"input": (21, 3), "target": (21, 3), "confidence": (21,)},
+    "vertex_loss": {"input": (778, 3), "target": (778, 3)},
+    "mano_prior_loss": {"betas": (10,), "hand_pose": (15, 3, 3)},
+    "auxiliary_loss": {"pose": (48,), "shape": (10,), "pose_target": (48,), "shape_target": (10,)},
+    "rotation_loss": {"input": (15, 3, 3), "target": (15, 3, 3)},
+    "HandLoss": {
+        "input_2d": (21, 2),
+        "target_2d": (21, 2),
+        "confidence_2d": (21,),
+        "input_3d": (21, 3),
+        "target_3d": (21, 3),
+        "confidence_3d": (21,),
+        "input_vertices": (778, 3),
+        "target_vertices": (778, 3),
+        "betas": (10,),
+        "hand_pose": (15, 3, 3),
+        "pose": (48,),
+        "shape": (10,),
+        "pose_target": (48,),
+        "shape_target": (10,),
+    },
+}
+# From 0 to 1 instead of normally distributed.
+_SHARES = ("confidence", "confidence_2d", "confidence_3d")
 
 
-@dataclass(frozen=True)
-class Timing:
-    """How long one loss takes, forward and backward, in milliseconds.
+class Comparison(Model):
+    """One loss against another form of it, at one size.
 
     Attributes:
         loss: its name.
-        megabytes: size of the inputs.
-        eager: as it is called.
-        compiled: through ``torch.compile``.
-        copy: reading the inputs and writing as much, the least that memory allows.
-        synchronises: whether it waited for the device; None where that cannot be told.
+        against: ``"plain"``, or the package of a peer.
+        compiled: whether both went through ``torch.compile``, else eager.
+        threads: of the CPU.
+        batch: samples; fewer than asked for where the inputs would be too large.
+        megabytes: of the inputs.
+        ours: milliseconds a call, forward and backward, the median.
+        theirs: the same of the other form.
+        ratio: how many times as fast ours is, the median over the rounds.
+        low: its lower quartile.
+        high: its upper quartile.
+        copy_ms: milliseconds to copy the inputs.
+        eager_plain: how many times as fast ours is as the plain form without compiling.
+        memory: peak memory of ours over that of the other form, eager; None where not measured.
+        synchronises: whether ours waits for the device; None where that cannot be told.
     """
 
     loss: str
+    against: str
+    compiled: bool
+    threads: int
+    batch: int
     megabytes: float
-    eager: float
-    compiled: float
-    copy: float
+    ours: float
+    theirs: float
+    ratio: float
+    low: float
+    high: float
+    copy_ms: float
+    eager_plain: float
+    memory: float | None
     synchronises: bool | None
 
 
-def measure(card: Card, device: torch.device, *, megabytes: float) -> Timing:
-    """Time one loss on inputs of about a given size.
+class Benchmark(Model):
+    """All comparisons, where and when they were made, and the peers that were not there."""
+
+    device: str
+    torch: str
+    platform: str = ""
+    date: str
+    command: str
+    not_installed: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...]
+
+
+def realistic_inputs(card: Card, batch: int, device: torch.device) -> dict[str, Tensor]:
+    """Make float32 inputs of the sizes that networks have.
 
     Args:
         card: of the loss.
-        device: where to run.
-        megabytes: of float32 inputs.
+        batch: samples; fewer are made where they would take more than :data:`LARGEST`.
+        device: where they go.
     """
-    one = sum(value.numel() * 4 for value in card.inputs(1, torch.Generator()).values())
-    batch = max(1, round(megabytes * 1e6 / one))
-    inputs = {
-        name: value.to(device, torch.float32).requires_grad_(name in card.differentiable)
-        for name, value in card.inputs(batch, torch.Generator().manual_seed(0)).items()
-    }
-
-    def step(loss: Any) -> None:
-        result = loss(**inputs)
-        value: Tensor = result.total if isinstance(result, LossTerms) else result.sum()
-        if card.differentiable:
-            wanted = [inputs[name] for name in card.differentiable]
-            torch.autograd.grad(value, wanted, materialize_grads=True)
-
-    def milliseconds(statement: str, **names: Any) -> float:
-        timer = Timer(statement, globals=names, num_threads=torch.get_num_threads())
-        return timer.blocked_autorange(min_run_time=1).median * 1e3
-
-    compiled = torch.compile(card.function, fullgraph=True)
-    step(compiled)
-    return Timing(
-        loss=card.name,
-        megabytes=round(batch * one / 1e6, 1),
-        eager=milliseconds("step(loss)", step=step, loss=card.function),
-        compiled=milliseconds("step(loss)", step=step, loss=compiled),
-        copy=milliseconds(
-            "for value in values: value.clone()",
-            values=[value.detach() for value in inputs.values()],
-        ),
-        synchronises=_synchronises(lambda: step(card.function), device),
-    )
+    sizes = _SIZES[card.name]
+    numbers = sum(math.prod(size) for size in sizes.values())
+    batch = max(1, min(batch, int(LARGEST / 4 / numbers)))
+    generator = torch.Generator().manual_seed(0)
+    inputs = {}
+    for name, size in sizes.items():
+        if name in _SHARES:
+            value = torch.rand(batch, *size, generator=generator)
+        elif name == "attributes":
+            value = (torch.rand(batch, *size, generator=generator) < 0.2).float()
+        else:
+            value = torch.randn(batch, *size, generator=generator)
+        # Gradients go where a network is: to predictions, not to labels.
+        wanted = name in card.differentiable and not name.startswith("target")
+        wanted = wanted and not name.endswith("_target")
+        inputs[name] = value.to(device).requires_grad_(wanted)
+    return inputs
 
 
-def _synchronises(step: Any, device: torch.device) -> bool | None:
+def compare(
+    card: Card,
+    batch: int,
+    device: torch.device,
+    *,
+    compiled: bool,
+    seconds: float = 1.0,
+    rounds: int = 21,
+) -> Iterator[Comparison]:
+    """Time one loss at one size against its plain form and its peers.
+
+    Args:
+        card: of the loss.
+        batch: samples.
+        device: where to run.
+        compiled: whether to compile all of them.
+        seconds: for one comparison, roughly.
+        rounds: of each comparison.
+    """
+    inputs = realistic_inputs(card, batch, device)
+    size = next(iter(inputs.values())).shape[0]
+    forms = {"ours": _ours(card), "plain": card.plain_form(), **peers(card.name)}
+    steps = {name: _step(form, inputs, compiled) for name, form in forms.items()}
+    steps["eager plain"] = _step(card.plain_form(), inputs, compiled=False)
+    values = [value.detach() for value in inputs.values()]
+    steps["copy"] = lambda: [value.clone() for value in values]
+    times = time_in_turns(steps, device, seconds=seconds, rounds=rounds)
+    median = {name: sorted(each)[len(each) // 2] for name, each in times.items()}
+    waits = _synchronises(steps["ours"], device)
+    for against in list(forms)[1:]:
+        low, middle, high = ratios(times, "ours", against)
+        memory = None
+        if not compiled:
+            held = [peak_bytes(steps[name], device) for name in ("ours", against)]
+            memory = held[0] / max(held[1], 1)
+        yield Comparison(
+            loss=card.name,
+            against=against,
+            compiled=compiled,
+            threads=torch.get_num_threads(),
+            batch=size,
+            megabytes=round(sum(value.numel() for value in values) * 4e-6, 2),
+            ours=round(median["ours"] * 1e3, 5),
+            theirs=round(median[against] * 1e3, 5),
+            ratio=round(middle, 3),
+            low=round(low, 3),
+            high=round(high, 3),
+            copy_ms=round(median["copy"] * 1e3, 5),
+            eager_plain=round(ratios(times, "ours", "eager plain")[1], 3),
+            memory=None if memory is None else round(memory, 3),
+            synchronises=waits,
+        )
+
+
+def _ours(card: Card) -> Callable[..., Any]:
+    """What users call: the function, or the module, made once."""
+    return card.function if card.public is None or card.module is None else card.module()
+
+
+def _step(form: Any, inputs: dict[str, Tensor], compiled: bool) -> Callable[[], object]:
+    """One forward and backward pass."""
+    if compiled:
+        form = torch.compile(form, fullgraph=True, dynamic=False)
+    wanted = [value for value in inputs.values() if value.requires_grad]
+
+    def step() -> object:
+        found = form(**inputs)
+        found = found[0] if isinstance(found, tuple) else found
+        value = found.total if isinstance(found, LossTerms) else found.sum()
+        return torch.autograd.grad(value, wanted, materialize_grads=True) if wanted else value
+
+    return step
+
+
+def _synchronises(step: Callable[[], object], device: torch.device) -> bool | None:
     if device.type != "cuda":
         return None
     step()
@@ -97,25 +235,102 @@ def _synchronises(step: Any, device: torch.device) -> bool | None:
     return False
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Time all losses and write the record.
+def run(
+    losses: Sequence[str] = (),
+    *,
+    batches: Sequence[int] = BATCHES,
+    thread_counts: Sequence[int] = THREADS,
+    device: torch.device | str = "cpu",
+    seconds: float = 1.0,
+    rounds: int = 21,
+) -> list[Comparison]:
+    """Make all comparisons, with a progress bar.
+
+    Args:
+        losses: names; all by default.
+        batches: sizes.
+        thread_counts: of the CPU.
+        device: where to run.
+        seconds: for one comparison, roughly.
+        rounds: of each comparison.
+
+    Raises:
+        ValueError: for a loss that there is not.
+    """
+    device = torch.device(device)
+    known = {card.name: card for card in cards()}
+    unknown = [name for name in losses if name not in known]
+    if unknown:
+        raise ValueError(f"no loss named {unknown[0]!r}; there are {', '.join(known)}")
+    wanted = [known[name] for name in losses] if losses else list(known.values())
+    cells = list(itertools.product(thread_counts, (False, True), wanted, batches))
+    found: list[Comparison] = []
+    for count, compiled, card, batch in tqdm(cells):
+        torch.compiler.reset()
+        with threads(count):
+            found += compare(card, batch, device, compiled=compiled, seconds=seconds, rounds=rounds)
+    return found
+
+
+def load_record(path: Path = RECORD) -> Benchmark:
+    """Load the record that ships with the package, or another one."""
+    return read(Benchmark, path)
+
+
+def missed(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Where ours is not as fast as the other form, the slowest first."""
+    return sorted((c for c in comparisons if c.ratio < 1), key=lambda c: c.ratio)
+
+
+def table(comparisons: Sequence[Comparison]) -> str:
+    """The comparisons as lines of text."""
+    lines = [f"{'loss':18s} against  mode     threads   batch      ours    theirs  ratio"]
+    for c in comparisons:
+        mode = "compiled" if c.compiled else "eager"
+        lines.append(
+            f"{c.loss:18s} {c.against:8s} {mode:8s} {c.threads:7d} {c.batch:7d} "
+            f"{c.ours:8.3f}  {c.theirs:8.3f}  {c.ratio:5.2f}"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the comparisons, print them and write the record.
 
     Args:
         arguments: of the command line.
     """
     parser = argparse.ArgumentParser(prog="python -m lossbook.lab.run.benchmark")
-    parser.add_argument("--device", default=default_device())
-    parser.add_argument("--megabytes", type=float, help="of inputs; 512 on a GPU, 32 on a CPU")
+    parser.add_argument("--losses", nargs="*", default=[], help="names; all by default")
+    parser.add_argument("--batches", nargs="*", type=int, default=list(BATCHES))
+    parser.add_argument("--threads", nargs="*", type=int, default=list(THREADS))
+    parser.add_argument("--device", default=default_device(), help="by default a GPU if any")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for one comparison")
+    parser.add_argument("--rounds", type=int, default=21, help="of one comparison")
     parser.add_argument("--out", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
-    device = torch.device(options.device)
-    megabytes = options.megabytes or (512 if device.type == "cuda" else 32)
-    timings = []
-    for card in cards():
-        timings.append(measure(card, device, megabytes=megabytes))
-        print(timings[-1], flush=True)
-    command = f"python -m lossbook.lab.run.benchmark --device {device} --megabytes {megabytes:g}"
-    write_json(stamp(device, command) | {"timings": list(map(asdict, timings))}, options.out)
+    found = run(
+        options.losses,
+        batches=options.batches,
+        thread_counts=options.threads,
+        device=options.device,
+        seconds=options.seconds,
+        rounds=options.rounds,
+    )
+    print(table(found))
+    made = stamp(options.device, _command(parser, options))
+    content: dict[str, Any] = {"not_installed": missing()}
+    content |= {key: made[key] for key in Benchmark.model_fields if key in made}
+    write_json(content | {"comparisons": [c.model_dump() for c in found]}, options.out)
+
+
+def _command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
+    """What to type for the same record; where it was written to is no part of that."""
+    words = [parser.prog]
+    for name, value in vars(options).items():
+        if name != "out" and value != parser.get_default(name):
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return " ".join(words)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""Realistic mistakes: each message names the argument, says what came, and gives the fix."""
+
+# ruff: noqa: E501  (one row a mistake)
+
+import numpy as np
+import pytest
+import torch
+
+import lossbook
+from lossbook import LossTerms
+from lossbook.hands import (
+    HandLoss,
+    HandLossWeights,
+    Keypoint2DLoss,
+    Keypoint3DLoss,
+    RotationLoss,
+    auxiliary_loss,
+    keypoint_2d_loss,
+    keypoint_3d_loss,
+    mano_prior_loss,
+    rotation_loss,
+    vertex_loss,
+)
+from lossbook.landmarks import (
+    PFLDLoss,
+    SmoothL1Loss,
+    WingLoss,
+    attribute_weight,
+    pfld_loss,
+    pose_weight,
+    smooth_l1_loss,
+    wing_loss,
+)
+
+FACES = torch.zeros(4, 98, 2)
+ANGLES = torch.zeros(4, 3)
+HANDS_2D, HANDS_3D = torch.zeros(4, 21, 2), torch.zeros(4, 21, 3)
+VISIBLE = torch.full((4, 21), 2)
+PAIR = LossTerms({"l2": torch.tensor(1.0)}, {"l2": 1.0})
+PREDICTION = {"keypoints_2d": HANDS_2D, "betas": torch.zeros(4, 10)}
+
+
+def pfld(**replaced):
+    inputs = {"landmarks": FACES, "landmarks_target": FACES, "angles": ANGLES}
+    return pfld_loss(**inputs | {"angles_target": ANGLES} | replaced)
+
+
+def checked(function, *arguments, **options):
+    with lossbook.check_values():
+        return function(*arguments, **options)
+
+
+def only_2d(target, **options):
+    return HandLoss(optional=("3d_joint", "aux"), **options)(PREDICTION, target)
+
+
+# What was done, the error, what it is about, what came, and the fix.
+MISTAKES = {
+    "nothing": (lambda: wing_loss(None, FACES), TypeError, "input is missing", "got None", "must be a torch.Tensor"),
+    "a forgotten label": (lambda: wing_loss(FACES, None), TypeError, "target is missing", "got None", "must be a torch.Tensor"),
+    "an array": (lambda: wing_loss(FACES, np.zeros((4, 98, 2))), TypeError, "target", "got ndarray", r"torch.as_tensor\(target\)"),
+    "a list": (lambda: smooth_l1_loss([1.0], FACES), TypeError, "input", "got list", r"torch.as_tensor\(input\)"),
+    "a batch of the loader": (lambda: wing_loss(FACES, {"points": FACES}), TypeError, "target", "got dict with the keys points", "pass one of its values"),
+    "pixels as integers": (lambda: wing_loss(FACES, FACES.int()), TypeError, "target", "got torch.int32", r"target.float\(\)"),
+    "another shape": (lambda: wing_loss(FACES, FACES.flatten(1)), ValueError, "input and target", r"target \(4, 196\)", "reshape or expand one explicitly"),
+    "a transposed batch": (lambda: keypoint_2d_loss(HANDS_2D.mT, HANDS_2D), ValueError, "input", r"got \(4, 2, 21\)", r"\(B, N, 2\)"),
+    "a face that is no batch": (lambda: pfld(landmarks=FACES[0, 0]), ValueError, "landmarks", r"got \(2,\)", r"\(B, 2N\) or \(B, N, 2\)"),
+    "a mask of points": (lambda: wing_loss(FACES, FACES, weight=torch.ones(98)), ValueError, "weight", r"got \(98,\)", r"reshape it.* weight\[None\]$"),
+    "a mask of joints": (lambda: keypoint_3d_loss(HANDS_3D, HANDS_3D, confidence=torch.ones(21)), ValueError, "confidence", r"got \(21,\)", r"confidence\[None\]$"),
+    "visibility": (lambda: keypoint_2d_loss(HANDS_2D, HANDS_2D, confidence=VISIBLE), TypeError, "confidence", "got torch.int64", "visibility > 0"),
+    "visibility as a weight": (lambda: vertex_loss(HANDS_3D, HANDS_3D, weight=VISIBLE), TypeError, "weight", "got torch.int64", "visibility > 0"),
+    "a list of weights": (lambda: wing_loss(FACES, FACES, weight=[1, 1, 1, 1]), TypeError, "weight", "got list", r"torch.as_tensor\(weight\)"),
+    "options by position": (lambda: WingLoss(10, 2), TypeError, "WingLoss", r"got \(10, 2\)", "by keyword.* w, epsilon, reduction"),
+    "an option by position": (lambda: SmoothL1Loss(0.5), TypeError, "SmoothL1Loss", r"got \(0.5,\)", "by keyword.*beta"),
+    "a reduction by position": (lambda: Keypoint2DLoss("mean"), TypeError, "Keypoint2DLoss", r"got \('mean',\)", "by keyword.*reduction"),
+    "degrees": (lambda: checked(pose_weight, ANGLES + 30, ANGLES), ValueError, "angles", "largest value is 30", "torch.deg2rad.*degrees=True"),
+    "degrees of a hand": (lambda: checked(auxiliary_loss, ANGLES, ANGLES, ANGLES + 90, ANGLES), ValueError, "pose_target", "largest value is 90", "torch.deg2rad"),
+    "a learned w": (lambda: wing_loss(FACES, FACES, w=torch.tensor(10.0)), TypeError, "w must be", "got Tensor", r"float\(w\)"),
+    "w as text": (lambda: WingLoss(w="10"), TypeError, "w must be", "got str", "pass an int or a float"),
+    "epsilon of zero": (lambda: WingLoss(epsilon=0), ValueError, "epsilon", "got 0", "greater than 0"),
+    "beta of nothing": (lambda: SmoothL1Loss(beta=None), TypeError, "beta", "got NoneType", "leave it out"),
+    "a misspelt term": (lambda: PAIR["L2"], KeyError, "no term", "'L2'", "there are total, l2"),
+    "losses added up": (lambda: PAIR + torch.tensor(1.0), TypeError, "LossTerms", "Tensor", "total"),
+    "a column": (lambda: keypoint_2d_loss(HANDS_2D, HANDS_3D), ValueError, "target", r"got \(4, 21, 3\)", "confidence='last'.*drop it"),
+    "a column in 3D": (lambda: keypoint_3d_loss(HANDS_3D, torch.zeros(4, 21, 4)), ValueError, "target", r"got \(4, 21, 4\)", r"drop it with target\[..., :3\]"),
+    "a column that is not there": (lambda: keypoint_2d_loss(HANDS_2D, HANDS_2D, confidence="last"), ValueError, "target", r"got \(4, 21, 2\)", r"\(B, N, 3\)"),
+    "another name of the column": (lambda: keypoint_2d_loss(HANDS_2D, HANDS_3D, confidence="column"), ValueError, "confidence", "got 'column'", "'last' for the last column"),
+    "two devices": (lambda: wing_loss(FACES, FACES.to("meta")), ValueError, "input.*target", "target is on meta", r"move one with .to\(\)"),
+    "a mask elsewhere": (lambda: wing_loss(FACES, FACES, weight=torch.ones(4, device="meta")), ValueError, "weight", "weight is on meta", r"weight.to\(input.device\)"),
+    "float64 from numpy": (lambda: wing_loss(FACES, FACES.double()), TypeError, "target", "target is torch.float64", r"convert one with .to\(\)"),
+    "a misspelt field": (lambda: only_2d({"keypoint_2d": HANDS_2D}), ValueError, "target", "'keypoint_2d'", "did you mean 'keypoints_2d'"),
+    "a label in the prediction": (lambda: HandLoss()({"pose": ANGLES}, {}), ValueError, "prediction", "'pose'", "it knows keypoints_2d"),
+    "a forgotten field": (lambda: only_2d({}), ValueError, "2d", "lacks target.keypoints_2d", "Pass them, .* optional="),
+    "a tuple for the target": (lambda: only_2d((HANDS_2D,)), TypeError, "target", "got tuple", "its fields are keypoints_2d"),
+    "five weights": (lambda: HandLoss((1, 1, 1, 1, 1)), TypeError, "weights", "got tuple", r"HandLossWeights.code\(\)"),
+    "a misspelt weight": (lambda: HandLoss({"w_joint": 1}), ValueError, "weights", "'w_joint'", "it knows w_2d, w_3d_joint"),
+    "a negative weight": (lambda: HandLossWeights(w_aux=-1), ValueError, "w_aux", "got -1", "at least 0"),
+    "an unknown term": (lambda: HandLoss(optional=("2D",)), ValueError, "optional", "'2D'", "there are 2d, 3d_joint"),
+    "an unknown reduction": (lambda: WingLoss(reduction="avg"), ValueError, "reduction", "got 'avg'", "none, mean, sum, batchmean"),
+    "no reduction of the total": (lambda: HandLoss(reduction="none"), ValueError, "reduction", "none|scalars", "sum, mean or batchmean"),
+    "a group that is none": (lambda: PFLDLoss(group=0), TypeError, "group", "got int", "pass 'world'"),
+    "a group too early": (lambda: pfld(group="world"), RuntimeError, "group", "not initialised", r"init_process_group\(\) first"),
+    "angles of a batch": (lambda: pfld(angles=ANGLES[:3]), ValueError, "angles", r"\(3, 3\)", "reshape or expand"),
+    "two angles": (lambda: pose_weight(ANGLES[:, :2], ANGLES[:, :2]), ValueError, "angles", r"got \(4, 2\)", "pitch, yaw, roll"),
+    "another batch": (lambda: pfld(attributes=torch.ones(3, 6)), ValueError, "attributes", "attributes has 3", "one row a sample in each"),
+    "attributes as bool": (lambda: attribute_weight(torch.ones(4, 6).bool()), TypeError, "attributes", "got torch.bool", r"attributes.float\(\)"),
+    "attributes as probabilities": (lambda: checked(attribute_weight, torch.full((4, 6), 0.5)), ValueError, "attributes", "found 0.5", "only 0 and 1"),
+    "degrees as a number": (lambda: PFLDLoss(degrees=1), TypeError, "degrees", "got 1", "True or False"),
+    "a root that is not there": (lambda: keypoint_3d_loss(HANDS_3D, HANDS_3D, root=21), ValueError, "root", "got 21", "from 0 to 20"),
+    "a root as a float": (lambda: Keypoint3DLoss(root=0.0), TypeError, "root", "got float", r"int\(\.\.\.\)"),
+    "axis-angles as a pose": (lambda: mano_prior_loss(torch.zeros(4, 10), torch.zeros(4, 45)), ValueError, "hand_pose", r"got \(4, 45\)", r"\(B, J, 3, 3\)"),
+    "a pose weight alone": (lambda: mano_prior_loss(torch.zeros(4, 10), pose_weight=0.1), ValueError, "pose_weight is 0.1", "hand_pose is missing", "pass the rotation matrices"),
+    "an unknown form": (lambda: RotationLoss(form="angle"), ValueError, "form", "got 'angle'", "chordal, geodesic"),
+    "quaternions": (lambda: rotation_loss(torch.zeros(4, 4), torch.zeros(4, 4)), ValueError, "input", r"got \(4, 4\)", r"\(B, 3, 3\) or \(B, J, 3, 3\)"),
+    "no rotations": (lambda: checked(rotation_loss, torch.ones(4, 3, 3), torch.ones(4, 3, 3)), ValueError, "input", r"index \(0,\)", "must hold rotation matrices"),
+    "pixels": (lambda: checked(keypoint_2d_loss, HANDS_2D, HANDS_2D + 112), ValueError, "target", "reaches 112", "divide pixels by the crop's side"),
+    "a NaN": (lambda: checked(wing_loss, FACES / 0, FACES), ValueError, "input", "784 NaN", r"index \(0, 0, 0\)"),
+    "a coordinate for the confidence": (lambda: checked(keypoint_3d_loss, HANDS_3D, HANDS_3D, confidence=VISIBLE.float()), ValueError, "confidence", "from 2 to 2", r"in \[0, 1\]"),
+    "negative weights": (lambda: checked(wing_loss, FACES, FACES, weight=-torch.ones(4)), ValueError, "weight", "-1", "must not be negative"),
+    "parameters beyond float32": (lambda: wing_loss(FACES, FACES, w=1e39), ValueError, "w must be", r"got 1e\+39", "compute in float64"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.own_errors
+def test_a_message_names_the_argument_what_came_and_the_fix(name):
+    mistake, error, what, came, fix = MISTAKES[name]
+    with pytest.raises(error) as raised:
+        mistake()
+    for part in (what, came, fix):
+        assert raised.match(part)
+    assert len(str(raised.value)) < 400
+
+
+def test_there_are_thirty_of_them():
+    assert len(MISTAKES) >= 30
