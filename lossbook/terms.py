@@ -137,7 +137,7 @@ class LossTerms:
                 )
         return LossTerms({**self._terms, **other._terms}, {**self._weights, **other._weights})
 
-    def __mul__(self, factor: float | Tensor) -> LossTerms:
+    def __mul__(self, factor: int | float | Tensor) -> LossTerms:
         if not isinstance(factor, Tensor):
             checks.number(-math.inf, factor=factor)
         scaled = {
@@ -149,7 +149,7 @@ class LossTerms:
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: float | Tensor) -> LossTerms:
+    def __truediv__(self, divisor: int | float | Tensor) -> LossTerms:
         if not isinstance(divisor, Tensor):
             checks.number(-math.inf, divisor=divisor)
             if divisor == 0:
