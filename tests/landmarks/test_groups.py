@@ -102,11 +102,11 @@ def dies_on_the_second_rank(rank):
 
 
 def test_a_rank_that_dies_does_not_hang_the_other(tmp_path, monkeypatch):
-    start = time.monotonic()
+    start, others = time.monotonic(), set(multiprocessing.active_children())
     with pytest.raises(AssertionError, match="a rank died with"):
         on_two_ranks(tmp_path, monkeypatch, dies_on_the_second_rank)
     assert time.monotonic() - start < 60
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= others
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])

@@ -174,7 +174,7 @@ def right_hands(content: bytes, name: str) -> _Array:
         ValueError: if the clip cannot be read, or is not of one person with a right hand.
     """
     try:
-        from pose_format import Pose  # type: ignore[import-not-found]
+        from pose_format import Pose
     except ImportError:
         raise ImportError("clips are read with pose-format: pip install pose-format") from None
     try:
