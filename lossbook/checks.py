@@ -104,19 +104,32 @@ def pair(input: Any, target: Any, names: tuple[str, str] = ("input", "target")) 
         TypeError: for anything but floating-point tensors, or float64 beside a narrower dtype.
         ValueError: for different shapes or devices.
     """
-    if (
-        isinstance(input, Tensor)
-        and isinstance(target, Tensor)
-        and input.dtype is target.dtype
-        and input.is_floating_point()
-        and input.shape == target.shape
-        and input.device == target.device
-    ):
-        return input.dtype
+    if alike(input, target) and input.shape == target.shape:
+        dtype: torch.dtype = input.dtype
+        return dtype
     named = {names[0]: input, names[1]: target}
     floating(**named)
     same_shape(**named)
     return same_dtype(**named)
+
+
+def alike(*tensors: Any) -> bool:
+    """Whether these are floating-point tensors of one dtype on one device.
+
+    They nearly always are: a gate then asks for the shapes only, and where something does not fit
+    leaves it to the checks with names to say what.
+    """
+    first = tensors[0]
+    if not (isinstance(first, Tensor) and first.is_floating_point()):
+        return False
+    for other in tensors[1:]:
+        if not (
+            isinstance(other, Tensor)
+            and other.dtype is first.dtype
+            and other.device == first.device
+        ):
+            return False
+    return True
 
 
 def floating(**tensors: Any) -> None:

@@ -77,7 +77,7 @@ def reduce_loss(
 
 
 Kernel = Callable[..., Tensor]
-"""A formula of one or two tensors, and of ``"none"`` or ``"sum"``; see :mod:`lossbook.kernels`."""
+"""A formula of one or two tensors and of a reduction; see :mod:`lossbook.kernels`."""
 
 
 def elementwise_loss(
@@ -147,6 +147,8 @@ def apply(
     if weight is None:
         if reduction == "none":
             return kernel(*tensors, "none").to(dtype)
+        if reduction == "mean" and not torch.compiler.is_compiling() and tensors[0].numel():
+            return kernel(*tensors, "mean")
         return _divide(kernel(*tensors, "sum"), reduction, tensors[0])
     if reduction != "none" and not weight.requires_grad and checks.readable(*tensors, weight):
         # On the CPU it costs nothing to see whether there was a NaN to mask at all.
@@ -163,7 +165,8 @@ def apply(
         losses = (error.abs() * weight).masked_fill(hidden, 0)
     else:
         error = error.masked_fill(hidden, 0)
-        losses = kernel(error, error.new_zeros(()).expand_as(error), "none") * weight
+        rest = (error.new_zeros(()).expand_as(error),) * (len(tensors) - 1)
+        losses = kernel(error, *rest, "none") * weight
     if reduction == "none":
         return losses.to(dtype)
     return _divide(losses.sum(), reduction, tensors[0], weight)

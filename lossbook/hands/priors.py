@@ -1,6 +1,6 @@
 """Losses of a hand model's parameters: MANO's prior, the first stage's parameters, rotations."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,13 +8,13 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.hands import values
-from lossbook.kernels import squared
+from lossbook.kernels import square, squared
 from lossbook.reduction import (
     Reduction,
     apply,
     check_reduction,
-    elementwise_loss,
     reduce_loss,
+    widened,
     working_dtype,
 )
 from lossbook.terms import LossTerms
@@ -180,7 +180,7 @@ def rotation_loss(
     check_reduction(reduction)
     fitted = None if weight is None else checks.fit_weight(weight, input[..., 0, 0], of="input")
     working = working_dtype(dtype)
-    first, second = input.to(working), target.to(working)
+    first, second = widened(dtype, input, target)
     if fitted is not None:
         present = (fitted != 0)[..., None, None]
         identity = torch.eye(3, dtype=working, device=input.device)
@@ -190,6 +190,9 @@ def rotation_loss(
         checks.rotations(input=first, target=second)
         if weight is not None:
             checks.weights(weight=weight)
+    if form == "chordal" and fitted is None and reduction == "mean":
+        # A mean over all nine entries, times nine, is the mean of the squared norms.
+        return 9 * apply(squared, first, second, weight=None, reduction="mean", dtype=dtype)
     losses = _chordal(first, second) if form == "chordal" else _angle(first, second)
     if fitted is not None:
         fitted = fitted.expand_as(losses)
@@ -210,44 +213,40 @@ def prior_loss(
     checks.number(shape_weight=shape_weight, pose_weight=pose_weight)
     checks.floating(**{names[0]: betas})
     checks.shape("(B, K)", _is_vector, **{names[0]: betas})
-    named = {names[0]: betas}
+    dtype = betas.dtype
     if hand_pose is None:
         if pose_weight > 0:
             raise ValueError(
                 f"pose_weight is {pose_weight} but {names[1]} is missing; pass the rotation "
                 f"matrices (B, J, 3, 3), or pose_weight=0"
             )
-    else:
-        named[names[1]] = hand_pose
-        checks.floating(**{names[1]: hand_pose})
+    elif not (
+        checks.alike(betas, hand_pose)
+        and _is_pose(hand_pose.shape)
+        and hand_pose.shape[0] == betas.shape[0]
+    ):
+        named = {names[0]: betas, names[1]: hand_pose}
+        checks.floating(**named)
         checks.shape("(B, J, 3, 3)", _is_pose, **{names[1]: hand_pose})
         checks.same_batch(**named)
-    working = working_dtype(checks.same_dtype(**named))
-    fitted = None if weight is None else checks.fit_weight(weight, betas, of=names[0])
+        dtype = checks.same_dtype(**named)
+    working = working_dtype(dtype)
+    fitted = _of_samples(weight, betas)
     if checks.checking_values(betas, hand_pose, weight):
         values.check_prior(betas, hand_pose, weight, fitted, names)
 
-    def mean_square(values: Tensor, centre: Tensor) -> Tensor:
-        return apply(
-            squared,
-            values,
-            centre.expand_as(values),
-            weight=fitted,
-            reduction="mean",
-            dtype=working,
-        )
-
-    zero = betas.new_zeros((), dtype=working)
-    terms = {"shape_prior": mean_square(betas.to(working), zero)}
-    weights = {"shape_prior": shape_weight}
+    options: dict[str, Any] = {"weight": fitted, "reduction": "mean", "dtype": working}
+    terms = {"shape_prior": apply(square, betas.to(working), **options)}
+    weights: dict[str, float | Tensor] = {"shape_prior": shape_weight}
     if hand_pose is not None:
         # One row a hand: a sum over nine numbers at a time would be slow.
         rows = hand_pose.to(working).flatten(1)
         identity = torch.eye(3, dtype=working, device=rows.device).flatten()
+        centre = identity.repeat(hand_pose.shape[1]).expand_as(rows)
         # A mean over all nine entries, times nine, is the mean of the matrices' squared norms.
-        terms["pose_prior"] = 9 * mean_square(rows, identity.repeat(hand_pose.shape[1]))
+        terms["pose_prior"] = 9 * apply(squared, rows, centre, **options)
         weights["pose_prior"] = pose_weight
-    return LossTerms(terms, weights)
+    return LossTerms._trusted(terms, weights)
 
 
 def first_stage_loss(
@@ -263,34 +262,49 @@ def first_stage_loss(
     """:func:`auxiliary_loss` under the names that the caller gave its tensors."""
     check_form(form, AuxiliaryForm)
     named = dict(zip(names, (pose, shape, pose_target, shape_target), strict=True))
-    checks.floating(**named)
-    checks.shape("(B, P)", _is_vector, **named)
-    checks.same_shape(**{names[0]: pose, names[2]: pose_target})
-    checks.same_shape(**{names[1]: shape, names[3]: shape_target})
-    checks.same_batch(**{names[0]: pose, names[1]: shape})
-    checks.same_dtype(**named)
+    fits = checks.alike(pose, shape, pose_target, shape_target) and (
+        _is_vector(pose.shape)
+        and _is_vector(shape.shape)
+        and pose.shape == pose_target.shape
+        and shape.shape == shape_target.shape
+        and pose.shape[0] == shape.shape[0]
+    )
+    if not fits:
+        checks.floating(**named)
+        checks.shape("(B, P)", _is_vector, **named)
+        checks.same_shape(**{names[0]: pose, names[2]: pose_target})
+        checks.same_shape(**{names[1]: shape, names[3]: shape_target})
+        checks.same_batch(**{names[0]: pose, names[1]: shape})
+        checks.same_dtype(**named)
+    fitted = _of_samples(weight, pose)
     if checks.checking_values(*named.values(), weight):
         values.check_first_stage(named, weight)
 
-    def mean_square(input: Tensor, target: Tensor, names: tuple[str, str]) -> Tensor:
-        return elementwise_loss(
-            squared, input, target, weight=weight, reduction="mean", names=(*names, "weight")
-        )
+    def mean_square(input: Tensor, target: Tensor) -> Tensor:
+        pair = widened(input.dtype, input, target)
+        return apply(squared, *pair, weight=fitted, reduction="mean", dtype=pair[0].dtype)
 
-    of_shape = mean_square(shape, shape_target, names[1::2])
+    of_shape = mean_square(shape, shape_target)
     if form == "documented":
-        return of_shape + mean_square(pose, pose_target, names[::2])
+        return of_shape + mean_square(pose, pose_target)
     if pose.shape[1] % 3:
         raise ValueError(
             f"{names[0]} must hold axis-angles of 3 numbers each for form='rotation', got "
             f"{tuple(pose.shape)}"
         )
-    if weight is not None:
+    if fitted is not None:
         # Before they become rotations: the gradient of a masked NaN would be NaN after.
-        absent = checks.fit_weight(weight, pose, of=names[0]) == 0
+        absent = fitted == 0
         pose, pose_target = (angles.masked_fill(absent, 0) for angles in (pose, pose_target))
     turns, turns_target = (_rotations(angles) for angles in (pose, pose_target))
     return of_shape + rotation_loss(turns, turns_target, weight=weight)
+
+
+def _of_samples(weight: Weight | None, of: Tensor) -> Tensor | None:
+    """A weight of each sample as a column."""
+    if weight is None:
+        return None
+    return checks.fit_weight(weight, of[:, :1], of="the batch")
 
 
 def _chordal(input: Tensor, target: Tensor) -> Tensor:

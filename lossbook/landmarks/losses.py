@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.kernels import squared
+from lossbook.kernels import absolute, reduced, smooth, squared
 from lossbook.landmarks.shapes import Landmarks, check_landmarks
 from lossbook.reduction import Reduction, elementwise_loss, widened, working_dtype
 from lossbook.terms import LossTerms
@@ -71,13 +71,14 @@ def smooth_l1_loss(
 
     def kernel(input: Tensor, target: Tensor, reduction: str) -> Tensor:
         checks.representable(input.dtype, beta=beta)
-        if beta > 0 and torch.compiler.is_compiling():
+        if beta == 0:
+            return absolute(input, target, reduction)
+        if torch.compiler.is_compiling():
             # Of torch's own there would be a graph for each beta.
             error = (input - target).abs()
             near = error.clamp(max=beta)
-            losses = near / beta * (error - near / 2)
-            return losses.sum() if reduction == "sum" else losses
-        return F.smooth_l1_loss(input, target, reduction=reduction, beta=beta)
+            return reduced(near / beta * (error - near / 2), reduction)
+        return smooth(input, target, reduction, beta)
 
     return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
 
@@ -165,9 +166,7 @@ def wing_loss(
         error = (input - target).abs()
         near = torch.log1p(F.hardtanh(error, -w, w).div_(epsilon))
         far = error.clamp(min=w).sub_(w)
-        if reduction == "sum":
-            return w * near.sum() + far.sum()
-        return w * near + far
+        return w * reduced(near, reduction) + reduced(far, reduction)
 
     return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
 
@@ -423,7 +422,7 @@ def _check_attributes(attributes: Tensor) -> None:
 def _pose(difference: Tensor, degrees: bool) -> Tensor:
     """Sum of 1 - cos as 2 sin^2 of the half: half precision and small angles keep their digits."""
     sine = (difference * (math.pi / 360 if degrees else 0.5)).sin()
-    return 2 * squared(sine, sine.new_zeros(()).expand_as(sine), "none").sum(1)
+    return (sine * (sine + sine)).sum(1)
 
 
 def _totals(
