@@ -208,8 +208,12 @@ def prior_loss(
     pose_weight: float,
     weight: Weight | None,
     names: tuple[str, str] = ("betas", "hand_pose"),
+    monitor: bool = True,
 ) -> LossTerms:
-    """:func:`mano_prior_loss` under the names that the caller gave its tensors."""
+    """:func:`mano_prior_loss` under the names that the caller gave its tensors.
+
+    Without ``monitor`` a pose prior of weight 0 is not computed.
+    """
     checks.number(shape_weight=shape_weight, pose_weight=pose_weight)
     checks.floating(**{names[0]: betas})
     checks.shape("(B, K)", _is_vector, **{names[0]: betas})
@@ -238,7 +242,7 @@ def prior_loss(
     options: dict[str, Any] = {"weight": fitted, "reduction": "mean", "dtype": working}
     terms = {"shape_prior": apply(square, betas.to(working), **options)}
     weights: dict[str, float | Tensor] = {"shape_prior": shape_weight}
-    if hand_pose is not None:
+    if hand_pose is not None and (monitor or pose_weight > 0):
         # One row a hand: a sum over nine numbers at a time would be slow.
         rows = hand_pose.to(working).flatten(1)
         identity = torch.eye(3, dtype=working, device=rows.device).flatten()

@@ -16,13 +16,13 @@ from lossbook.terms import LossTerms
 Term = Literal["2d", "3d_joint", "3d_vert", "prior", "aux"]
 TERMS: tuple[str, ...] = get_args(Term)
 
-# What each term is computed from: fields of the prediction, fields of the target.
-_NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "2d": (("keypoints_2d",), ("keypoints_2d",)),
-    "3d_joint": (("keypoints_3d",), ("keypoints_3d",)),
-    "3d_vert": (("vertices",), ("vertices",)),
-    "prior": (("betas",), ()),
-    "aux": (("coarse_pose", "coarse_shape"), ("pose", "shape")),
+# What each term is computed from, under the names that the caller knows.
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "2d": ("prediction.keypoints_2d", "target.keypoints_2d"),
+    "3d_joint": ("prediction.keypoints_3d", "target.keypoints_3d"),
+    "3d_vert": ("prediction.vertices", "target.vertices"),
+    "prior": ("prediction.betas",),
+    "aux": ("prediction.coarse_pose", "prediction.coarse_shape", "target.pose", "target.shape"),
 }
 
 
@@ -134,31 +134,33 @@ class HandLoss(LossModule):
         prediction = HandPrediction.of(prediction, "prediction")
         target = HandTarget.of(target, "target")
         factors = self._factors(weight)
-        used = self._used(prediction, target)
-        _check_dtypes(used, prediction, target)
         weights = self.weights.by_term()
+        given = self._given(weights, prediction, target)
+        _check_dtypes(given)
         terms = {}
-        for name in used:
-            terms[name] = self._term(name, prediction, target, factors[name])
-        return LossTerms(terms, {name: weights[name] for name in used})
+        for name, inputs in given.items():
+            terms[name] = self._term(name, inputs, prediction, target, factors[name])
+        return LossTerms._trusted(terms, {name: weights[name] for name in terms})
 
     if TYPE_CHECKING:
         __call__ = forward
 
-    def _used(self, prediction: HandPrediction, target: HandTarget) -> list[str]:
-        """The terms to compute."""
-        weights = self.weights.by_term()
-        used, faults = [], []
+    def _given(
+        self, weights: Mapping[str, float], prediction: HandPrediction, target: HandTarget
+    ) -> dict[str, list[Any]]:
+        """The terms to compute, each with its inputs."""
+        given, faults = {}, []
         for name in TERMS:
             if (name == "3d_vert" and not self.use_vertex_loss) or (
                 name == "aux" and not self.use_aux_loss
             ):
                 continue
-            missing, torn = _missing(name, prediction, target)
+            inputs = _inputs(name, prediction, target)
+            missing, torn = _missing(name, inputs)
             if name == "prior" and self.pose_weight > 0 and prediction.hand_pose is None:
                 missing, torn = [*missing, "prediction.hand_pose"], torn or not missing
             if not missing:
-                used.append(name)
+                given[name] = inputs
             elif torn or (weights[name] > 0 and name not in self.optional):
                 faults.append(f"{name} lacks {', '.join(missing)}")
         if faults:
@@ -166,9 +168,9 @@ class HandLoss(LossModule):
                 f"a term with a weight needs its inputs: {'; '.join(faults)}. Pass them, set the "
                 f"term's weight to 0 and leave its inputs out, or name it in optional=(...)"
             )
-        if not used:
+        if not given:
             raise ValueError("no term can be computed: every term is off or lacks its inputs")
-        return used
+        return given
 
     def _factors(self, weight: Weight | Mapping[str, Weight] | None) -> dict[str, Weight | None]:
         """The samples' weight of each term."""
@@ -178,11 +180,14 @@ class HandLoss(LossModule):
         return {name: weight.get(name) for name in TERMS}
 
     def _term(
-        self, name: str, prediction: HandPrediction, target: HandTarget, weight: Weight | None
+        self,
+        name: str,
+        inputs: list[Any],
+        prediction: HandPrediction,
+        target: HandTarget,
+        weight: Weight | None,
     ) -> Tensor:
-        fields = _fields(name, prediction, target)
-        names: Any = tuple(fields)
-        inputs = list(fields.values())
+        names: Any = _NEEDS[name]
         if name == "aux":
             return first_stage_loss(*inputs, form=self.auxiliary_form, weight=weight, names=names)
         if name == "prior":
@@ -193,6 +198,7 @@ class HandLoss(LossModule):
                 pose_weight=self.pose_weight,
                 weight=weight,
                 names=(*names, "prediction.hand_pose"),
+                monitor=False,
             ).total
         if name == "3d_vert":
             return mesh_loss(
@@ -211,24 +217,29 @@ class HandLoss(LossModule):
         )
 
 
-def _fields(name: str, prediction: HandPrediction, target: HandTarget) -> dict[str, Any]:
-    """What a term is computed from, under the names that the caller knows."""
-    of_prediction, of_target = _NEEDS[name]
-    found = {}
-    for field in of_prediction:
-        found[f"prediction.{field}"] = getattr(prediction, field)
-    for field in of_target:
-        found[f"target.{field}"] = getattr(target, field)
-    return found
+def _inputs(name: str, prediction: HandPrediction, target: HandTarget) -> list[Any]:
+    """What a term is computed from, in the order of its names; None for what is missing."""
+    if name == "2d":
+        return [prediction.keypoints_2d, target.keypoints_2d]
+    if name == "3d_joint":
+        return [prediction.keypoints_3d, target.keypoints_3d]
+    if name == "3d_vert":
+        return [prediction.vertices, target.vertices]
+    if name == "prior":
+        return [prediction.betas]
+    return [prediction.coarse_pose, prediction.coarse_shape, target.pose, target.shape]
 
 
-def _missing(name: str, prediction: HandPrediction, target: HandTarget) -> tuple[list[str], bool]:
+def _missing(name: str, inputs: list[Any]) -> tuple[list[str], bool]:
     """The inputs that a term lacks, and whether a part of one side is there without the rest."""
-    missing = [field for field, value in _fields(name, prediction, target).items() if value is None]
+    if all(value is not None for value in inputs):
+        return [], False
+    wanted = _NEEDS[name]
+    missing = [field for field, value in zip(wanted, inputs, strict=True) if value is None]
     torn = False
-    for side, wanted in zip(("prediction.", "target."), _NEEDS[name], strict=True):
-        absent = [field for field in missing if field.startswith(side)]
-        torn = torn or 0 < len(absent) < len(wanted)
+    for side in ("prediction.", "target."):
+        absent = sum(field.startswith(side) for field in missing)
+        torn = torn or 0 < absent < sum(field.startswith(side) for field in wanted)
     return missing, torn
 
 
@@ -240,12 +251,15 @@ def _check_terms(names: tuple[Any, ...], option: str) -> None:
         )
 
 
-def _check_dtypes(used: list[str], prediction: HandPrediction, target: HandTarget) -> None:
+def _check_dtypes(given: Mapping[str, list[Any]]) -> None:
     """The total adds all terms up: a float64 field would promote it."""
-    tensors = {}
-    for name in used:
-        for field, value in _fields(name, prediction, target).items():
+    tensors = [value for inputs in given.values() for value in inputs]
+    if checks.alike(*tensors):
+        return
+    floating = {}
+    for name, inputs in given.items():
+        for field, value in zip(_NEEDS[name], inputs, strict=True):
             if isinstance(value, Tensor) and value.is_floating_point():
-                tensors[field] = value
-    if tensors:
-        checks.same_dtype(**tensors)
+                floating[field] = value
+    if floating:
+        checks.same_dtype(**floating)
