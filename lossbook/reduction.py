@@ -162,7 +162,11 @@ def apply(
     if kernel is absolute or kernel is magnitude:
         # The sign of NaN is 0 in torch, so no NaN gets into the gradient of |x|: masked at the end,
         # compiled code is nearly as fast as without a mask.
-        losses = (error.abs() * weight).masked_fill(hidden, 0)
+        sizes = error.abs()
+        if torch.compiler.is_compiling() and reduction != "none" and weight.shape[-1:] == (1,):
+            # What shares a weight is added first, which the compiler turns into longer vectors.
+            sizes = sizes.sum(-1, keepdim=True) if error.shape[-1] < 8 else sizes
+        losses = (sizes * weight).masked_fill(hidden, 0)
     else:
         error = error.masked_fill(hidden, 0)
         rest = (error.new_zeros(()).expand_as(error),) * (len(tensors) - 1)
