@@ -13,6 +13,7 @@ from lossbook import checks
 from lossbook.kernels import squared
 from lossbook.landmarks.shapes import Landmarks, check_landmarks
 from lossbook.reduction import Reduction, elementwise_loss, widened, working_dtype
+from lossbook.scoring import point_weight
 from lossbook.terms import LossTerms
 
 Group: TypeAlias = "dist.ProcessGroup | str | None"
@@ -207,7 +208,9 @@ def pose_weight(
     References:
         The pose factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
-    dtype = _check_angles(angles, angles_target, degrees)
+    checks.flag(degrees=degrees)
+    dtype = _check_angles(angles, angles_target)
+    _look_at_angles(angles, angles_target, degrees)
     angles, angles_target = widened(dtype, angles, angles_target)
     return _pose(angles - angles_target, degrees)
 
@@ -249,6 +252,7 @@ def attribute_weight(
         The attribute factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
     _check_attributes(attributes)
+    _look_at_attributes(attributes)
     constant = attributes.detach().to(working_dtype(attributes.dtype))
     return _rarity(constant, *_totals(constant, None, _resolved(group)))
 
@@ -275,7 +279,7 @@ def pfld_loss(
     with :math:`p_b` from :func:`pose_weight` and :math:`q_b` from :func:`attribute_weight`. With
     both biases 0 (the default) this is the documented loss. It is then exactly 0 for a sample
     with a perfect pose estimate, and for a sample without attributes. ``pose_bias=1`` and
-    ``attribute_bias=1`` keep such samples in training. A sample of weight 0 adds nothing to
+    ``attribute_bias=1`` keep such samples in training. A sample whose factor is 0 adds nothing to
     ``"weighted"``, even where its landmarks are NaN; the monitor ``"l2"`` shows the NaN.
 
     Args:
@@ -288,9 +292,13 @@ def pfld_loss(
             44 degrees taken for radians costs 0.00016.
         pose_bias: added to every pose weight, at least 0.
         attribute_bias: added to every attribute weight, at least 0.
-        weight: of each sample, float or bool, shape ``(B,)``. Both means and the frequencies are
-            weighted with it: a sample of weight 2 counts as two, one of weight 0 as none, NaN
-            included.
+        weight: float or bool. ``(B,)`` weighs samples: both means and the frequencies are weighted
+            with it, so that a sample of weight 2 counts as two. ``(B, N)``, ``(B, N, 1)`` or
+            ``(1, N)`` weighs points, as their visibility does: the squared distance becomes
+            :math:`\sum_n w_{bn} \lVert x_{bn} - \hat x_{bn} \rVert_2^2`, not divided by the
+            visible points, since a point then pulls as hard as it does among visible ones; and the
+            sample counts as much as its heaviest point. What has weight 0 contributes nothing,
+            NaN included.
         group: ranks of data-parallel training: ``"world"``, or a process group. Frequencies and
             the mean are then those of the global batch, so that gradients averaged over the ranks
             (as ``DistributedDataParallel`` does) are those of one process with the whole batch.
@@ -326,7 +334,8 @@ def pfld_loss(
     """
     checks.number(pose_bias=pose_bias, attribute_bias=attribute_bias)
     check_landmarks(landmarks=landmarks, landmarks_target=landmarks_target)
-    _check_angles(angles, angles_target, degrees)
+    checks.flag(degrees=degrees)
+    _check_angles(angles, angles_target)
     batches = {"landmarks": landmarks, "angles": angles}
     if attributes is not None:
         _check_attributes(attributes)
@@ -347,12 +356,17 @@ def pfld_loss(
         dtype, points, points_target, angles, angles_target
     )
     constant = None if attributes is None else attributes.detach().to(working)
+    by_coordinate = None
     if weight is not None:
-        weight = checks.fit_weight(weight, points[:, 0], of="the batch").detach()
+        weight, by_coordinate = _weights(weight, points)
         absent = (weight == 0)[:, None]
-        points, points_target = (p.masked_fill(absent, 0) for p in (points, points_target))
+        hidden = absent if by_coordinate is None else by_coordinate == 0
+        points, points_target = (p.masked_fill(hidden, 0) for p in (points, points_target))
         angles, angles_target = (a.masked_fill(absent, 0) for a in (angles, angles_target))
         constant = None if constant is None else constant.masked_fill(absent, 0)
+    _look_at_angles(angles, angles_target, degrees)
+    if constant is not None:
+        _look_at_attributes(constant)
 
     pose = _pose(angles - angles_target, degrees)
     pose = pose + pose_bias if pose_bias else pose
@@ -365,19 +379,26 @@ def pfld_loss(
     if checks.checking_values(landmarks, landmarks_target, factor):
         counted = (factor != 0)[:, None]
         checks.finite(
-            landmarks=landmarks.flatten(1).where(counted, 0),
-            landmarks_target=landmarks_target.flatten(1).where(counted, 0),
+            landmarks=points.where(counted, 0), landmarks_target=points_target.where(counted, 0)
         )
-        _explain_zero_weights(pose, torch.ones_like(pose) if rarity is None else rarity)
+        if weight is None or bool(weight.any()):
+            _explain_zero_weights(pose, torch.ones_like(pose) if rarity is None else rarity)
 
     # Averaged over the ranks, as their gradients are, this is the mean over all samples.
     count = samples if ranks is None else samples / dist.get_world_size(ranks)
     count = torch.where(count > 0, count, 1) if isinstance(count, Tensor) else max(count, 1)
 
-    def mean(values: Tensor) -> Tensor:
-        return (values if weight is None else values * weight).sum() / count
+    # A weight of points is in the distances already.
+    outside = weight if by_coordinate is None else None
 
-    distance = squared(points, points_target, "none").sum(1)
+    def mean(values: Tensor) -> Tensor:
+        return (values if outside is None else values * outside).sum() / count
+
+    def distances() -> Tensor:
+        squares = squared(points, points_target, "none")
+        return (squares if by_coordinate is None else squares * by_coordinate).sum(1)
+
+    distance = distances()
     weighted = mean(factor * distance)
     if not (checks.readable(weighted) and math.isfinite(weighted.detach())):
         # A sample of factor 0 stays at 0 even where its distance is infinite or NaN. Elsewhere its
@@ -387,24 +408,19 @@ def pfld_loss(
             hidden = hidden & ~distance.isfinite()
         hidden = hidden[:, None]
         points, points_target = (p.masked_fill(hidden, 0) for p in (points, points_target))
-        weighted = mean(factor * squared(points, points_target, "none").sum(1))
+        weighted = mean(factor * distances())
     return LossTerms(
         terms={"weighted": weighted, "l2": mean(distance)},
         weights={"weighted": 1.0, "l2": 0.0},
     )
 
 
-def _check_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> torch.dtype:
-    checks.flag(degrees=degrees)
+def _check_angles(angles: Tensor, angles_target: Tensor) -> torch.dtype:
     dtype = checks.pair(angles, angles_target, ("angles", "angles_target"))
     if angles.ndim != 2 or angles.shape[1] != 3:
         raise ValueError(
             f"angles must have shape (B, 3): pitch, yaw, roll, got {tuple(angles.shape)}"
         )
-    if checks.checking_values(angles, angles_target):
-        checks.finite(angles=angles, angles_target=angles_target)
-        if not degrees:
-            checks.radians(angles=angles, angles_target=angles_target)
     return dtype
 
 
@@ -415,9 +431,17 @@ def _check_attributes(attributes: Tensor) -> None:
         lambda shape: len(shape) == 2 and shape[1] > 0,
         attributes=attributes,
     )
-    if checks.checking_values(attributes):
-        checks.finite(attributes=attributes)
-        checks.zero_or_one(attributes=attributes)
+
+
+def _weights(weight: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The weights of the samples, ``(B,)``, and of the coordinates, ``(B, 2N)``, if they differ."""
+    faces = points.reshape(points.shape[0], points.shape[1] // 2, 2)
+    of_points = point_weight(weight, faces, of="landmarks").detach()
+    if checks.checking_values(weight):
+        checks.weights(weight=weight)
+    if weight.ndim < 2 or weight.shape[1] == 1:
+        return of_points[:, 0], None
+    return of_points.amax(1), of_points[..., None].expand(-1, -1, 2).flatten(1)
 
 
 def _pose(difference: Tensor, degrees: bool) -> Tensor:
@@ -473,6 +497,22 @@ def _resolved(group: Group) -> "dist.ProcessGroup | None":
     if group == "world":
         return dist.group.WORLD
     return dist.distributed_c10d._resolve_process_group(group)  # type: ignore[attr-defined, arg-type]
+
+
+# Inside check_values ----------------------------------------------------------------------------
+
+
+def _look_at_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> None:
+    if checks.checking_values(angles, angles_target):
+        checks.finite(angles=angles, angles_target=angles_target)
+        if not degrees:
+            checks.radians(angles=angles, angles_target=angles_target)
+
+
+def _look_at_attributes(attributes: Tensor) -> None:
+    if checks.checking_values(attributes):
+        checks.finite(attributes=attributes)
+        checks.zero_or_one(attributes=attributes)
 
 
 def _explain_zero_weights(pose: Tensor, rarity: Tensor) -> None:
