@@ -16,6 +16,9 @@ from lossbook.reduction import Reduction, elementwise_loss, widened, working_dty
 from lossbook.scoring import point_weight
 from lossbook.terms import LossTerms
 
+# Numbers that ranks exchange at once: a few take as long as one.
+_BLOCK = 256
+
 Group: TypeAlias = "dist.ProcessGroup | str | None"
 """Ranks that share a batch: ``"world"`` for all, a process group or its name, None for one."""
 
@@ -233,14 +236,15 @@ def attribute_weight(
             constants: no gradient flows to them.
         group: ranks over which the frequencies are taken: ``"world"`` for all of them, or a
             process group; by default those of the local batch. Without gradients (validation)
-            no rank waits for another, and the frequencies are local.
+            no rank waits for another, and the frequencies are local. All ranks need the same
+            number of attributes; see :func:`pfld_loss`.
 
     Returns:
         Shape ``(B,)``; float32 for half precision.
 
     Raises:
         TypeError: for integer or boolean tensors, or a group that is none.
-        ValueError: for any shape but ``(B, C)`` with C of at least 1.
+        ValueError: for any shape but ``(B, C)`` with C of at least 1, or ranks that differ in C.
         RuntimeError: for a group while ``torch.distributed`` is not initialised.
 
     Example:
@@ -302,7 +306,10 @@ def pfld_loss(
         group: ranks of data-parallel training: ``"world"``, or a process group. Frequencies and
             the mean are then those of the global batch, so that gradients averaged over the ranks
             (as ``DistributedDataParallel`` does) are those of one process with the whole batch.
-            Without gradients (validation) no rank waits for another, and all is local.
+            Without gradients (validation) no rank waits for another, and all is local. Ranks must
+            have the same number of attributes, or none on any. If not, every rank raises on the
+            CPU; on a GPU, which is not waited for, and in compiled code the loss is NaN on every
+            rank, and :func:`lossbook.check_values` tells why.
 
     Returns:
         Terms ``"weighted"`` (weight 1: the loss) and ``"l2"`` (weight 0: the unweighted mean of
@@ -312,7 +319,8 @@ def pfld_loss(
     Raises:
         TypeError: for integer tensors, tensors mixed with float64, biases that are no numbers, a
             group that is none.
-        ValueError: for shapes or devices that do not fit, or a negative bias.
+        ValueError: for shapes or devices that do not fit, a negative bias, or ranks that differ in
+            their number of attributes.
         RuntimeError: for a group while ``torch.distributed`` is not initialised.
 
     Example:
@@ -386,7 +394,7 @@ def pfld_loss(
 
     # Averaged over the ranks, as their gradients are, this is the mean over all samples.
     count = samples if ranks is None else samples / dist.get_world_size(ranks)
-    count = torch.where(count > 0, count, 1) if isinstance(count, Tensor) else max(count, 1)
+    count = count.masked_fill(count <= 0, 1) if isinstance(count, Tensor) else max(count, 1)
 
     # A weight of points is in the distances already.
     outside = weight if by_coordinate is None else None
@@ -456,11 +464,40 @@ def _totals(
     """How many samples have each attribute, shape (C,), and how many samples there are."""
     counts = (attributes if weight is None else attributes * weight[:, None]).sum(0)
     samples = attributes.shape[0] if weight is None else weight.sum()
-    if ranks is None:
-        return counts, samples
-    totals = torch.cat([counts, torch.as_tensor(samples).to(counts).reshape(1)])
-    dist.all_reduce(totals, group=ranks)
-    return totals[:-1], totals[-1]
+    return (counts, samples) if ranks is None else _shared(counts, samples, ranks)
+
+
+def _shared(
+    counts: Tensor, samples: Tensor | int, ranks: "dist.ProcessGroup"
+) -> tuple[Tensor, Tensor]:
+    """Both over all ranks, which must agree on the number of attributes.
+
+    Ranks that send different lengths abort or hang before anybody could say why. So the first
+    block has one length and one dtype for all, and holds what shows whether they agree. Where
+    looking at it would wait for the device, NaN marks a disagreement on every rank.
+    """
+    own = counts.shape[0]
+    exact = counts.double()
+    samples = samples.reshape(1) if isinstance(samples, Tensor) else exact.new_full((1,), samples)
+    # The sums of n and n^2 over the ranks tell whether all n are equal, without rounding.
+    header = [exact.new_full((1,), number) for number in (own, own * own)]
+    message = F.pad(torch.cat([*header, samples, exact]), (0, max(_BLOCK - 3 - own, 0)))
+    dist.all_reduce(message[:_BLOCK], group=ranks)
+    size = dist.get_world_size(ranks)
+    apart = message[1] - 2 * own * message[0] + size * own * own
+    if checks.readable(apart) or checks.checking_values(apart):
+        if apart.item():
+            raise ValueError(
+                f"attributes must have as many columns on every rank of the group: this rank has "
+                f"{own or 'none'}, the {size} ranks have {message[0].item() / size:g} on average; "
+                f"pass the same columns on each of them, or leave attributes out on all"
+            )
+    else:
+        message = message.masked_fill(apart != 0, torch.nan)
+    if own > _BLOCK - 3:
+        dist.all_reduce(message[_BLOCK:], group=ranks)
+    message = message.to(counts.dtype)
+    return message[3 : 3 + own], message[2]
 
 
 def _rarity(attributes: Tensor, counts: Tensor, samples: Tensor | int) -> Tensor:
