@@ -182,6 +182,7 @@ def test_the_gradient_under_a_weight_of_points_is_that_of_the_value():
 
 @pytest.mark.compiles
 def test_with_a_weight_of_points_it_compiles_to_one_graph():
+    torch.compiler.reset()
     inputs, weight = pfld_inputs(), point_weights()
     compiled = torch.compile(pfld_loss, fullgraph=True, backend="eager")
     for given in (weight, weight > 0.4, weight[..., None], weight[:, 0], weight[:1]):
