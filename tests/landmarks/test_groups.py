@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 import torch.distributed as dist
-from ranks import join, on_two_ranks
+from ranks import on_two_ranks
 
 import lossbook
 from lossbook import checks
@@ -23,15 +23,6 @@ def pfld_inputs(batch=8, seed=0):
 
 def sample_weight(batch):
     return torch.linspace(0.5, 2, batch, dtype=torch.float64)
-
-
-@pytest.fixture
-def alone(tmp_path, monkeypatch):
-    """A process group of this process alone."""
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    join(tmp_path / "rendezvous", 0, 1)
-    yield
-    dist.destroy_process_group()
 
 
 CASES = {
