@@ -267,7 +267,11 @@ def _fits(own: torch.Size, other: torch.Size) -> bool:
     # One number for a batch of several looks like a batch of one that was paired wrongly.
     if len(own) > len(other) or len(own) == 1:
         return False
-    return all(a == b or a == 1 for a, b in zip(own, other, strict=False))
+    # Neither all() nor zip(): the compiler of torch 2.8 cannot trace them here.
+    for dimension, size in enumerate(own):  # noqa: SIM110
+        if size != 1 and size != other[dimension]:
+            return False
+    return True
 
 
 def shape(expected: str, matches: Callable[[tuple[int, ...]], bool], **tensors: Tensor) -> None:

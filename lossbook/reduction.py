@@ -59,6 +59,13 @@ def reduce_loss(
     A mean over nothing (an empty batch, or all weights 0) is 0 with zero gradient. What is
     reduced is float32 for half-precision losses: a sum may be larger than they can hold.
 
+    In data-parallel training each rank divides by its own weights, and the average of the ranks'
+    means is not the mean over all ranks. It becomes that mean if each rank's is multiplied by
+    :math:`R\,W_r / \sum_{r'} W_{r'}`, with :math:`R` ranks whose weights add up to :math:`W_r`.
+    The section *Data parallel* of the README has this in four lines. A ``"batchmean"`` needs it,
+    with the sizes of the batches as weights, only where these differ; a ``"sum"`` only
+    the factor :math:`R`.
+
     Args:
         losses: elementwise losses, any shape.
         reduction: one of the four names.

@@ -1,4 +1,4 @@
-"""What the metrics of all chapters share: lengths, weights of points, means, passed thresholds."""
+"""What metrics share, and PFLD: lengths, weights of points, means, passed thresholds."""
 
 import torch
 from jaxtyping import Bool, Float

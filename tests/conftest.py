@@ -30,3 +30,14 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A process group of this process alone."""
+    from ranks import join
+
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    join(tmp_path / "rendezvous", 0, 1)
+    yield
+    torch.distributed.destroy_process_group()

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from lossbook.kernels import squared
+from lossbook.landmarks import smooth_l1_loss
 from lossbook.reduction import elementwise_loss, reduce_loss, working_dtype
 
 
@@ -119,3 +120,15 @@ def test_half_meets_float32_as_under_autocast():
         squared, torch.ones(2, dtype=torch.float16), torch.zeros(2), reduction="sum"
     )
     assert loss.dtype == torch.float32
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("form", [(), (6,), (6, 1), (None, 6), (6, 2)], ids=str)
+def test_a_weight_compiles_in_every_form_for_changing_batches(form):
+    torch.compiler.reset()
+    compiled = torch.compile(smooth_l1_loss, fullgraph=True, backend="eager")
+    for batch in (4, 5, 6):
+        x, y = torch.rand(2, batch, 6, 2)
+        weight = torch.rand((1, 6) if None in form else (batch, *form))
+        expected = smooth_l1_loss(x, y, weight=weight)
+        torch.testing.assert_close(compiled(x, y, weight=weight), expected)

@@ -13,7 +13,11 @@ from lossbook import checks
 from lossbook.kernels import absolute, reduced, smooth, squared
 from lossbook.landmarks.shapes import Landmarks, check_landmarks
 from lossbook.reduction import Reduction, elementwise_loss, widened, working_dtype
+from lossbook.scoring import point_weight
 from lossbook.terms import LossTerms
+
+# Numbers that ranks exchange at once: a few take as long as one.
+_BLOCK = 256
 
 Group: TypeAlias = "dist.ProcessGroup | str | None"
 """Ranks that share a batch: ``"world"`` for all, a process group or its name, None for one."""
@@ -206,7 +210,9 @@ def pose_weight(
     References:
         The pose factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
-    dtype = _check_angles(angles, angles_target, degrees)
+    checks.flag(degrees=degrees)
+    dtype = _check_angles(angles, angles_target)
+    _look_at_angles(angles, angles_target, degrees)
     angles, angles_target = widened(dtype, angles, angles_target)
     return _pose(angles - angles_target, degrees)
 
@@ -229,14 +235,15 @@ def attribute_weight(
             constants: no gradient flows to them.
         group: ranks over which the frequencies are taken: ``"world"`` for all of them, or a
             process group; by default those of the local batch. Without gradients (validation)
-            no rank waits for another, and the frequencies are local.
+            no rank waits for another, and the frequencies are local. All ranks need the same
+            number of attributes; see :func:`pfld_loss`.
 
     Returns:
         Shape ``(B,)``; float32 for half precision.
 
     Raises:
         TypeError: for integer or boolean tensors, or a group that is none.
-        ValueError: for any shape but ``(B, C)`` with C of at least 1.
+        ValueError: for any shape but ``(B, C)`` with C of at least 1, or ranks that differ in C.
         RuntimeError: for a group while ``torch.distributed`` is not initialised.
 
     Example:
@@ -248,6 +255,7 @@ def attribute_weight(
         The attribute factor of :func:`pfld_loss`. Derived in :doc:`/book/landmarks`.
     """
     _check_attributes(attributes)
+    _look_at_attributes(attributes)
     constant = attributes.detach().to(working_dtype(attributes.dtype))
     return _rarity(constant, *_totals(constant, None, _resolved(group)))
 
@@ -274,7 +282,7 @@ def pfld_loss(
     with :math:`p_b` from :func:`pose_weight` and :math:`q_b` from :func:`attribute_weight`. With
     both biases 0 (the default) this is the documented loss. It is then exactly 0 for a sample
     with a perfect pose estimate, and for a sample without attributes. ``pose_bias=1`` and
-    ``attribute_bias=1`` keep such samples in training. A sample of weight 0 adds nothing to
+    ``attribute_bias=1`` keep such samples in training. A sample whose factor is 0 adds nothing to
     ``"weighted"``, even where its landmarks are NaN; the monitor ``"l2"`` shows the NaN.
 
     Args:
@@ -287,13 +295,20 @@ def pfld_loss(
             44 degrees taken for radians costs 0.00016.
         pose_bias: added to every pose weight, at least 0.
         attribute_bias: added to every attribute weight, at least 0.
-        weight: of each sample, float or bool, shape ``(B,)``. Both means and the frequencies are
-            weighted with it: a sample of weight 2 counts as two, one of weight 0 as none, NaN
-            included.
+        weight: float or bool. ``(B,)`` weighs samples: both means and the frequencies are weighted
+            with it, so that a sample of weight 2 counts as two. ``(B, N)``, ``(B, N, 1)`` or
+            ``(1, N)`` weighs points, as their visibility does: the squared distance becomes
+            :math:`\sum_n w_{bn} \lVert x_{bn} - \hat x_{bn} \rVert_2^2`, not divided by the
+            visible points, since a point then pulls as hard as it does among visible ones; and the
+            sample counts as much as its heaviest point. What has weight 0 contributes nothing,
+            NaN included.
         group: ranks of data-parallel training: ``"world"``, or a process group. Frequencies and
             the mean are then those of the global batch, so that gradients averaged over the ranks
             (as ``DistributedDataParallel`` does) are those of one process with the whole batch.
-            Without gradients (validation) no rank waits for another, and all is local.
+            Without gradients (validation) no rank waits for another, and all is local. Ranks must
+            have the same number of attributes, or none on any. If not, every rank raises on the
+            CPU; on a GPU, which is not waited for, and in compiled code the loss is NaN on every
+            rank, and :func:`lossbook.check_values` tells why.
 
     Returns:
         Terms ``"weighted"`` (weight 1: the loss) and ``"l2"`` (weight 0: the unweighted mean of
@@ -303,7 +318,8 @@ def pfld_loss(
     Raises:
         TypeError: for integer tensors, tensors mixed with float64, biases that are no numbers, a
             group that is none.
-        ValueError: for shapes or devices that do not fit, or a negative bias.
+        ValueError: for shapes or devices that do not fit, a negative bias, or ranks that differ in
+            their number of attributes.
         RuntimeError: for a group while ``torch.distributed`` is not initialised.
 
     Example:
@@ -325,7 +341,8 @@ def pfld_loss(
     """
     checks.number(pose_bias=pose_bias, attribute_bias=attribute_bias)
     check_landmarks(landmarks=landmarks, landmarks_target=landmarks_target)
-    _check_angles(angles, angles_target, degrees)
+    checks.flag(degrees=degrees)
+    _check_angles(angles, angles_target)
     batches = {"landmarks": landmarks, "angles": angles}
     if attributes is not None:
         _check_attributes(attributes)
@@ -346,12 +363,17 @@ def pfld_loss(
         dtype, points, points_target, angles, angles_target
     )
     constant = None if attributes is None else attributes.detach().to(working)
+    by_coordinate = None
     if weight is not None:
-        weight = checks.fit_weight(weight, points[:, 0], of="the batch").detach()
+        weight, by_coordinate = _weights(weight, points)
         absent = (weight == 0)[:, None]
-        points, points_target = (p.masked_fill(absent, 0) for p in (points, points_target))
+        hidden = absent if by_coordinate is None else by_coordinate == 0
+        points, points_target = (p.masked_fill(hidden, 0) for p in (points, points_target))
         angles, angles_target = (a.masked_fill(absent, 0) for a in (angles, angles_target))
         constant = None if constant is None else constant.masked_fill(absent, 0)
+    _look_at_angles(angles, angles_target, degrees)
+    if constant is not None:
+        _look_at_attributes(constant)
 
     pose = _pose(angles - angles_target, degrees)
     pose = pose + pose_bias if pose_bias else pose
@@ -364,19 +386,26 @@ def pfld_loss(
     if checks.checking_values(landmarks, landmarks_target, factor):
         counted = (factor != 0)[:, None]
         checks.finite(
-            landmarks=landmarks.flatten(1).where(counted, 0),
-            landmarks_target=landmarks_target.flatten(1).where(counted, 0),
+            landmarks=points.where(counted, 0), landmarks_target=points_target.where(counted, 0)
         )
-        _explain_zero_weights(pose, torch.ones_like(pose) if rarity is None else rarity)
+        if weight is None or bool(weight.any()):
+            _explain_zero_weights(pose, torch.ones_like(pose) if rarity is None else rarity)
 
     # Averaged over the ranks, as their gradients are, this is the mean over all samples.
     count = samples if ranks is None else samples / dist.get_world_size(ranks)
-    count = torch.where(count > 0, count, 1) if isinstance(count, Tensor) else max(count, 1)
+    count = count.masked_fill(count <= 0, 1) if isinstance(count, Tensor) else max(count, 1)
+
+    # A weight of points is in the distances already.
+    outside = weight if by_coordinate is None else None
 
     def mean(values: Tensor) -> Tensor:
-        return (values if weight is None else values * weight).sum() / count
+        return (values if outside is None else values * outside).sum() / count
 
-    distance = squared(points, points_target, "none").sum(1)
+    def distances() -> Tensor:
+        squares = squared(points, points_target, "none")
+        return (squares if by_coordinate is None else squares * by_coordinate).sum(1)
+
+    distance = distances()
     weighted = mean(factor * distance)
     if not (checks.readable(weighted) and math.isfinite(weighted.detach())):
         # A sample of factor 0 stays at 0 even where its distance is infinite or NaN. Elsewhere its
@@ -386,24 +415,19 @@ def pfld_loss(
             hidden = hidden & ~distance.isfinite()
         hidden = hidden[:, None]
         points, points_target = (p.masked_fill(hidden, 0) for p in (points, points_target))
-        weighted = mean(factor * squared(points, points_target, "none").sum(1))
+        weighted = mean(factor * distances())
     return LossTerms(
         terms={"weighted": weighted, "l2": mean(distance)},
         weights={"weighted": 1.0, "l2": 0.0},
     )
 
 
-def _check_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> torch.dtype:
-    checks.flag(degrees=degrees)
+def _check_angles(angles: Tensor, angles_target: Tensor) -> torch.dtype:
     dtype = checks.pair(angles, angles_target, ("angles", "angles_target"))
     if angles.ndim != 2 or angles.shape[1] != 3:
         raise ValueError(
             f"angles must have shape (B, 3): pitch, yaw, roll, got {tuple(angles.shape)}"
         )
-    if checks.checking_values(angles, angles_target):
-        checks.finite(angles=angles, angles_target=angles_target)
-        if not degrees:
-            checks.radians(angles=angles, angles_target=angles_target)
     return dtype
 
 
@@ -414,9 +438,17 @@ def _check_attributes(attributes: Tensor) -> None:
         lambda shape: len(shape) == 2 and shape[1] > 0,
         attributes=attributes,
     )
-    if checks.checking_values(attributes):
-        checks.finite(attributes=attributes)
-        checks.zero_or_one(attributes=attributes)
+
+
+def _weights(weight: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The weights of the samples, ``(B,)``, and of the coordinates, ``(B, 2N)``, if they differ."""
+    faces = points.reshape(points.shape[0], points.shape[1] // 2, 2)
+    of_points = point_weight(weight, faces, of="landmarks").detach()
+    if checks.checking_values(weight):
+        checks.weights(weight=weight)
+    if weight.ndim < 2 or weight.shape[1] == 1:
+        return of_points[:, 0], None
+    return of_points.amax(1), of_points[..., None].expand(-1, -1, 2).flatten(1)
 
 
 def _pose(difference: Tensor, degrees: bool) -> Tensor:
@@ -431,11 +463,40 @@ def _totals(
     """How many samples have each attribute, shape (C,), and how many samples there are."""
     counts = (attributes if weight is None else attributes * weight[:, None]).sum(0)
     samples = attributes.shape[0] if weight is None else weight.sum()
-    if ranks is None:
-        return counts, samples
-    totals = torch.cat([counts, torch.as_tensor(samples).to(counts).reshape(1)])
-    dist.all_reduce(totals, group=ranks)
-    return totals[:-1], totals[-1]
+    return (counts, samples) if ranks is None else _shared(counts, samples, ranks)
+
+
+def _shared(
+    counts: Tensor, samples: Tensor | int, ranks: "dist.ProcessGroup"
+) -> tuple[Tensor, Tensor]:
+    """Both over all ranks, which must agree on the number of attributes.
+
+    Ranks that send different lengths abort or hang before anybody could say why. So the first
+    block has one length and one dtype for all, and holds what shows whether they agree. Where
+    looking at it would wait for the device, NaN marks a disagreement on every rank.
+    """
+    own = counts.shape[0]
+    exact = counts.double()
+    samples = samples.reshape(1) if isinstance(samples, Tensor) else exact.new_full((1,), samples)
+    # The sums of n and n^2 over the ranks tell whether all n are equal, without rounding.
+    header = [exact.new_full((1,), number) for number in (own, own * own)]
+    message = F.pad(torch.cat([*header, samples, exact]), (0, max(_BLOCK - 3 - own, 0)))
+    dist.all_reduce(message[:_BLOCK], group=ranks)
+    size = dist.get_world_size(ranks)
+    apart = message[1] - 2 * own * message[0] + size * own * own
+    if checks.readable(apart) or checks.checking_values(apart):
+        if apart.item():
+            raise ValueError(
+                f"attributes must have as many columns on every rank of the group: this rank has "
+                f"{own or 'none'}, the {size} ranks have {message[0].item() / size:g} on average; "
+                f"pass the same columns on each of them, or leave attributes out on all"
+            )
+    else:
+        message = message.masked_fill(apart != 0, torch.nan)
+    if own > _BLOCK - 3:
+        dist.all_reduce(message[_BLOCK:], group=ranks)
+    message = message.to(counts.dtype)
+    return message[3 : 3 + own], message[2]
 
 
 def _rarity(attributes: Tensor, counts: Tensor, samples: Tensor | int) -> Tensor:
@@ -472,6 +533,22 @@ def _resolved(group: Group) -> "dist.ProcessGroup | None":
     if group == "world":
         return dist.group.WORLD
     return dist.distributed_c10d._resolve_process_group(group)  # type: ignore[attr-defined, arg-type]
+
+
+# Inside check_values ----------------------------------------------------------------------------
+
+
+def _look_at_angles(angles: Tensor, angles_target: Tensor, degrees: bool) -> None:
+    if checks.checking_values(angles, angles_target):
+        checks.finite(angles=angles, angles_target=angles_target)
+        if not degrees:
+            checks.radians(angles=angles, angles_target=angles_target)
+
+
+def _look_at_attributes(attributes: Tensor) -> None:
+    if checks.checking_values(attributes):
+        checks.finite(attributes=attributes)
+        checks.zero_or_one(attributes=attributes)
 
 
 def _explain_zero_weights(pose: Tensor, rarity: Tensor) -> None:

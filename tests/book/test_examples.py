@@ -5,13 +5,105 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import torch
+from ranks import on_two_ranks
+from torch.nn.parallel import DistributedDataParallel
+
+from lossbook.hands import HandLoss
+from lossbook.landmarks import wing_loss
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("page", ["README.md", "book/index.md"])
-def test_the_example_runs(page, capsys):
+def blocks(page):
+    """The Python of a page, block by block."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    (example,) = re.findall(r"^( *)```python\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
-    exec(textwrap.dedent(example[1]), {})
-    assert "weighted" in capsys.readouterr().out or page != "README.md"
+    found = re.findall(r"^( *)```python\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
+    assert len(found) == text.count("```python")
+    return [textwrap.dedent(code) for _, code in found]
+
+
+def test_the_index_runs():
+    (example,) = blocks("book/index.md")
+    exec(example, {})
+
+
+class Stub:
+    """What a training step needs of its LightningModule."""
+
+    def __init__(self, network, criterion):
+        self.network, self.criterion, self.logged = network, criterion, {}
+
+    def __call__(self, image):
+        return self.network(image)
+
+    def log_dict(self, numbers):
+        self.logged |= numbers
+
+
+@pytest.mark.compiles
+def test_the_readme_runs(alone, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.compiler.reset()
+    torch.manual_seed(0)
+    names = {}
+    for code in blocks("README.md"):
+        exec(code, names)
+    assert "weighted" in capsys.readouterr().out
+    assert names["scaler"].get_scale() > 0
+    assert all(p.grad.isfinite().all() for p in names["network"].parameters())
+    given = names["hands"]["keypoints_3d"].grad
+    assert given[:4].any() and not given[4:].any()
+    written = list(tmp_path.glob("runs/hands/events*"))
+    assert len(written) == 1
+    assert len(names["errors"]) == 8
+
+    labels = names["labels"] | {"keypoints_3d": torch.zeros(8, 21, 3)}
+    module = Stub(lambda image: names["hands"], HandLoss({"w_2d": 1.0}, use_aux_loss=False))
+    total = names["training_step"](module, {"image": None, "target": labels}, 0)
+    assert total.requires_grad
+    assert set(module.logged) == {"total", "2d", "3d_joint", "prior"}
+    assert not any(value.requires_grad for value in module.logged.values())
+
+
+# The recipe for masked means --------------------------------------------------------------------
+
+SIZES = (4, 3)
+MASKS = {
+    "uneven": lambda: torch.arange(7 * 98).reshape(7, 98) % 7 > torch.arange(7)[:, None] - 1,
+    "weighted": lambda: torch.linspace(0, 0.1, 7 * 98).reshape(7, 98),
+    "a rank without labels": lambda: (torch.arange(7) < 4)[:, None].expand(7, 98),
+    "no labels": lambda: torch.zeros(7, 98, dtype=torch.bool),
+}
+
+
+def whole_batch():
+    torch.manual_seed(1)
+    return torch.rand(7, 5), torch.rand(7, 98, 2), torch.nn.Linear(5, 196)
+
+
+def train_as_the_readme_does(rank, name):
+    images, truth, network = whole_batch()
+    visible = MASKS[name]().split(SIZES)[rank]
+    model = DistributedDataParallel(network)
+    faces = model(images.split(SIZES)[rank]).reshape(-1, 98, 2)
+    (recipe,) = (code for code in blocks("README.md") if "def share" in code)
+    names = {"torch": torch, "faces": faces, "truth": truth.split(SIZES)[rank], "visible": visible}
+    exec(recipe, names)
+    names["loss"].backward()
+    return network.weight.grad.tolist()
+
+
+def train_on_each_mask(rank):
+    return {name: train_as_the_readme_does(rank, name) for name in MASKS}
+
+
+def test_the_recipe_for_masked_means_gives_the_gradient_of_one_process(tmp_path, monkeypatch):
+    both = on_two_ranks(tmp_path, monkeypatch, train_on_each_mask)
+    for name, mask in MASKS.items():
+        images, truth, network = whole_batch()
+        faces = network(images).reshape(-1, 98, 2)
+        loss = wing_loss(faces, truth, weight=mask(), reduction="mean")
+        (expected,) = torch.autograd.grad(loss, network.weight)
+        for found in both:
+            torch.testing.assert_close(torch.tensor(found[name]), expected)

@@ -1,6 +1,7 @@
 """PFLD over several ranks."""
 
 import copy
+import math
 import multiprocessing
 import pickle
 import time
@@ -8,8 +9,10 @@ import time
 import pytest
 import torch
 import torch.distributed as dist
-from ranks import join, on_two_ranks
+from ranks import on_two_ranks
 
+import lossbook
+from lossbook import checks
 from lossbook.landmarks import PFLDLoss, attribute_weight, pfld_loss
 from lossbook.registry import card
 
@@ -20,15 +23,6 @@ def pfld_inputs(batch=8, seed=0):
 
 def sample_weight(batch):
     return torch.linspace(0.5, 2, batch, dtype=torch.float64)
-
-
-@pytest.fixture
-def alone(tmp_path, monkeypatch):
-    """A process group of this process alone."""
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    join(tmp_path / "rendezvous", 0, 1)
-    yield
-    dist.destroy_process_group()
 
 
 CASES = {
@@ -93,6 +87,82 @@ def test_two_ranks_give_the_gradient_of_one(two_ranks, name):
 def test_without_gradients_each_rank_counts_for_itself(two_ranks, name):
     locals_, aparts = zip(*(rank[name][2] for rank in two_ranks), strict=True)
     assert locals_ == aparts
+
+
+# Ranks that differ ------------------------------------------------------------------------------
+
+# How many attributes each rank has, and what the message says of them; 0 for attributes=None.
+DIFFERENT = {
+    "one rank without": ((4, 0), "2"),
+    "the other rank without": ((0, 1), "0.5"),
+    "one more": ((5, 6), "5.5"),
+    "more than one message holds": ((6, 300), "153"),
+    "both more than that": ((300, 400), "350"),
+}
+
+
+def with_attributes(number, dtype=torch.float64):
+    inputs = {k: v.to(dtype) for k, v in pfld_inputs(4).items()}
+    inputs["attributes"] = torch.ones(4, number, dtype=dtype) if number else None
+    return inputs
+
+
+def what_it_says(function):
+    try:
+        function()
+    except ValueError as error:
+        return str(error)
+    return "nothing"
+
+
+def ranks_that_differ(rank):
+    found = {}
+    for name, (numbers, _) in DIFFERENT.items():
+        inputs = with_attributes(numbers[rank])
+        found[name] = [what_it_says(lambda i=inputs: pfld_loss(**i, group="world"))]
+        if all(numbers):
+            attributes = inputs["attributes"]
+            found[name].append(
+                what_it_says(lambda a=attributes: attribute_weight(a, group="world"))
+            )
+    found["equal again"] = pfld_loss(**with_attributes(300), group="world").total.item()
+    narrow = with_attributes(3, (torch.float32, torch.float64)[rank])
+    found["dtypes"] = pfld_loss(**narrow, group="world").total.item()
+
+    # As on a GPU, where looking would wait.
+    compiled = torch.compile(pfld_loss, fullgraph=True, backend="eager")
+    found["compiled"] = compiled(**with_attributes(3), group="world").total.item()
+    loss = compiled(**with_attributes((4, 0)[rank]), group="world")
+    found["unread"] = [loss.log()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "readable", lambda *tensors: False)
+        for numbers in ((4, 0), (5, 6)):
+            inputs = with_attributes(numbers[rank])
+            found["unread"].append(pfld_loss(**inputs, group="world").log())
+        found["equal, unread"] = pfld_loss(**with_attributes(3), group="world").total.item()
+        with lossbook.check_values():
+            found["checked"] = what_it_says(lambda: pfld_loss(**inputs, group="world"))
+    return found
+
+
+@pytest.mark.compiles
+@pytest.mark.own_errors
+def test_ranks_that_differ_in_their_attributes_all_say_so(tmp_path, monkeypatch):
+    both = on_two_ranks(tmp_path, monkeypatch, ranks_that_differ)
+    for rank, found in enumerate(both):
+        for name, (numbers, mean) in DIFFERENT.items():
+            expected = (
+                f"this rank has {numbers[rank] or 'none'}, the 2 ranks have {mean} on average"
+            )
+            for said in found[name]:
+                assert expected in said
+        assert "this rank has" in found["checked"]
+        for log in found["unread"]:
+            assert all(math.isnan(value) for value in log.values())
+        one = pfld_loss(**with_attributes(1)).total.item()
+        assert found["equal again"] == pytest.approx(300 * one)
+        for name in ("dtypes", "compiled", "equal, unread"):
+            assert found[name] == pytest.approx(3 * one, rel=1e-6)
 
 
 def dies_on_the_second_rank(rank):

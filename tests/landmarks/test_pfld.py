@@ -225,68 +225,13 @@ def test_pfld_without_attributes_has_no_such_factor():
     assert pfld_loss(**inputs, attribute_bias=3.0).total == loss.total
 
 
-@pytest.mark.parametrize("options", [{}, {"pose_bias": 0.5, "attribute_bias": 0.25}], ids=str)
-@pytest.mark.parametrize("with_attributes", [True, False])
-def test_a_weight_of_zero_leaves_a_sample_out_and_one_of_two_counts_it_twice(
-    options, with_attributes
-):
-    inputs = pfld_inputs()
-    if not with_attributes:
-        del inputs["attributes"]
-    trained = ["landmarks", "landmarks_target", "angles", "angles_target"]
-
-    def value_and_gradient(index, weight):
-        leaves = {k: v.clone().requires_grad_(k in trained) for k, v in inputs.items()}
-        picked = {k: v[index] for k, v in leaves.items()}
-        loss = pfld_loss(**picked, weight=weight, **options)
-        gradients = torch.autograd.grad(loss.total, [leaves[k] for k in trained])
-        return loss.total, loss["l2"], *gradients
-
-    everything = slice(None)
-    kept = torch.tensor([True, False, True, True, False, True, True, True])
-    once = [0, 2, 3, 5, 6, 7]
-    for index, weight in (
-        (once, kept),
-        (once, kept.double()),
-        (once, 7 * kept.double()),
-        (once, kept[:, None]),
-        ([*once, 3], kept.double() + torch.eye(8, dtype=torch.float64)[3]),
-    ):
-        expected = value_and_gradient(index, None)
-        if weight.ndim > 1:
-            with pytest.raises(ValueError, match="weight must have the shape of the batch"):
-                value_and_gradient(everything, weight)
-            continue
-        for got, want in zip(value_and_gradient(everything, weight), expected, strict=True):
-            torch.testing.assert_close(got, want)
-
-
-def test_a_sample_of_weight_zero_may_hold_anything():
-    inputs = pfld_inputs()
-    kept = torch.ones(8, dtype=torch.bool)
-    kept[2] = False
-    alone = pfld_loss(**{k: v[kept] for k, v in inputs.items()})
-    for value in inputs.values():
-        value[2] = torch.nan
-    inputs["landmarks"].requires_grad_()
-    inputs["angles"].requires_grad_()
-    masked = pfld_loss(**inputs, weight=kept)
-    torch.testing.assert_close(masked.total, alone.total)
-    torch.testing.assert_close(masked["l2"], alone["l2"])
-    for gradient in torch.autograd.grad(masked.total, [inputs["landmarks"], inputs["angles"]]):
-        assert gradient.isfinite().all()
-        assert not gradient[2].any()
-    nothing = pfld_loss(**inputs, weight=0 * kept.float())
-    assert nothing.total == 0
-
-
 @pytest.mark.own_errors
 def test_pfld_refuses_tensors_that_do_not_belong_together():
     inputs = {k: v.float() for k, v in pfld_inputs().items()}
     wide = {k: inputs[k].double() for k in ("landmarks", "landmarks_target")}
     with pytest.raises(TypeError, match="landmarks is torch.float64.*angles is torch.float32"):
         pfld_loss(**inputs | wide)
-    with pytest.raises(ValueError, match="weight is on meta, the batch on cpu; move it"):
+    with pytest.raises(ValueError, match="weight is on meta, landmarks on cpu; move it"):
         pfld_loss(**inputs, weight=torch.ones(8, device="meta"))
     for name in ("attributes", "landmarks", "angles"):
         with pytest.raises(ValueError, match=f"{name} is on meta.*move one with .to"):
