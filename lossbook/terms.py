@@ -329,19 +329,18 @@ def _weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Ten
         # The total still has a gradient, which is 0, so that training goes on.
         nothing = [t.where(torch.zeros_like(t, dtype=torch.bool), 0) for t in terms.values()]
         return reduce(torch.add, nothing)
-    # The first product is always taken: the total is never the same tensor as a term.
-    total = terms[counted[0]] * weights[counted[0]]
-    for name in counted[1:]:
-        total = _plus(total, terms[name], weights[name])
-    return total
-
-
-def _plus(total: Tensor, term: Tensor, weight: float | Tensor) -> Tensor:
-    """Add a weighted term, in eager mode without a product by 1."""
-    # A compiled graph gains nothing, and would be made anew for a weight that is warmed up to 1.
-    if torch.compiler.is_compiling() or isinstance(weight, Tensor) or weight != 1:
-        term = term * weight
-    return total + term
+    parts: list[Tensor] = []
+    for name in counted:
+        term, weight = terms[name], weights[name]
+        # In eager mode without a product by 1. A compiled graph gains nothing by that, and would be
+        # made anew for a weight that is warmed up to 1.
+        if torch.compiler.is_compiling() or isinstance(weight, Tensor) or weight != 1:
+            term = term * weight
+        elif len(counted) == 1:
+            # The total is never the same tensor as a term.
+            term = term.clone()
+        parts.append(term)
+    return reduce(torch.add, parts)
 
 
 # As a pytree a LossTerms passes through torch.func.vmap and torch.export. Weights that are tensors

@@ -2,14 +2,9 @@
 
 import torch
 
-from lossbook.landmarks.losses import (
-    attribute_weight,
-    pfld_loss,
-    pose_weight,
-    smooth_l1_loss,
-    wing_loss,
-)
+from lossbook.landmarks.losses import smooth_l1_loss, wing_loss
 from lossbook.landmarks.modules import PFLDLoss, SmoothL1Loss, WingLoss
+from lossbook.landmarks.pfld import attribute_weight, pfld_loss, pose_weight
 from lossbook.registry import Card, Inputs
 
 _NOTE = "SmlCoke/PFLD (source note)"

@@ -6,13 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.landmarks.losses import (
-    Group,
-    check_group,
-    pfld_loss,
-    smooth_l1_loss,
-    wing_loss,
-)
+from lossbook.landmarks.groups import Group, check_group
+from lossbook.landmarks.losses import smooth_l1_loss, wing_loss
+from lossbook.landmarks.pfld import pfld_loss
 from lossbook.landmarks.shapes import Landmarks
 from lossbook.modules import LossModule
 from lossbook.reduction import Reduction, check_reduction

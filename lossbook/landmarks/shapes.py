@@ -8,6 +8,13 @@ from lossbook import checks
 Landmarks = Float[Tensor, "batch *points"]
 
 
+def is_landmarks(shape: tuple[int, ...]) -> bool:
+    """Whether this is ``(B, 2N)`` or ``(B, N, 2)`` with at least one point."""
+    if len(shape) == 2:
+        return shape[1] > 0 and shape[1] % 2 == 0
+    return len(shape) == 3 and shape[1] > 0 and shape[2] == 2
+
+
 def check_landmarks(**landmarks: Tensor) -> None:
     """Check for floating-point points of one shape, ``(B, 2N)`` or ``(B, N, 2)``.
 
@@ -15,11 +22,6 @@ def check_landmarks(**landmarks: Tensor) -> None:
         TypeError: for other tensors.
         ValueError: for other or different shapes.
     """
-
-    def is_landmarks(shape: tuple[int, ...]) -> bool:
-        flat = len(shape) == 2 and shape[1] > 0 and shape[1] % 2 == 0
-        return flat or (len(shape) == 3 and shape[1] > 0 and shape[2] == 2)
-
     checks.floating(**landmarks)
     checks.shape("(B, 2N) or (B, N, 2)", is_landmarks, **landmarks)
     checks.same_shape(**landmarks)

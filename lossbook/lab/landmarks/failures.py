@@ -9,7 +9,7 @@ import torch
 from lossbook.lab.landmarks.data import Faces, split_by_subject
 from lossbook.lab.landmarks.model import SETTINGS, Batch, Prediction, train
 from lossbook.lab.run.training import History
-from lossbook.landmarks.losses import pfld_loss
+from lossbook.landmarks import pfld_loss
 from lossbook.terms import LossTerms
 
 __all__ = ["FAILURES", "failure_logs"]

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from lossbook.lab.landmarks.data import ATTRIBUTES, Augmentation, Faces, augment, crop, mean_shape
 from lossbook.lab.run.records import Model
 from lossbook.lab.run.training import History, fit, seed_everything
-from lossbook.landmarks.losses import pfld_loss, smooth_l1_loss, wing_loss
+from lossbook.landmarks import pfld_loss, smooth_l1_loss, wing_loss
 from lossbook.landmarks.metrics import ced_auc, failure_rate, nme
 from lossbook.terms import LossTerms
 
