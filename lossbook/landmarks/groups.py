@@ -74,6 +74,7 @@ def share_totals(
             )
     else:
         message = message.masked_fill(apart != 0, torch.nan)
+    # The rest of more than 253 attributes. Where nobody looked, ranks must agree for this.
     if own > _BLOCK - 3:
         dist.all_reduce(message[_BLOCK:], group=ranks)
     message = message.to(counts.dtype)

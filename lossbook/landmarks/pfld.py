@@ -206,7 +206,7 @@ def pfld_loss(
     if constant is not None:
         _look_at_attributes(constant)
 
-    pose = _pose(angles - angles_target, degrees)
+    pose = _pose(angles - angles_target, degrees, weighs_points=True)
     pose = pose + pose_bias if pose_bias else pose
     present = points.flatten(1)[:, :0] if constant is None else constant
     counts, samples = _totals(present, weight, ranks)
@@ -323,10 +323,14 @@ def _weights(weight: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
     return of_points.amax(1), of_points[..., None].expand(-1, -1, 2).flatten(1)
 
 
-def _pose(difference: Tensor, degrees: bool) -> Tensor:
+def _pose(difference: Tensor, degrees: bool, *, weighs_points: bool = False) -> Tensor:
     """Sum of 1 - cos as 2 sin^2 of the half: half precision and small angles keep their digits."""
     sine = (difference * (math.pi / 360 if degrees else 0.5)).sin()
-    return (sine * (sine + sine)).sum(1)
+    parts = sine * (sine + sine)
+    if weighs_points and torch.compiler.is_compiling():
+        # The compiler works a sum of three out again for every point; a running sum it keeps.
+        return parts.cumsum(1)[:, -1]
+    return parts.sum(1)
 
 
 def _totals(
