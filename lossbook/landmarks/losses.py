@@ -68,8 +68,8 @@ def smooth_l1_loss(
             return absolute(input, target, reduction)
         if torch.compiler.is_compiling():
             # Of torch's own there would be a graph for each beta.
-            error = (input - target).abs()
-            near = error.clamp(max=beta)
+            error = input - target
+            near = error.clamp(-beta, beta)
             return reduced(near / beta * (error - near / 2), reduction)
         return smooth(input, target, reduction, beta)
 
@@ -157,6 +157,11 @@ def wing_loss(
         sizes = {"w": w, "epsilon": epsilon, "1 / epsilon": 1 / epsilon, "w / epsilon": w / epsilon}
         checks.representable(input.dtype, **sizes)
         error = (input - target).abs()
+        if torch.compiler.is_compiling():
+            # Fused, a second branch costs nothing.
+            constant = w - w * error.new_full((), w / epsilon).log1p()
+            near = w * (error / epsilon).log1p()
+            return reduced(torch.where(error < w, near, error - constant), reduction)
         near = torch.log1p(F.hardtanh(error, -w, w).div_(epsilon))
         far = error.clamp(min=w).sub_(w)
         return w * reduced(near, reduction) + reduced(far, reduction)
