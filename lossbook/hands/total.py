@@ -35,9 +35,9 @@ class HandLoss(LossModule):
 
     The terms are those of :func:`keypoint_2d_loss`, :func:`keypoint_3d_loss`,
     :func:`vertex_loss`, :func:`mano_prior_loss` and :func:`auxiliary_loss`. A term that has a
-    weight needs its inputs; where they may be missing, name it in ``optional``. A term of weight 0
-    is a monitor if its inputs are there. Where only some samples have a label, mask the others:
-    ``loss(prediction, target, weight={"3d_joint": has_joints, "aux": has_mano})``.
+    weight needs its inputs; where its target may be missing, name it in ``optional``. A term of
+    weight 0 is a monitor if its inputs are there. Where only some samples have a label, mask the
+    others: ``loss(prediction, target, weight={"3d_joint": has_joints, "aux": has_mano})``.
 
     Args:
         weights: :meth:`HandLossWeights.code` (the default), :meth:`HandLossWeights.config`, or
@@ -45,7 +45,8 @@ class HandLoss(LossModule):
             they differ.
         use_vertex_loss: whether there is a vertex term; off in the source's configuration.
         use_aux_loss: whether there is an auxiliary term; on in the source's configuration.
-        optional: names of terms whose inputs may be missing; such a term is then absent.
+        optional: names of terms that are absent where their target is missing. A target without
+            its prediction is an error. The prior has no target: it is absent without its inputs.
         root: index of the root joint; None measures 3D joints where they are.
         reduction: of the 2D, 3D and vertex terms: ``"sum"`` (default, as in the source),
             ``"batchmean"`` (recommended: with a sum, the batch size shifts the balance to the
@@ -155,17 +156,19 @@ class HandLoss(LossModule):
             ):
                 continue
             missing, torn = _missing(name, prediction, target)
-            if name == "prior" and self.pose_weight > 0 and prediction.hand_pose is None:
-                missing, torn = [*missing, "prediction.hand_pose"], torn or not missing
+            if name == "prior" and self.pose_weight > 0:
+                if prediction.hand_pose is None:
+                    missing, torn = [*missing, "prediction.hand_pose"], not missing
+                else:
+                    torn = bool(missing)
             if not missing:
                 used.append(name)
-            elif torn or (weights[name] > 0 and name not in self.optional):
-                faults.append(f"{name} lacks {', '.join(missing)}")
+            elif torn or (
+                weights[name] > 0 and (name not in self.optional or _is_labelled(name, target))
+            ):
+                faults.append((name, missing))
         if faults:
-            raise ValueError(
-                f"a term with a weight needs its inputs: {'; '.join(faults)}. Pass them, set the "
-                f"term's weight to 0 and leave its inputs out, or name it in optional=(...)"
-            )
+            raise ValueError(_what_is_missing(faults, self.optional))
         if not used:
             raise ValueError("no term can be computed: every term is off or lacks its inputs")
         return used
@@ -230,6 +233,25 @@ def _missing(name: str, prediction: HandPrediction, target: HandTarget) -> tuple
         absent = [field for field in missing if field.startswith(side)]
         torn = torn or 0 < len(absent) < len(wanted)
     return missing, torn
+
+
+def _is_labelled(name: str, target: HandTarget) -> bool:
+    return any(getattr(target, field) is not None for field in _NEEDS[name][1])
+
+
+def _what_is_missing(faults: list[tuple[str, list[str]]], optional: tuple[str, ...]) -> str:
+    listed = "; ".join(f"{name} lacks {', '.join(missing)}" for name, missing in faults)
+    fixes = ["Pass them", "set the term's weight to 0 and leave its inputs out"]
+    if any(name not in optional for name, _ in faults):
+        fixes.append("name it in optional=(...)")
+    reason = "a term with a weight needs its inputs"
+    left_out = [name for name, _ in faults if name in optional]
+    if left_out:
+        reason += (
+            f", and {', '.join(left_out)} in optional=(...) may be absent only where all of its "
+            f"{'inputs are' if left_out == ['prior'] else 'target is'} missing"
+        )
+    return f"{reason}: {listed}. {', '.join(fixes[:-1])}, or {fixes[-1]}"
 
 
 def _check_terms(names: tuple[Any, ...], option: str) -> None:
