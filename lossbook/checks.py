@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossbook.advice import instead_of_weight
+
 _checking_values = 0
 
 
@@ -236,12 +238,12 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
             f"{input.device}; move it with {name}.to({of}.device)"
         )
     missing = input.ndim - weight.ndim
-    if weight.shape != input.shape[: weight.ndim] and not _fits(weight.shape, input.shape):
-        of_points = weight.ndim > 0 and weight.shape == input.shape[1 : 1 + weight.ndim]
+    if weight.shape != input.shape[: weight.ndim] and not _broadcasts(weight.shape, input.shape):
+        own, other = tuple(weight.shape), tuple(input.shape)
         raise ValueError(
-            f"{name} must have the shape of {of} {tuple(input.shape)} or a leading part of it, "
-            f"with 1 for a dimension that it does not tell apart, got {tuple(weight.shape)}; "
-            f"reshape it, for instance with {name}[{'None' if of_points else ':, None'}]"
+            f"{name} must have the shape of {of} {other} or a leading part of it, "
+            f"with 1 for a dimension that it does not tell apart, got {own}; "
+            f"{instead_of_weight(name, own, of, other, _fits)}"
         )
     working = torch.float64 if input.dtype is torch.float64 else torch.float32
     if weight.dtype is not working:
@@ -250,7 +252,11 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
     return fitted
 
 
-def _fits(own: torch.Size, other: torch.Size) -> bool:
+def _fits(own: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return own == other[: len(own)] or _broadcasts(own, other)
+
+
+def _broadcasts(own: tuple[int, ...], other: tuple[int, ...]) -> bool:
     # One number for a batch of several looks like a batch of one that was paired wrongly.
     if len(own) > len(other) or len(own) == 1:
         return False

@@ -224,6 +224,11 @@ def prior_loss(
         checks.same_batch(**named)
     working = working_dtype(checks.same_dtype(**named))
     fitted = None if weight is None else checks.fit_weight(weight, betas, of=names[0])
+    if fitted is not None and hand_pose is not None and fitted.shape[1] != 1:
+        raise ValueError(
+            f"weight must have shape (B,) beside {names[1]}, got {tuple(fitted.shape)}; of what "
+            f"counts only as a whole pass weight.amin(1)"
+        )
     if checks.checking_values(betas, hand_pose, weight):
         values.check_prior(betas, hand_pose, weight, fitted, names)
 
