@@ -1,7 +1,7 @@
 """UTNet's total loss for hand pose."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
@@ -142,9 +142,6 @@ class HandLoss(LossModule):
         for name in used:
             terms[name] = self._term(name, prediction, target, factors[name])
         return LossTerms(terms, {name: weights[name] for name in used})
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
     def _used(self, prediction: HandPrediction, target: HandTarget) -> list[str]:
         """The terms to compute."""

@@ -1,7 +1,5 @@
 """The landmark losses as modules."""
 
-from typing import TYPE_CHECKING
-
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -43,15 +41,13 @@ class SmoothL1Loss(LossModule):
         self,
         input: Float[Tensor, "*shape"],
         target: Float[Tensor, "*shape"],
+        *,
         weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     ) -> Tensor:
         """See :func:`smooth_l1_loss`."""
         return smooth_l1_loss(
             input, target, beta=self.beta, weight=weight, reduction=self.reduction
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class WingLoss(LossModule):
@@ -81,6 +77,7 @@ class WingLoss(LossModule):
         self,
         input: Float[Tensor, "*shape"],
         target: Float[Tensor, "*shape"],
+        *,
         weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     ) -> Tensor:
         """See :func:`wing_loss`."""
@@ -92,9 +89,6 @@ class WingLoss(LossModule):
             weight=weight,
             reduction=self.reduction,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class PFLDLoss(LossModule):
@@ -140,6 +134,7 @@ class PFLDLoss(LossModule):
         angles: Float[Tensor, "batch 3"],
         angles_target: Float[Tensor, "batch 3"],
         attributes: Float[Tensor, "batch attributes"] | None = None,
+        *,
         weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     ) -> LossTerms:
         """See :func:`pfld_loss`."""
@@ -155,6 +150,3 @@ class PFLDLoss(LossModule):
             weight=weight,
             group=self.group,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
