@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     class Forward(Protocol[Inputs, Result_co]):
         """What has a ``forward``."""
 
-        def forward(self, *args: Inputs.args, **kwargs: Inputs.kwargs) -> Result_co: ...
+        def forward(self, *args: Inputs.args, **kwargs: Inputs.kwargs) -> Result_co:
+            """Compute."""
 
 
 class LossModule(nn.Module):
