@@ -372,7 +372,7 @@ def pfld_loss(
 
     # Averaged over the ranks, as their gradients are, this is the mean over all samples.
     count = samples if ranks is None else samples / dist.get_world_size(ranks)
-    count = torch.where(count > 0, count, 1) if isinstance(count, Tensor) else max(count, 1)
+    count = torch.where(count != 0, count, 1) if isinstance(count, Tensor) else max(count, 1)
 
     def mean(values: Tensor) -> Tensor:
         return (values if weight is None else values * weight).sum() / count
@@ -441,7 +441,7 @@ def _totals(
 
 def _rarity(attributes: Tensor, counts: Tensor, samples: Tensor | int) -> Tensor:
     # An attribute that nobody has is 0 in every row: what its count is replaced by is no matter.
-    return (attributes * (samples / torch.where(counts > 0, counts, 1))).sum(1)
+    return (attributes * (samples / torch.where(counts != 0, counts, 1))).sum(1)
 
 
 def check_group(group: Group) -> None:
