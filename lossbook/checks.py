@@ -392,6 +392,25 @@ def weights(**tensors: Tensor) -> None:
             )
         if weight.numel() and not bool((weight > 0).any()):
             warn(f"every {name} is 0: the loss is exactly 0 and trains nothing")
+        no_visibility(**{name: weight})
+
+
+def no_visibility(**tensors: Tensor) -> None:
+    """Look for a visibility of 0, 1 and 2 among weights of points, inside :func:`check_values`.
+
+    A weight that is the same for all points of a sample weighs samples; of that, 2 may be meant.
+    """
+    for name, weight in tensors.items():
+        if weight.ndim < 2 or not weight.is_floating_point():
+            continue
+        hidden, twice = weight == 0, weight == 2
+        uneven = (weight != weight[:, :1]).any()
+        others = ~(hidden | twice | (weight == 1))
+        if bool(hidden.any() & twice.any() & uneven & ~others.any()):
+            warn(
+                f"{name} holds 0 and 2 as the visibility of COCO does, where 2 is a visible point: "
+                f"it counts twice; pass {name} > 0"
+            )
 
 
 def confidences(**tensors: Tensor) -> None:

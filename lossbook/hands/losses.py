@@ -209,7 +209,7 @@ def keypoint_loss(
         fitted = checks.fit_weight(weight, input, of=names[0])
         factor = fitted if factor is None else factor.where(fitted != 0, 0) * fitted
     if checks.checking_values(input, target, confidence, weight):
-        values.check_keypoints(input, target, confidence, factor, root, dimensions, names)
+        values.check_keypoints(input, target, confidence, weight, factor, root, dimensions, names)
 
     # From the root in float32 at least: half precision would round away small differences.
     first, second = widened(dtype, input, target)
