@@ -99,7 +99,7 @@ class PFLDLoss(LossModule):
 
     Raises:
         TypeError: if a bias is not a Python number, or the group is none.
-        ValueError: if a bias is negative.
+        ValueError: if a bias is negative, or no group has the name.
 
     Example:
         >>> import torch
