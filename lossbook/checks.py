@@ -263,15 +263,31 @@ def _broadcasts(own: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return all(a == b or a == 1 for a, b in zip(own, other, strict=False))
 
 
-def shape(expected: str, matches: Callable[[tuple[int, ...]], bool], **tensors: Tensor) -> None:
+def shape(
+    expected: str,
+    matches: Callable[[tuple[int, ...]], bool],
+    advise: Callable[[str, tuple[int, ...]], str] | None = None,
+    /,
+    **tensors: Tensor,
+) -> None:
     """Check each shape against a predicate.
 
+    Args:
+        expected: the shape in words.
+        matches: tells whether a shape will do.
+        advise: from a name and a shape that will not, what to do about it; may be empty.
+        tensors: by the names that the caller knows.
+
     Raises:
-        ValueError: with ``expected``, in words, and the shape that came.
+        ValueError: with ``expected``, the shape that came, and the fix if there is one.
     """
     for name, tensor in tensors.items():
-        if not matches(tuple(tensor.shape)):
-            raise ValueError(f"{name} must have shape {expected}, got {tuple(tensor.shape)}")
+        came = tuple(tensor.shape)
+        if not matches(came):
+            fix = f"for one sample pass {name}[None]" if matches((1, *came)) else ""
+            fix = fix or (advise(name, came) if advise else "")
+            fix = f"; {fix}" if fix else ""
+            raise ValueError(f"{name} must have shape {expected}, got {came}{fix}")
 
 
 def same_batch(**tensors: Tensor) -> None:
@@ -329,6 +345,10 @@ def _not_a_number(name: str, value: Any) -> str:
     what = f"{name} must be a Python number, got {type(value).__name__}"
     if isinstance(value, Tensor) and value.numel() == 1:
         return f"{what}; read it once with float({name}), outside of the training loop"
+    # Numbers of numpy, and arrays of one.
+    convertible = hasattr(value, "__float__") and getattr(value, "size", 1) == 1
+    if convertible and not isinstance(value, bool):
+        return f"{what}; convert it with float({name})"
     return f"{what}; pass an int or a float" if value is not None else f"{what}; leave it out"
 
 
@@ -341,9 +361,10 @@ def index(size: int | None, **indices: Any) -> None:
     """
     for name, value in indices.items():
         if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(
-                f"{name} must be a Python integer, got {type(value).__name__}; use int(...)"
-            )
+            fix = "use int(...)"
+            if isinstance(value, bool):
+                fix = "give the index, counted from 0; of a mask those where it is True"
+            raise TypeError(f"{name} must be a Python integer, got {type(value).__name__}; {fix}")
         if value < 0 or (size is not None and value >= size):
             bound = "at least 0" if size is None else f"from 0 to {size - 1}"
             raise ValueError(f"{name} must be {bound}, got {value}")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.hands import values
+from lossbook.hands.shapes import advise_matrices
 from lossbook.kernels import squared
 from lossbook.reduction import (
     Reduction,
@@ -220,7 +221,7 @@ def prior_loss(
     else:
         named[names[1]] = hand_pose
         checks.floating(**{names[1]: hand_pose})
-        checks.shape("(B, J, 3, 3)", _is_pose, **{names[1]: hand_pose})
+        checks.shape("(B, J, 3, 3)", _is_pose, advise_matrices, **{names[1]: hand_pose})
         checks.same_batch(**named)
     working = working_dtype(checks.same_dtype(**named))
     fitted = None if weight is None else checks.fit_weight(weight, betas, of=names[0])
@@ -350,6 +351,7 @@ def _check_matrices(**matrices: Tensor) -> None:
     checks.shape(
         "(B, 3, 3) or (B, J, 3, 3)",
         lambda shape: len(shape) in (3, 4) and shape[-2:] == (3, 3),
+        advise_matrices,
         **matrices,
     )
     checks.same_shape(**matrices)
