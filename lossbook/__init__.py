@@ -1,6 +1,8 @@
 """Five real training-loss designs, derived, audited and usable as PyTorch functions."""
 
 import importlib
+import importlib.util
+import sys
 from typing import TYPE_CHECKING, Any
 
 from lossbook import registry
@@ -31,7 +33,22 @@ if not TYPE_CHECKING:  # A type checker would take every misspelt name for one o
         """Import a chapter when it is first asked for: the package stays as quick as its core."""
         if name in __all__:
             return importlib.import_module(f"lossbook.{name}")
-        raise AttributeError(f"module 'lossbook' has no attribute {name!r}")
+        home = _home(name)
+        fix = f"; write: from {home} import {name}" if home else ""
+        reason = f"module 'lossbook' has no attribute {name!r}{fix}"
+        # Of an AttributeError, `from lossbook import name` would drop the reason.
+        if home and sys._getframe(1).f_code.co_name == "_handle_fromlist":
+            raise ImportError(reason, name="lossbook")
+        raise AttributeError(reason)
+
+    def _home(name: str) -> str:
+        """The chapter of a public name, if it is one."""
+        if name.startswith("_") or not name.isidentifier():
+            return ""
+        if importlib.util.find_spec(f"lossbook.{name}"):
+            return ""
+        homes = (f"lossbook.{chapter}" for chapter in registry.chapters())
+        return next((h for h in homes if name in importlib.import_module(h).__all__), "")
 
 
 def __dir__() -> list[str]:

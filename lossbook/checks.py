@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossbook.advice import instead_of_weight
+
 _checking_values = 0
 
 
@@ -249,12 +251,12 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
             f"{input.device}; move it with {name}.to({of}.device)"
         )
     missing = input.ndim - weight.ndim
-    if weight.shape != input.shape[: weight.ndim] and not _fits(weight.shape, input.shape):
-        of_points = weight.ndim > 0 and weight.shape == input.shape[1 : 1 + weight.ndim]
+    if weight.shape != input.shape[: weight.ndim] and not _broadcasts(weight.shape, input.shape):
+        own, other = tuple(weight.shape), tuple(input.shape)
         raise ValueError(
-            f"{name} must have the shape of {of} {tuple(input.shape)} or a leading part of it, "
-            f"with 1 for a dimension that it does not tell apart, got {tuple(weight.shape)}; "
-            f"reshape it, for instance with {name}[{'None' if of_points else ':, None'}]"
+            f"{name} must have the shape of {of} {other} or a leading part of it, "
+            f"with 1 for a dimension that it does not tell apart, got {own}; "
+            f"{instead_of_weight(name, own, of, other, _fits)}"
         )
     working = torch.float64 if input.dtype is torch.float64 else torch.float32
     if weight.dtype is not working:
@@ -263,7 +265,11 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
     return fitted
 
 
-def _fits(own: torch.Size, other: torch.Size) -> bool:
+def _fits(own: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return own == other[: len(own)] or _broadcasts(own, other)
+
+
+def _broadcasts(own: tuple[int, ...], other: tuple[int, ...]) -> bool:
     # One number for a batch of several looks like a batch of one that was paired wrongly.
     if len(own) > len(other) or len(own) == 1:
         return False
@@ -274,15 +280,31 @@ def _fits(own: torch.Size, other: torch.Size) -> bool:
     return True
 
 
-def shape(expected: str, matches: Callable[[tuple[int, ...]], bool], **tensors: Tensor) -> None:
+def shape(
+    expected: str,
+    matches: Callable[[tuple[int, ...]], bool],
+    advise: Callable[[str, tuple[int, ...]], str] | None = None,
+    /,
+    **tensors: Tensor,
+) -> None:
     """Check each shape against a predicate.
 
+    Args:
+        expected: the shape in words.
+        matches: tells whether a shape will do.
+        advise: from a name and a shape that will not, what to do about it; may be empty.
+        tensors: by the names that the caller knows.
+
     Raises:
-        ValueError: with ``expected``, in words, and the shape that came.
+        ValueError: with ``expected``, the shape that came, and the fix if there is one.
     """
     for name, tensor in tensors.items():
-        if not matches(tuple(tensor.shape)):
-            raise ValueError(f"{name} must have shape {expected}, got {tuple(tensor.shape)}")
+        came = tuple(tensor.shape)
+        if not matches(came):
+            fix = f"for one sample pass {name}[None]" if matches((1, *came)) else ""
+            fix = fix or (advise(name, came) if advise else "")
+            fix = f"; {fix}" if fix else ""
+            raise ValueError(f"{name} must have shape {expected}, got {came}{fix}")
 
 
 def same_batch(**tensors: Tensor) -> None:
@@ -340,6 +362,10 @@ def _not_a_number(name: str, value: Any) -> str:
     what = f"{name} must be a Python number, got {type(value).__name__}"
     if isinstance(value, Tensor) and value.numel() == 1:
         return f"{what}; read it once with float({name}), outside of the training loop"
+    # Numbers of numpy, and arrays of one.
+    convertible = hasattr(value, "__float__") and getattr(value, "size", 1) == 1
+    if convertible and not isinstance(value, bool):
+        return f"{what}; convert it with float({name})"
     return f"{what}; pass an int or a float" if value is not None else f"{what}; leave it out"
 
 
@@ -352,9 +378,10 @@ def index(size: int | None, **indices: Any) -> None:
     """
     for name, value in indices.items():
         if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(
-                f"{name} must be a Python integer, got {type(value).__name__}; use int(...)"
-            )
+            fix = "use int(...)"
+            if isinstance(value, bool):
+                fix = "give the index, counted from 0; of a mask those where it is True"
+            raise TypeError(f"{name} must be a Python integer, got {type(value).__name__}; {fix}")
         if value < 0 or (size is not None and value >= size):
             bound = "at least 0" if size is None else f"from 0 to {size - 1}"
             raise ValueError(f"{name} must be {bound}, got {value}")
@@ -403,6 +430,25 @@ def weights(**tensors: Tensor) -> None:
             )
         if weight.numel() and not bool((weight > 0).any()):
             warn(f"every {name} is 0: the loss is exactly 0 and trains nothing")
+        no_visibility(**{name: weight})
+
+
+def no_visibility(**tensors: Tensor) -> None:
+    """Look for a visibility of 0, 1 and 2 among weights of points, inside :func:`check_values`.
+
+    A weight that is the same for all points of a sample weighs samples; of that, 2 may be meant.
+    """
+    for name, weight in tensors.items():
+        if weight.ndim < 2 or not weight.is_floating_point():
+            continue
+        hidden, twice = weight == 0, weight == 2
+        uneven = (weight != weight[:, :1]).any()
+        others = ~(hidden | twice | (weight == 1))
+        if bool(hidden.any() & twice.any() & uneven & ~others.any()):
+            warn(
+                f"{name} holds 0 and 2 as the visibility of COCO does, where 2 is a visible point: "
+                f"it counts twice; pass {name} > 0"
+            )
 
 
 def confidences(**tensors: Tensor) -> None:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 if TYPE_CHECKING:
+    from typing import ParamSpec, Protocol, TypeVar
+
     from typing_extensions import Self
+
+    Inputs = ParamSpec("Inputs")
+    Result_co = TypeVar("Result_co", covariant=True)
+
+    class Forward(Protocol[Inputs, Result_co]):
+        """What has a ``forward``."""
+
+        def forward(self, *args: Inputs.args, **kwargs: Inputs.kwargs) -> Result_co:
+            """Compute."""
 
 
 class LossModule(nn.Module):
@@ -28,6 +39,13 @@ class LossModule(nn.Module):
                     f"{', '.join(option.name for option in known)}"
                 )
         return super().__new__(cls)
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self: Forward[Inputs, Result_co], *args: Inputs.args, **kwargs: Inputs.kwargs
+        ) -> Result_co:
+            """What ``forward`` takes and returns; torch's own would return anything."""
 
     def extra_repr(self) -> str:
         """The options, for printing."""

@@ -192,7 +192,7 @@ def _divide(
     if reduction == "mean" and weight is not None:
         repeats = losses.numel() // max(weight.numel(), 1)
         count = weight.sum(dtype=total.dtype) * repeats
-        return total / torch.where(count > 0, count, 1)
+        return total / torch.where(count != 0, count, 1)
     if reduction == "mean":
         return total / max(losses.numel(), 1)
     return total / max(losses.shape[0], 1) if losses.ndim else total

@@ -88,6 +88,7 @@ def check_points(weight: Tensor | None, **points: Tensor) -> None:
                 f"weight must not be negative, its smallest value is {weight.min().item():.4g}; "
                 f"0 leaves a point out"
             )
+        checks.no_visibility(weight=weight)
         visible = weight != 0
         points = {name: tensor.where(visible[..., None], 0) for name, tensor in points.items()}
         hidden = int((~visible.any(1)).sum())

@@ -119,9 +119,6 @@ class LossTerms:
     def __contains__(self, name: object) -> bool:
         return name == "total" or name in self._terms
 
-    # Not iterable: GradScaler.scale(loss) would take it for a list of tensors, without a word.
-    __iter__ = None
-
     def backward(self, **options: Any) -> None:
         """Back-propagate the total: :meth:`torch.Tensor.backward`, with its options."""
         self._total.backward(**options)  # type: ignore[no-untyped-call]
@@ -157,7 +154,21 @@ class LossTerms:
         return self * (1 / divisor)
 
     # Type checkers refuse these by themselves.
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+        __iter__ = None
+    else:
+        # GradScaler.scale(loss) takes what has an __iter__ for a list of tensors, and asks it.
+        def __iter__(self):
+            raise TypeError(
+                "a LossTerms is not iterable; pass loss.total, as in scaler.scale(loss.total), or "
+                "loop over loss.terms.items()"
+            )
+
+        def __float__(self):
+            raise TypeError(
+                "a LossTerms is more than one number; write float(loss.total), or loss.log() for "
+                "all of them"
+            )
 
         def __ror__(self, other):
             _refuse_merge(other)

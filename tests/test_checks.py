@@ -73,7 +73,7 @@ def test_a_warning_points_to_the_line_of_the_caller():
     one = torch.ones(2)
     with lossbook.check_values(), pytest.warns(UserWarning) as caught:
         l1(one, one, weight=0 * one)
-        WingLoss()(one, one, 0 * one)
+        WingLoss()(one, one, weight=0 * one)
     assert [warning.filename for warning in caught] == [__file__, __file__]
 
 

@@ -68,6 +68,23 @@ def test_a_negative_weight_multiplies_like_any_other():
     assert elementwise_loss(squared, x, 0 * x, weight=weight, reduction="sum") == 1 - 4
 
 
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [
+        ([1.0, -3.0], (1 - 12) / (1 - 3)),
+        ([-1.0, -1.0], 2.5),
+        ([0.25, 0.25], 2.5),
+        ([1.0, -1.0], 1 - 4),
+        ([0.0, 0.0], 0.0),
+    ],
+)
+def test_a_mean_is_over_the_sum_of_the_weights_whatever_its_sign(weight, expected, learned):
+    x, weight = torch.tensor([1.0, 2.0]), torch.tensor(weight, requires_grad=learned)
+    assert elementwise_loss(squared, x, 0 * x, weight=weight, reduction="mean") == expected
+    assert reduce_loss(x.square(), "mean", weight=weight) == expected
+
+
 @pytest.mark.own_errors
 def test_a_weight_is_not_broadcast():
     with pytest.raises(ValueError, match=r"losses \(2, 3\), weight \(3,\)"):

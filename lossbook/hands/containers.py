@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -112,25 +112,72 @@ class _Fields:
         _check_names(cls, value, name)
         return cls(**value)
 
-    def to(
-        self: Fields,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        non_blocking: bool = False,
-    ) -> Fields:
-        """Move every tensor, as :meth:`torch.Tensor.to` does.
+    @classmethod
+    def pick(cls: type[Fields], batch: Mapping[str, Any]) -> Fields:
+        """The fields among the keys of a loader's batch; other keys are passed over.
 
         Args:
-            device: where to; by default where each is.
-            dtype: of the floating-point tensors; a mask of booleans keeps its own.
-            non_blocking: whether the host may go on before pinned memory is copied.
+            batch: a mapping, of which some keys are names of fields.
+
+        Raises:
+            TypeError: for anything but a mapping.
+            ValueError: if no key is one of them.
+
+        Example:
+            >>> batch = {"image": torch.zeros(2, 3, 64, 64), "keypoints_2d": torch.zeros(2, 21, 2)}
+            >>> HandTarget.pick(batch).keypoints_2d.shape
+            torch.Size([2, 21, 2])
+        """
+        if not isinstance(batch, Mapping):
+            raise TypeError(f"pick takes a mapping, got {type(batch).__name__}")
+        known = _names(cls)
+        found = {name: batch[name] for name in known if name in batch}
+        if not found:
+            raise ValueError(
+                f"none of the keys {', '.join(map(str, batch))} is a field of {cls.__name__}; "
+                f"rename those that are meant: its fields are {', '.join(known)}"
+            )
+        return cls(**found)
+
+    @overload
+    def to(
+        self: Fields,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+    ) -> Fields: ...
+    @overload
+    def to(
+        self: Fields, dtype: torch.dtype, non_blocking: bool = False, copy: bool = False
+    ) -> Fields: ...
+    @overload
+    def to(
+        self: Fields, other: Tensor, non_blocking: bool = False, copy: bool = False
+    ) -> Fields: ...
+
+    def to(self: Fields, *args: Any, **options: Any) -> Fields:
+        """Move every tensor, by the arguments of :meth:`torch.Tensor.to`.
+
+        A dtype is for the floating-point tensors: a mask of booleans keeps its own.
+
+        Args:
+            args: a device, a dtype, both, or a tensor that has them.
+            options: ``device``, ``dtype``, ``non_blocking`` or ``copy``.
         """
 
         def move(value: Tensor) -> Tensor:
-            wanted = dtype if value.is_floating_point() else None
-            return value.to(device=device, dtype=wanted, non_blocking=non_blocking)
+            if value.is_floating_point():
+                return value.to(*args, **options)
+            kept: list[Any] = []
+            for argument in args:
+                if isinstance(argument, Tensor):
+                    kept += [argument.device, value.dtype]
+                else:
+                    kept.append(value.dtype if isinstance(argument, torch.dtype) else argument)
+            return value.to(*kept, **{k: v for k, v in options.items() if k != "dtype"})
 
-        return self._map(move)
+        return self._map(move) if args or options else self
 
     def pin_memory(self: Fields) -> Fields:
         """Copy every tensor to pinned memory, as a data loader asks."""
@@ -208,6 +255,8 @@ def _check_names(kind: type[Any], given: Mapping[str, Any], name: str) -> None:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
+            if not meant and issubclass(kind, _Fields):
+                meant = f"; of a batch with other keys pass {kind.__name__}.pick({name})"
             raise ValueError(f"{name} has no {key!r}; it knows {', '.join(known)}{meant}")
 
 

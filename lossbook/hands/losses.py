@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.hands import values
-from lossbook.hands.shapes import is_points
+from lossbook.hands.shapes import advise_points, is_points
 from lossbook.kernels import absolute, magnitude
 from lossbook.reduction import (
     Reduction,
@@ -196,7 +196,8 @@ def keypoint_loss(
     See :func:`keypoint_2d_loss`, and :func:`keypoint_3d_loss` for a root.
     """
     checks.floating(**{names[0]: input, names[1]: target})
-    checks.shape(f"(B, N, {dimensions})", is_points(dimensions), **{names[0]: input})
+    expected, matches = f"(B, N, {dimensions})", is_points(dimensions)
+    checks.shape(expected, matches, advise_points, **{names[0]: input})
     target, confidence = _part(target, confidence, dimensions, names)
     dtype = checks.pair(input, target, names[:2])
     check_reduction(reduction)
@@ -209,7 +210,7 @@ def keypoint_loss(
         fitted = checks.fit_weight(weight, input, of=names[0])
         factor = fitted if factor is None else factor.where(fitted != 0, 0) * fitted
     if checks.checking_values(input, target, confidence, weight):
-        values.check_keypoints(input, target, confidence, factor, root, dimensions, names)
+        values.check_keypoints(input, target, confidence, weight, factor, root, dimensions, names)
 
     # From the root in float32 at least: half precision would round away small differences.
     first, second = widened(dtype, input, target)
@@ -265,7 +266,7 @@ def _part(
             f"column is the confidence, say confidence='last' or pass it apart; if not, drop it "
             f"with {names[1]}[..., :{d}]"
         )
-    checks.shape(f"(B, N, {d})", is_points(d), **{names[1]: target})
+    checks.shape(f"(B, N, {d})", is_points(d), advise_points, **{names[1]: target})
     return target, confidence
 
 

@@ -1,7 +1,5 @@
 """The hand losses as modules; their total is :class:`lossbook.hands.HandLoss`."""
 
-from typing import TYPE_CHECKING
-
 from jaxtyping import Float
 from torch import Tensor
 
@@ -47,6 +45,7 @@ class Keypoint2DLoss(LossModule):
         self,
         input: Float[Tensor, "batch points 2"],
         target: Float[Tensor, "batch points _"],
+        *,
         confidence: Confidence | None = None,
         weight: Weight | None = None,
     ) -> Tensor:
@@ -54,9 +53,6 @@ class Keypoint2DLoss(LossModule):
         return keypoint_2d_loss(
             input, target, confidence=confidence, weight=weight, reduction=self.reduction
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class Keypoint3DLoss(LossModule):
@@ -84,6 +80,7 @@ class Keypoint3DLoss(LossModule):
         self,
         input: Float[Tensor, "batch points 3"],
         target: Float[Tensor, "batch points _"],
+        *,
         confidence: Confidence | None = None,
         weight: Weight | None = None,
     ) -> Tensor:
@@ -96,9 +93,6 @@ class Keypoint3DLoss(LossModule):
             weight=weight,
             reduction=self.reduction,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class VertexLoss(LossModule):
@@ -122,13 +116,11 @@ class VertexLoss(LossModule):
         self,
         input: Float[Tensor, "batch vertices 3"],
         target: Float[Tensor, "batch vertices 3"],
+        *,
         weight: Weight | None = None,
     ) -> Tensor:
         """See :func:`vertex_loss`."""
         return vertex_loss(input, target, weight=weight, reduction=self.reduction)
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class ManoPriorLoss(LossModule):
@@ -154,6 +146,7 @@ class ManoPriorLoss(LossModule):
         self,
         betas: Float[Tensor, "batch betas"],
         hand_pose: Float[Tensor, "batch joints 3 3"] | None = None,
+        *,
         weight: Weight | None = None,
     ) -> LossTerms:
         """See :func:`mano_prior_loss`."""
@@ -164,9 +157,6 @@ class ManoPriorLoss(LossModule):
             pose_weight=self.pose_weight,
             weight=weight,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class AuxiliaryLoss(LossModule):
@@ -193,13 +183,11 @@ class AuxiliaryLoss(LossModule):
         shape: Float[Tensor, "batch shape"],
         pose_target: Float[Tensor, "batch pose"],
         shape_target: Float[Tensor, "batch shape"],
+        *,
         weight: Weight | None = None,
     ) -> Float[Tensor, ""]:
         """See :func:`auxiliary_loss`."""
         return auxiliary_loss(pose, shape, pose_target, shape_target, form=self.form, weight=weight)
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class RotationLoss(LossModule):
@@ -225,10 +213,8 @@ class RotationLoss(LossModule):
         self,
         input: Float[Tensor, "batch *joints 3 3"],
         target: Float[Tensor, "batch *joints 3 3"],
+        *,
         weight: Weight | None = None,
     ) -> Tensor:
         """See :func:`rotation_loss`."""
         return rotation_loss(input, target, form=self.form, weight=weight, reduction=self.reduction)
-
-    if TYPE_CHECKING:
-        __call__ = forward

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.hands import values
+from lossbook.hands.shapes import advise_matrices
 from lossbook.kernels import square, squared
 from lossbook.reduction import (
     Reduction,
@@ -231,7 +232,7 @@ def prior_loss(
     ):
         named = {names[0]: betas, names[1]: hand_pose}
         checks.floating(**named)
-        checks.shape("(B, J, 3, 3)", _is_pose, **{names[1]: hand_pose})
+        checks.shape("(B, J, 3, 3)", _is_pose, advise_matrices, **{names[1]: hand_pose})
         checks.same_batch(**named)
         dtype = checks.same_dtype(**named)
     working = working_dtype(dtype)
@@ -363,6 +364,7 @@ def _check_matrices(**matrices: Tensor) -> None:
     checks.shape(
         "(B, 3, 3) or (B, J, 3, 3)",
         lambda shape: len(shape) in (3, 4) and shape[-2:] == (3, 3),
+        advise_matrices,
         **matrices,
     )
     checks.same_shape(**matrices)

@@ -1,7 +1,7 @@
 """UTNet's total loss for hand pose."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
@@ -35,9 +35,9 @@ class HandLoss(LossModule):
 
     The terms are those of :func:`keypoint_2d_loss`, :func:`keypoint_3d_loss`,
     :func:`vertex_loss`, :func:`mano_prior_loss` and :func:`auxiliary_loss`. A term that has a
-    weight needs its inputs; where they may be missing, name it in ``optional``. A term of weight 0
-    is a monitor if its inputs are there. Where only some samples have a label, mask the others:
-    ``loss(prediction, target, weight={"3d_joint": has_joints, "aux": has_mano})``.
+    weight needs its inputs; where its target may be missing, name it in ``optional``. A term of
+    weight 0 is a monitor if its inputs are there. Where only some samples have a label, mask the
+    others: ``loss(prediction, target, weight={"3d_joint": has_joints, "aux": has_mano})``.
 
     Args:
         weights: :meth:`HandLossWeights.code` (the default), :meth:`HandLossWeights.config`, or
@@ -45,7 +45,8 @@ class HandLoss(LossModule):
             they differ.
         use_vertex_loss: whether there is a vertex term; off in the source's configuration.
         use_aux_loss: whether there is an auxiliary term; on in the source's configuration.
-        optional: names of terms whose inputs may be missing; such a term is then absent.
+        optional: names of terms that are absent where their target is missing. A target without
+            its prediction is an error. The prior has no target: it is absent without its inputs.
         root: index of the root joint; None measures 3D joints where they are.
         reduction: of the 2D, 3D and vertex terms: ``"sum"`` (default, as in the source),
             ``"batchmean"`` (recommended: with a sum, the batch size shifts the balance to the
@@ -142,14 +143,12 @@ class HandLoss(LossModule):
             terms[name] = self._term(name, inputs, prediction, target, factors[name])
         return LossTerms._trusted(terms, {name: weights[name] for name in terms})
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
     def _given(
         self, weights: Mapping[str, float], prediction: HandPrediction, target: HandTarget
     ) -> dict[str, list[Any]]:
         """The terms to compute, each with its inputs."""
-        given, faults = {}, []
+        given: dict[str, list[Any]] = {}
+        faults: list[tuple[str, list[str]]] = []
         for name in TERMS:
             if (name == "3d_vert" and not self.use_vertex_loss) or (
                 name == "aux" and not self.use_aux_loss
@@ -157,17 +156,19 @@ class HandLoss(LossModule):
                 continue
             inputs = _inputs(name, prediction, target)
             missing, torn = _missing(name, inputs)
-            if name == "prior" and self.pose_weight > 0 and prediction.hand_pose is None:
-                missing, torn = [*missing, "prediction.hand_pose"], torn or not missing
+            if name == "prior" and self.pose_weight > 0:
+                if prediction.hand_pose is None:
+                    missing, torn = [*missing, "prediction.hand_pose"], not missing
+                else:
+                    torn = bool(missing)
             if not missing:
                 given[name] = inputs
-            elif torn or (weights[name] > 0 and name not in self.optional):
-                faults.append(f"{name} lacks {', '.join(missing)}")
+            elif torn or (
+                weights[name] > 0 and (name not in self.optional or _is_labelled(name, inputs))
+            ):
+                faults.append((name, missing))
         if faults:
-            raise ValueError(
-                f"a term with a weight needs its inputs: {'; '.join(faults)}. Pass them, set the "
-                f"term's weight to 0 and leave its inputs out, or name it in optional=(...)"
-            )
+            raise ValueError(_what_is_missing(faults, self.optional))
         if not given:
             raise ValueError("no term can be computed: every term is off or lacks its inputs")
         return given
@@ -241,6 +242,27 @@ def _missing(name: str, inputs: list[Any]) -> tuple[list[str], bool]:
         absent = sum(field.startswith(side) for field in missing)
         torn = torn or 0 < absent < sum(field.startswith(side) for field in wanted)
     return missing, torn
+
+
+def _is_labelled(name: str, inputs: list[Any]) -> bool:
+    """Whether a part of the target is there."""
+    fields = zip(_NEEDS[name], inputs, strict=True)
+    return any(field.startswith("target.") and value is not None for field, value in fields)
+
+
+def _what_is_missing(faults: list[tuple[str, list[str]]], optional: tuple[str, ...]) -> str:
+    listed = "; ".join(f"{name} lacks {', '.join(missing)}" for name, missing in faults)
+    fixes = ["Pass them", "set the term's weight to 0 and leave its inputs out"]
+    if any(name not in optional for name, _ in faults):
+        fixes.append("name it in optional=(...)")
+    reason = "a term with a weight needs its inputs"
+    left_out = [name for name, _ in faults if name in optional]
+    if left_out:
+        reason += (
+            f", and {', '.join(left_out)} in optional=(...) may be absent only where all of its "
+            f"{'inputs are' if left_out == ['prior'] else 'target is'} missing"
+        )
+    return f"{reason}: {listed}. {', '.join(fixes[:-1])}, or {fixes[-1]}"
 
 
 def _check_terms(names: tuple[Any, ...], option: str) -> None:

@@ -15,6 +15,7 @@ def check_keypoints(
     input: Tensor,
     target: Tensor,
     confidence: Tensor | None,
+    weight: Tensor | None,
     factor: Tensor | None,
     root: int | None,
     dimensions: int,
@@ -27,6 +28,8 @@ def check_keypoints(
     """
     if confidence is not None and confidence.is_floating_point():
         checks.confidences(**{names[2]: confidence})
+    if weight is not None:
+        checks.weights(weight=weight)
     counted = _check_visible(input, target, factor, root, names)
     if dimensions == 2:
         _check_normalized(input, target, counted, names)

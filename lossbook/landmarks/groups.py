@@ -17,11 +17,23 @@ Group: TypeAlias = "dist.ProcessGroup | str | None"
 
 
 def check_group(group: Group) -> None:
-    """Check that an option names a group of ranks.
+    """Check that an option names a group of ranks, one that there is.
 
     Raises:
         TypeError: saying what may be passed.
+        ValueError: for a name that no group has.
     """
+    _check_kind(group)
+    if isinstance(group, str) and group != "world" and not _is_registered(group):
+        started = dist.is_available() and dist.is_initialized()
+        raise ValueError(
+            f"group must be None, 'world' or a process group, got {group!r}, which "
+            f"{'no process group is called' if started else 'cannot be one yet'}; pass 'world' "
+            f"for all ranks"
+        )
+
+
+def _check_kind(group: Group) -> None:
     known = group is None or isinstance(group, str)
     if not known and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
         raise TypeError(
@@ -30,9 +42,15 @@ def check_group(group: Group) -> None:
         )
 
 
+def _is_registered(name: str) -> bool:
+    if not (dist.is_available() and dist.is_initialized()):
+        return False
+    return name in dist.distributed_c10d._world.pg_names.values()
+
+
 def resolve_group(group: Group) -> "dist.ProcessGroup | None":
     """The process group to reduce over; None for none, and where no gradient is wanted."""
-    check_group(group)
+    _check_kind(group)
     if group is None or not torch.is_grad_enabled():
         return None
     if not (dist.is_available() and dist.is_initialized()):

@@ -166,4 +166,25 @@ def wing_loss(
         far = error.clamp(min=w).sub_(w)
         return w * reduced(near, reduction) + reduced(far, reduction)
 
-    return elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
+    loss = elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
+    if checks.checking_values(input, target, weight):
+        _explain_reach(input, target, weight, w, epsilon)
+    return loss
+
+
+def _explain_reach(
+    input: Tensor, target: Tensor, weight: Tensor | None, w: float, epsilon: float
+) -> None:
+    """Between coordinates within [-1, 1] an error is at most 2."""
+    if not input.numel() or w <= 2 or epsilon < 1:
+        return
+    if weight is not None:
+        counted = checks.fit_weight(weight, input) != 0
+        input, target = input.where(counted, 0), target.where(counted, 0)
+    reach, truth = (points.detach().abs().max().item() for points in (input, target))
+    if reach <= 1 and 0 < truth <= 1:
+        checks.warn(
+            f"input and target lie within [-1, 1], where no error reaches w={w:g} and wing_loss is "
+            f"close to {w / epsilon:g} |x|: its defaults are pixels; for normalised coordinates "
+            f"divide w and epsilon by the size of the image"
+        )

@@ -1,7 +1,5 @@
 """The landmark losses as modules."""
 
-from typing import TYPE_CHECKING
-
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -39,15 +37,13 @@ class SmoothL1Loss(LossModule):
         self,
         input: Float[Tensor, "*shape"],
         target: Float[Tensor, "*shape"],
+        *,
         weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     ) -> Tensor:
         """See :func:`smooth_l1_loss`."""
         return smooth_l1_loss(
             input, target, beta=self.beta, weight=weight, reduction=self.reduction
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class WingLoss(LossModule):
@@ -77,6 +73,7 @@ class WingLoss(LossModule):
         self,
         input: Float[Tensor, "*shape"],
         target: Float[Tensor, "*shape"],
+        *,
         weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     ) -> Tensor:
         """See :func:`wing_loss`."""
@@ -89,9 +86,6 @@ class WingLoss(LossModule):
             reduction=self.reduction,
         )
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class PFLDLoss(LossModule):
     """:func:`pfld_loss` as a module; the options are its arguments.
@@ -101,7 +95,7 @@ class PFLDLoss(LossModule):
 
     Raises:
         TypeError: if a bias is not a Python number, or the group is none.
-        ValueError: if a bias is negative.
+        ValueError: if a bias is negative, or no group has the name.
 
     Example:
         >>> import torch
@@ -136,6 +130,7 @@ class PFLDLoss(LossModule):
         angles: Float[Tensor, "batch 3"],
         angles_target: Float[Tensor, "batch 3"],
         attributes: Float[Tensor, "batch attributes"] | None = None,
+        *,
         weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     ) -> LossTerms:
         """See :func:`pfld_loss`."""
@@ -151,6 +146,3 @@ class PFLDLoss(LossModule):
             weight=weight,
             group=self.group,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward

@@ -15,9 +15,6 @@ from lossbook.reduction import widened, working_dtype
 from lossbook.scoring import point_weight
 from lossbook.terms import LossTerms
 
-# The smallest normal number of float32, as the count of an attribute that nobody has.
-_NOBODY = 1.1754943508222875e-38
-
 
 def pose_weight(
     angles: Float[Tensor, "batch 3"],
@@ -228,7 +225,7 @@ def pfld_loss(
     if isinstance(samples, Tensor):
         # Averaged over the ranks, as their gradients are, this is the mean over all samples.
         samples = samples if ranks is None else samples / dist.get_world_size(ranks)
-        count = samples.masked_fill(samples <= 0, 1)
+        count = samples.masked_fill(samples == 0, 1)
     elif samples == 0:
         count = 1
 
@@ -344,7 +341,7 @@ def _totals(
 
 def _rarity(attributes: Tensor, counts: Tensor, samples: Tensor | int) -> Tensor:
     # An attribute that nobody has is 0 in every row: what its count is replaced by is no matter.
-    return (attributes / counts.clamp(min=_NOBODY)).sum(1) * samples
+    return (attributes / counts.masked_fill(counts == 0, 1)).sum(1) * samples
 
 
 # Inside check_values ----------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def test_unknown_keys_are_refused_with_the_known_ones():
         ValueError, match=rf"target has no 'keypoint_2d'; it knows {known}; did you"
     ):
         HandLoss()(prediction, misspelt)
-    with pytest.raises(ValueError, match="prediction has no 'zzz'; it knows .*coarse_shape$"):
+    with pytest.raises(ValueError, match="prediction has no 'zzz'; it knows .*coarse_shape; of a"):
         HandLoss()({"zzz": 1}, target)
     with pytest.raises(ValueError, match="weights has no 'w_3d'; it knows w_2d, .*w_3d_joint"):
         HandLoss({"w_3d": 1.0})
@@ -80,3 +80,64 @@ def test_weights_must_be_numbers_from_zero_on():
             HandLossWeights(*numbers)
     with pytest.raises(TypeError, match="w_2d must be a Python number, got str"):
         HandLossWeights("1", 1.0, 1.0, 1.0, 1.0)
+
+
+def hand():
+    return HandTarget(
+        keypoints_2d=torch.ones(2, 21, 2), confidence_2d=torch.ones(2, 21, dtype=torch.bool)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ((torch.float64,), {}),
+        ((torch.float64, True), {}),
+        ((torch.float64, False, True), {}),
+        (("cpu", torch.float64), {}),
+        (("cpu", torch.float64, True, True), {}),
+        ((None, torch.float64), {}),
+        ((), {"dtype": torch.float64}),
+        ((), {"dtype": torch.float64, "non_blocking": True, "copy": True}),
+        (("meta",), {"dtype": torch.float64}),
+        ((torch.device("meta"), torch.float64, True), {}),
+        ((torch.zeros(1, dtype=torch.float64),), {}),
+        ((torch.zeros(1, dtype=torch.float64, device="meta"), True), {}),
+        (("meta",), {}),
+        ((), {"device": "meta"}),
+        ((torch.ones(1).to("meta"),), {"copy": True}),
+        ((torch.float32,), {}),
+    ],
+    ids=str,
+)
+def test_it_moves_by_the_arguments_of_a_tensor(arguments, options):
+    before = hand()
+    moved = before.to(*arguments, **options)
+    expected = before.keypoints_2d.to(*arguments, **options)
+    assert moved.keypoints_2d.dtype == expected.dtype
+    assert moved.keypoints_2d.device == moved.confidence_2d.device == expected.device
+    assert moved.confidence_2d.dtype == torch.bool
+    assert moved.vertices is None
+    same = expected is before.keypoints_2d
+    assert (moved.keypoints_2d is before.keypoints_2d) == same
+    if expected.device == before.confidence_2d.device:
+        copied = options.get("copy") or (arguments[-1:] == (True,) and len(arguments) > 2)
+        assert (moved.confidence_2d is before.confidence_2d) == (not copied)
+    assert before.keypoints_2d.dtype == torch.float32
+
+
+def test_it_moves_nowhere_without_an_argument():
+    before = hand()
+    assert before.to().keypoints_2d is before.keypoints_2d
+
+
+def test_fields_are_picked_from_a_batch_with_other_keys():
+    target = hand()
+    batch = {**dict(fields(target)), "image": torch.zeros(2, 3, 8, 8), "id": ["a", "b"]}
+    picked = HandTarget.pick(batch)
+    assert type(picked) is HandTarget
+    assert all(value is getattr(target, name) for name, value in fields(picked))
+    assert HandPrediction.pick(batch).keypoints_2d is target.keypoints_2d
+    loss = HandLoss(optional=("3d_joint", "prior", "aux"))
+    prediction = {"keypoints_2d": torch.zeros(2, 21, 2)}
+    assert loss(prediction, picked).total == loss(prediction, target).total

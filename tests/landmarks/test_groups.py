@@ -194,6 +194,34 @@ def test_a_module_with_a_group_is_copied_and_pickled(alone, copied):
 
 
 @pytest.mark.own_errors
+def test_a_name_that_no_group_has_is_refused_when_the_module_is_made(alone):
+    name = dist.new_group([0]).group_name
+    assert PFLDLoss(group=name).group == name
+    with pytest.raises(
+        ValueError, match=r"'wrold', which no process group is called; pass 'world'"
+    ):
+        PFLDLoss(group="wrold")
+
+
+@pytest.mark.own_errors
+def test_before_the_groups_are_there_only_the_name_of_all_ranks_is_known():
+    assert PFLDLoss(group="world").group == "world"
+    for name in ("wrold", "World", "0", ""):
+        with pytest.raises(
+            ValueError, match=f"{name!r}, which cannot be one yet; pass 'world' for"
+        ):
+            PFLDLoss(group=name)
+
+
+def test_a_module_whose_group_is_gone_still_validates(alone):
+    module = PFLDLoss(group=dist.new_group([0]))
+    dist.destroy_process_group()
+    inputs = pfld_inputs()
+    with torch.no_grad():
+        torch.testing.assert_close(module(**inputs).total, pfld_loss(**inputs).total)
+
+
+@pytest.mark.own_errors
 def test_a_group_is_refused_where_there_is_none():
     inputs = pfld_inputs()
     attributes = inputs["attributes"]

@@ -34,6 +34,15 @@ def documented_pfld(landmarks, landmarks_target, angles, angles_target, attribut
     return total / batch
 
 
+@pytest.mark.parametrize("factor", [-1.0, -0.5, 0.01])
+def test_a_mean_does_not_change_with_the_scale_of_the_weights(factor):
+    inputs, weight = pfld_inputs(), torch.linspace(0.5, 2, 8).double()
+    expected = pfld_loss(**inputs, weight=weight)
+    scaled = pfld_loss(**inputs, weight=factor * weight)
+    for name in ("weighted", "l2"):
+        torch.testing.assert_close(scaled[name], expected[name])
+
+
 def test_the_defaults_are_the_documented_loss():
     inputs = pfld_inputs()
     assert pfld_loss(**inputs).total.item() == pytest.approx(documented_pfld(**inputs))

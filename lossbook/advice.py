@@ -1,0 +1,70 @@
+"""What errors advise to pass instead, as code that the caller can type.
+
+Nothing here runs before an error is certain.
+"""
+
+import math
+from collections.abc import Callable
+
+Shape = tuple[int, ...]
+
+
+def instead_of_weight(
+    name: str, own: Shape, of: str, other: Shape, fits: Callable[[Shape, Shape], bool]
+) -> str:
+    """What to do about a weight that does not fit a tensor. Code stands last, after "pass".
+
+    Args:
+        name: of the weight, as the caller types it.
+        own: its shape.
+        of: what the errors call the tensor.
+        other: the shape of that.
+        fits: whether a weight of one shape fits a tensor of another.
+    """
+    if math.prod(own) == 1:
+        return f"for one number for all pass {name}[{_zeros(own)}]"
+    if fits((1, *own), other):
+        return f"for the same weights in every sample pass {name}[None]"
+    if own[0] == 1 and fits(own[1:], other):
+        return f"it has a dimension too many, pass {name}[0]"
+    extra = own[len(other) :]
+    if extra and fits(own[: len(other)], other):
+        if math.prod(extra) == 1:
+            return f"it has dimensions too many, pass {name}[..., {_zeros(extra)}]"
+        if math.prod(own[1:]) != math.prod(other[1:]):
+            last = len(other)
+            parts = name if len(extra) == 1 else f"{name}.flatten({last})"
+            return f"of what counts only as a whole pass {parts}.amin({last})"
+    if len(own) > 1 and fits((*own[:-2], own[-1], own[-2]), other):
+        return f"it looks transposed, pass {name}.mT"
+    if math.prod(own[1:]) == math.prod(other[1:]) and fits((own[0], *other[1:]), other):
+        sizes = ", ".join(str(size) for size in (-1, *other[1:]))
+        return f"for the dimensions of {of} pass {name}.reshape({sizes})"
+    of_points = _instead_of_points(name, own, of, other)
+    if of_points:
+        return of_points
+    if fits((other[0], *own[1:]), other):
+        return f"it has {own[0]} samples, {of} has {other[0]}"
+    for index, (size, wanted) in enumerate(zip(own, other, strict=False)):
+        if size not in (1, wanted):
+            return f"its dimension {index} is {size}, that of {of} is {wanted}"
+    return f"it has {len(own)} dimensions, {of} has {len(other)}"
+
+
+def _zeros(shape: Shape) -> str:
+    return ", ".join("0" for _ in shape)
+
+
+def _instead_of_points(name: str, own: Shape, of: str, other: Shape) -> str:
+    """Weights of points, where the points' coordinates stand in one row."""
+    rows = {name: own, f"{name}[None]": (1, *own)}
+    if own[-1] == 1:
+        rows[f"{name}[..., 0]"] = own[:-1]
+    for code, shape in rows.items():
+        for d in (2, 3):
+            if len(shape) == len(other) == 2 and (shape[0], d * shape[1]) in (other, (1, other[1])):
+                return (
+                    f"if each sample holds {shape[1]} points, reshape {of} and its target to "
+                    f"(B, {shape[1]}, {d}), or pass {code}.repeat_interleave({d}, dim=1)"
+                )
+    return ""

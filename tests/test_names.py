@@ -1,0 +1,61 @@
+"""Names of a chapter that are looked for in the package itself."""
+
+import importlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import lossbook
+from lossbook import registry
+
+PUBLIC = [
+    (chapter, name)
+    for chapter in registry.chapters()
+    for name in importlib.import_module(f"lossbook.{chapter}").__all__
+]
+
+
+@pytest.mark.parametrize(("chapter", "name"), PUBLIC)
+def test_an_error_says_where_a_public_name_is(chapter, name):
+    fix = f"from lossbook.{chapter} import {name}"
+    with pytest.raises(ImportError) as raised:
+        exec(f"from lossbook import {name}")
+    assert str(raised.value) == f"module 'lossbook' has no attribute {name!r}; write: {fix}"
+    with pytest.raises(AttributeError, match=re.escape(fix)):
+        getattr(lossbook, name)
+    assert not hasattr(lossbook, name)
+    exec(fix)
+
+
+@pytest.mark.parametrize("name", ["wing_los", "_wing_loss", "hand", "numpy"])
+def test_of_other_names_nothing_is_said_but_that_they_are_not_there(name):
+    with pytest.raises(ImportError, match=f"^cannot import name {name!r} from 'lossbook'"):
+        exec(f"from lossbook import {name}")
+    with pytest.raises(AttributeError, match=f"^module 'lossbook' has no attribute {name!r}$"):
+        getattr(lossbook, name)
+    assert not hasattr(lossbook, name)
+    assert not hasattr(lossbook, f"{name}.{name}")
+
+
+@pytest.mark.parametrize("name", ["lab", "symbolic", "scoring", "kernels", "losses", "hands"])
+def test_submodules_are_imported_as_ever(name):
+    code = f"from lossbook import {name}; print({name}.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout == f"lossbook.{name}\n", done.stderr
+
+
+def test_looking_for_a_private_name_imports_no_chapter():
+    code = """
+import sys, lossbook
+assert not hasattr(lossbook, "__wrapped__")
+assert not hasattr(lossbook, "_anything")
+print([name for name in sys.modules if name.startswith(("lossbook.hands", "lossbook.landmarks"))])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout == "[]\n", done.stderr

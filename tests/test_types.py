@@ -1,0 +1,123 @@
+"""What a call of a module looks like, and what type checkers make of it."""
+
+import ast
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lossbook
+from lossbook import registry
+
+ROOT = Path(lossbook.__file__).parent
+# Each line with what a checker must say of it; nothing where all is well.
+USE = {
+    "import torch": "",
+    "from typing_extensions import assert_type": "",
+    "from lossbook import LossTerms, hands, landmarks": "",
+    "x, terms = torch.zeros(1, 2), LossTerms": "",
+    "assert_type(landmarks.WingLoss()(x, x), torch.Tensor)": "",
+    "assert_type(landmarks.SmoothL1Loss()(x, x, weight=x), torch.Tensor)": "",
+    "assert_type(landmarks.PFLDLoss()(x, x, x, x, x), LossTerms)": "",
+    "assert_type(hands.Keypoint2DLoss()(x, x, confidence='last'), torch.Tensor)": "",
+    "assert_type(hands.ManoPriorLoss()(x), LossTerms)": "",
+    "assert_type(hands.AuxiliaryLoss()(x, x, x, x), torch.Tensor)": "",
+    "hand, truth = hands.HandPrediction(), hands.HandTarget()": "",
+    "assert_type(hands.HandLoss()(hand, truth, weight={'2d': x}), LossTerms)": "",
+    "assert_type(hands.HandLoss()({'betas': x}, {}), LossTerms)": "",
+    "assert_type(truth.to(torch.float64), hands.HandTarget)": "",
+    "assert_type(hand.to('cuda', torch.half, True), hands.HandPrediction)": "",
+    "assert_type(truth.to(x, copy=True), hands.HandTarget)": "",
+    "assert_type(hands.HandTarget.pick({'image': x}), hands.HandTarget)": "",
+    "truth.to(3.0)": "overload",
+    "landmarks.WingLoss()(x, 3)": "int|Literal",
+    "landmarks.WingLoss()(x)": "target",
+    "landmarks.WingLoss()(x, x, wait=x)": "wait",
+    "hands.VertexLoss()(x, x, x)": "positional",
+    "hands.Keypoint3DLoss()(x, x, confidence=2)": "Literal",
+    "hands.RotationLoss()(x, x).total": "total",
+    "hands.HandLoss()(hand, hand)": "HandTarget",
+}  # fmt: skip
+
+
+def complaints_of_mypy(file):
+    pytest.importorskip("mypy")
+    options = ["--strict", "--hide-error-context", "--no-error-summary", "--no-pretty"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "--cache-dir", file.parent / "cache", file],
+        capture_output=True,
+        text=True,
+        cwd=ROOT.parent,
+        timeout=600,
+        check=False,
+    )
+    return [re.match(rf".*{file.name}:(\d+): error: (.*)$", x) for x in done.stdout.splitlines()]
+
+
+def complaints_of_pyright(file):
+    pytest.importorskip("basedpyright")
+    # The same checker, in a wheel that brings its own node.
+    checker = [sys.executable, "-m", "basedpyright", "--outputjson"]
+    done = subprocess.run(
+        [*checker, "--pythonpath", sys.executable, file],
+        capture_output=True,
+        text=True,
+        cwd=ROOT.parent,
+        timeout=600,
+        check=False,
+    )
+    said = [
+        f"{found['range']['start']['line'] + 1}: {found['message']}".replace("\n", " ")
+        for found in json.loads(done.stdout)["generalDiagnostics"]
+        if found["severity"] == "error"
+    ]
+    return [re.match(r"(\d+): (.*)$", line) for line in said]
+
+
+@pytest.mark.parametrize("checker", [complaints_of_mypy, complaints_of_pyright])
+@pytest.mark.own_errors
+def test_a_call_of_a_module_has_types(checker, tmp_path):
+    file = tmp_path / "use.py"
+    file.write_text("\n".join(USE))
+    said = {}
+    for match in checker(file):
+        if match:
+            said.setdefault(int(match[1]), match[2])
+    for number, (line, expected) in enumerate(USE.items(), 1):
+        if expected:
+            assert re.search(expected, said.get(number, "")), line
+        else:
+            assert number not in said, f"{line}: {said[number]}"
+
+
+def test_a_call_has_the_types_of_forward_without_a_second_signature():
+    # An assignment, `__call__ = forward`, is Any for pyright, as torch declares its own.
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Assign):
+                assert "__call__" not in map(ast.unparse, node.targets), path
+
+
+def test_every_module_is_one_of_ours():
+    for card in registry.cards():
+        if card.module:
+            assert issubclass(card.module, lossbook.modules.LossModule)
+            assert "__call__" not in vars(card.module)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [card for card in registry.cards() if card.public is None and card.module],
+    ids=lambda card: card.name,
+)
+def test_a_module_takes_by_position_what_its_function_does(card):
+    options = set(inspect.signature(card.module).parameters)
+    of_function = inspect.signature(card.function).parameters
+    of_forward = list(inspect.signature(card.module.forward).parameters.values())[1:]
+    assert {p.name: (p.kind, p.default) for p in of_forward} == {
+        name: (p.kind, p.default) for name, p in of_function.items() if name not in options
+    }
