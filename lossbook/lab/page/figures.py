@@ -9,13 +9,12 @@ from lossbook.lab.page.formulas import Equation, derivative, equation, evaluate,
 from lossbook.lab.page.palette import COLOURS, colour, style, styles
 from lossbook.lab.page.pictures import faces, skeletons
 from lossbook.lab.page.results import mean_interval, paired_interval, results_table
-from lossbook.lab.page.sliders import Slider, slider
+from lossbook.lab.page.sliders import slider
 from lossbook.lab.page.tables import Table, table
 
 __all__ = [
     "COLOURS",
     "Equation",
-    "Slider",
     "Table",
     "ced",
     "colour",
