@@ -81,7 +81,7 @@ FACTS = r"""async () => {
       .map((math) => math.textContent),
     mathErrors: [...article.querySelectorAll("mjx-merror, [data-mjx-error]")]
       .map((error) => error.textContent),
-    scenes: [...document.querySelectorAll(".lossbook-scene")]
+    scenes: [...document.querySelectorAll(".lossbook-scene[data-scene]")]
       .map((scene) => scene.dataset.scene),
   };
 }"""

@@ -122,11 +122,13 @@ class Line(_Look):
         places: Pairs of formulas.
         closed: Whether the last is joined to the first.
         width: In pixels.
+        solid: Whether it is drawn without the look's dashes.
     """
 
     places: Sequence[Place]
     closed: bool = False
     width: Number = 2
+    solid: bool = False
 
     def draw(self, sheet: Sheet) -> str:
         """Markup of the first picture."""
@@ -134,7 +136,7 @@ class Line(_Look):
         moving = ""
         if sheet.moves(self.places):
             moving = sheet.moving("line", str(int(self.closed)), f"[{sheet.indices(self.places)}]")
-        dash = dashes(self.name, sheet.looks, self.width)
+        dash = "" if self.solid else dashes(self.name, sheet.looks, self.width)
         return f'<path {sheet.stroke(self.name, self.width)}{dash}{moving} d="{path}"/>'
 
 
@@ -191,10 +193,12 @@ class Dots(_Look):
     Attributes:
         places: Pairs of formulas.
         size: Radius in pixels.
+        faint: Whether they are drawn as a background to others.
     """
 
     places: Sequence[Place]
     size: Number = 4
+    faint: bool = False
 
     def draw(self, sheet: Sheet) -> str:
         """Markup of the first picture."""
@@ -202,7 +206,8 @@ class Dots(_Look):
         moving = ""
         if sheet.moves(self.places):
             moving = sheet.moving("dots", plain(self.size), f"[{sheet.indices(self.places)}]")
-        return f'<path {sheet.fill(self.name)}{moving} d="{path}"/>'
+        faint = ' fill-opacity="0.45"' if self.faint else ""
+        return f'<path {sheet.fill(self.name)}{faint}{moving} d="{path}"/>'
 
 
 @dataclass(frozen=True)

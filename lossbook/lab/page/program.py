@@ -88,7 +88,10 @@ class Program:
 
     def value(self, expr: sympy.Expr | float) -> float:
         """Its value in the first picture."""
-        function = evaluate(sympy.sympify(expr), list(self.state), self.arrays)
+        expr = sympy.sympify(expr)
+        if expr.is_Number:
+            return float(expr)
+        function = evaluate(expr, list(self.state), self.arrays)
         return float(function(*self.state.values()))
 
     def curve(self, parts: Pieces) -> Curve:

@@ -142,7 +142,8 @@ class Scene:
 
     def _heading(self, looks: Looks) -> str:
         legend = ""
-        for label, mark in {mark.label: mark for mark in self._marks() if mark.label}.items():
+        labels = {mark.label: mark for mark in self._marks() if mark.label}
+        for label, mark in labels.items():
             (look,) = mark.names()
             hue = legible(looks[look]["color"])
             shape = (
@@ -156,7 +157,8 @@ class Scene:
                 f'<span class="entry"><svg width="{width}" height="12" aria-hidden="true">'
                 f"<path {shape}/></svg>{escape(label)}</span>"
             )
-        return f"<figcaption><b>{escape(self.title)}</b>{legend}</figcaption>"
+        heading = "" if self.title in labels else f"<b>{escape(self.title)}</b>"
+        return f"<figcaption>{heading}{legend}</figcaption>"
 
     def _inputs(self) -> str:
         dragged: set[sympy.Symbol] = set()

@@ -85,7 +85,7 @@ def test_a_scene_declares_where_everything_is_at_first():
 def test_objects_are_small():
     for made in (scenes.wing, scenes.landmark, scenes.total):
         assert len(made().markup.encode()) < 12_000
-    assert len(script().encode()) < 11_000 and len(style().encode()) < 4_500
+    assert len(script().encode()) < 11_000 and len(style().encode()) < 5_000
     assert len(scenes.wing().html().encode()) < 26_000
 
 
