@@ -266,8 +266,8 @@ class Handle(_Look):
     Attributes:
         x: Where it is; a symbol of the scene is moved as the point is.
         y: Likewise. ``Handle(x, loss)`` is dragged along the curve of ``loss``.
-        moves: What else follows the pointer, as formulas of :data:`pointer_x` and
-            :data:`pointer_y`; on a circle ``{angle: atan2(pointer_y, pointer_x)}``.
+        moves: What else follows the pointer, as formulas of ``pointer_x`` and
+            ``pointer_y``; on a circle ``{angle: atan2(pointer_y, pointer_x)}``.
         title: What a screen reader calls it; by default the label.
     """
 

@@ -126,6 +126,8 @@ def legible(hue: str, *, dark: bool = False, contrast: float = 3.0) -> str:
         A hexadecimal colour.
     """
     paper, ink = ("#14181e", 255) if dark else ("#ffffff", 0)
+    if dark and _luminance(hue) < 0.01:
+        return "#e6e6e6"  # black turns over; the nearest grey may be another curve's
     parts = [int(hue[i : i + 2], 16) for i in (1, 3, 5)]
     for step in range(101):
         mixed = [round(part + (ink - part) * step / 100) for part in parts]
