@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Dots, Line, Mark
@@ -20,6 +20,7 @@ from lossbook.lab.page.tables import Table
 Interval: TypeAlias = Callable[[Numbers], tuple[float, float]]
 
 
+@runtime_checkable
 class Recorded(Protocol):
     """What is needed of a chapter's record."""
 

@@ -43,11 +43,12 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
         return code
 
 
-def javascript(expr: sympy.Expr, names: Names) -> str:
+def javascript(expr: sympy.Basic, names: Names) -> str:
     """One JavaScript expression for a sympy expression.
 
     Args:
-        expr: Expression in the symbols of `names`, with sums over integers and indexed symbols.
+        expr: Expression or condition in the symbols of `names`; it may have sums over integers
+            and indexed symbols.
         names: What each symbol, and each array, is called in JavaScript.
 
     Returns:
@@ -77,7 +78,7 @@ def javascript(expr: sympy.Expr, names: Names) -> str:
     return code
 
 
-def javascript_block(exprs: Sequence[sympy.Expr], names: Names) -> str:
+def javascript_block(exprs: Sequence[sympy.Basic], names: Names) -> str:
     """Statements that return an array of all values, where common parts are computed once.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 
-from lossbook.lab.page.formulas import evaluate
+from lossbook.lab.page.formulas import Number, evaluate
 from lossbook.lab.page.javascript import SUM, javascript, javascript_block
 from lossbook.lab.page.pieces import Pieces, gradient_pieces, pieces
 from lossbook.lab.page.strokes import Function, minimum, plain
@@ -28,8 +28,8 @@ class Minimum:
 
     expr: sympy.Expr
     variable: sympy.Symbol
-    start: float
-    stop: float
+    start: Number
+    stop: Number
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Program:
 
     def __init__(
         self,
-        start: Mapping[sympy.Symbol, float],
+        start: Mapping[sympy.Symbol, Number],
         minima: Mapping[sympy.Symbol, Minimum],
         arrays: Mapping[sympy.IndexedBase, npt.ArrayLike],
     ) -> None:
@@ -78,15 +78,15 @@ class Program:
         self.names[symbol] = f"s[{len(self.state)}]"
         self.state[symbol] = value
 
-    def moves(self, *exprs: sympy.Expr | float) -> bool:
+    def moves(self, *exprs: sympy.Expr | Number) -> bool:
         """Whether any of the expressions changes when the reader moves something."""
         return any(set(self.state) & sympy.sympify(expr).free_symbols for expr in exprs)
 
-    def index(self, expr: sympy.Expr | float) -> int:
+    def index(self, expr: sympy.Expr | Number) -> int:
         """The place of an expression among the numbers that the page computes."""
         return self._numbers.setdefault(sympy.sympify(expr), len(self._numbers))
 
-    def value(self, expr: sympy.Expr | float) -> float:
+    def value(self, expr: sympy.Expr | Number) -> float:
         """Its value in the first picture."""
         expr = sympy.sympify(expr)
         if expr.is_Number:

@@ -80,7 +80,7 @@ class Sheet:
         self.marks: list[str] = []
         self.handles: list[str] = []
 
-    def pixels(self, place: Place) -> tuple[float, float]:
+    def pixels(self, place: Place) -> tuple[Number, Number]:
         """Where a place is in the first picture."""
         return self.x(self.program.value(place[0])), self.y(self.program.value(place[1]))
 

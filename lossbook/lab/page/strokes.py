@@ -14,8 +14,8 @@ from typing import TypeAlias
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.tables import significant
 
-Point: TypeAlias = tuple[float, float]
-Function: TypeAlias = Callable[[float, float], float]
+Point: TypeAlias = tuple[Number, Number]
+Function: TypeAlias = Callable[[Number, Number], float]
 """Of the place and of a point inside the piece that is meant, as in `pieces`."""
 
 
@@ -23,12 +23,12 @@ Function: TypeAlias = Callable[[float, float], float]
 class Scale:
     """One direction of a panel: the value at its first and last pixel."""
 
-    first: float
-    last: float
-    pixels: float
+    first: Number
+    last: Number
+    pixels: Number
     log: bool = False
 
-    def __call__(self, value: float) -> float:
+    def __call__(self, value: Number) -> float:
         """Pixels from the left or upper edge."""
         if self.log and not value > 0:
             return -math.inf
@@ -46,18 +46,18 @@ def plain(number: Number) -> str:
     return f"{number:.12g}"
 
 
-def pixel(position: float) -> str:
+def pixel(position: Number) -> str:
     """A position to a tenth of a pixel, which is the same on every machine."""
     return f"{round(max(-1e4, min(1e4, position)), 1) + 0.0:g}"
 
 
-def write(value: float, how: str) -> str:
+def write(value: Number, how: str) -> str:
     """A number for a reader; ``g3``: three significant digits, ``f1``: one decimal, ``p0``: %."""
     if not math.isfinite(value):
         return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
     digits = int(how[1:])
     if how[0] == "g":
-        text = significant(value, digits) if value else f"{0:.0f}"
+        text = significant(float(value), digits) if value else f"{0:.0f}"
     else:
         text = f"{100 * value if how[0] == 'p' else value:.{digits}f}"
     if float(text) == 0:
@@ -77,7 +77,7 @@ def line(points: Iterable[Point | None], *, closed: bool = False) -> str:
     return "".join(parts) + ("Z" if closed and parts else "")
 
 
-def circle(x: float, y: float, radius: Number) -> str:
+def circle(x: Number, y: Number, radius: Number) -> str:
     """A circle as a path; nothing where there is no such point."""
     if not (math.isfinite(x) and math.isfinite(y)):
         return ""
@@ -106,27 +106,32 @@ class Drawn:
     filled_ends: str
 
 
-def cuts(breaks: Iterable[float], first: float, last: float) -> list[float]:
+def cuts(breaks: Iterable[Number], first: Number, last: Number) -> list[Number]:
     """The ends of the pieces, in order."""
-    found = [first]
+    found: list[Number] = [first]
     for cut in [*sorted(b for b in breaks if first < b < last), last]:
         if cut - found[-1] > 1e-9 * (last - first):
             found.append(cut)
     return found
 
 
-def curve(f: Function, breaks: Iterable[float], span: Point, x: Scale, y: Scale) -> Drawn:
+def curve(f: Function, breaks: Iterable[Number], span: Point, x: Scale, y: Scale) -> Drawn:
     """Draw one smooth piece after the other, with more points where it bends."""
     first, last = span
     points: list[Point | None] = []
-    ends: list[tuple[float, float, bool]] = []
+    ends: list[tuple[Number, Number, bool]] = []
     edges = cuts(breaks, first, last)
 
-    def seen(value: float) -> str:
+    def seen(value: Number) -> str:
         return pixel(y(value)) if math.isfinite(value) else ""
 
     def bend(
-        g: Callable[[float], float], start: float, low: float, stop: float, high: float, depth: int
+        g: Callable[[Number], float],
+        start: Number,
+        low: Number,
+        stop: Number,
+        high: Number,
+        depth: int,
     ) -> None:
         half = (start + stop) / 2
         value = g(half)
@@ -137,11 +142,11 @@ def curve(f: Function, breaks: Iterable[float], span: Point, x: Scale, y: Scale)
         else:
             points.append((x(stop), y(high)))
 
-    left = math.nan
+    left: Number = math.nan
     for a, b in pairwise(edges):
         middle = (a + b) / 2
 
-        def piece(at: float, inside: float = middle) -> float:
+        def piece(at: Number, inside: Number = middle) -> float:
             return f(at, inside)
 
         low = piece(a)
@@ -172,7 +177,7 @@ def curve(f: Function, breaks: Iterable[float], span: Point, x: Scale, y: Scale)
     return Drawn(line(points), *drawn)
 
 
-def minimum(f: Function, slope: Function, breaks: Sequence[float], span: Point) -> float:
+def minimum(f: Function, slope: Function, breaks: Sequence[Number], span: Point) -> float:
     """Where the slope changes its sign next to the lowest of many points; of a flat, its middle."""
     first, last = span
     grid = sorted(
