@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = "torch==2.13.0"
 TESTS = ["test_terms.py", "test_reduction.py", "test_checks.py", "hands/test_losses.py"]
-HEAVY = {"numpy", "sympy", "matplotlib", "bokeh", "scipy", "pandas", "sklearn", "IPython"}
+HEAVY = {"numpy", "sympy", "matplotlib", "scipy", "pandas", "sklearn", "IPython"}
 # Twice what is promised, for a slow machine. Time on the CPU: other work beside it does not count.
 MAX_IMPORT_SECONDS = 2 * 0.020
 REPEATS = 9

@@ -7,13 +7,10 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-SLIDER = 'class="lossbook-slider"'
+from lossbook.lab.page import scene
+
+SCENE = 'class="lossbook-scene"'
 VENDOR = "vendor"
-SLIDER_SCRIPTS = [
-    "bokeh/bokeh.min.js",
-    "bokeh/bokeh-widgets.min.js",
-    "sliders.js",
-]
 
 # The redirect that sphinx-external-toc writes names no icon, so browsers ask for a missing one.
 INDEX = """<!doctype html>
@@ -56,7 +53,7 @@ def _copy(source, target):
 
 
 def copy_vendor_files(app):
-    """Copy MathJax, BokehJS and the sliders' own script into the output."""
+    """Copy MathJax, and style and script of the objects to move, into the output."""
     if app.builder.format != "html":
         return
     vendor = Path(app.outdir) / VENDOR
@@ -65,17 +62,8 @@ def copy_vendor_files(app):
         _copy(mathjax_root / "es5" / part, vendor / "mathjax" / part)
     _copy(mathjax_root / "LICENSE", vendor / "mathjax" / "LICENSE")
 
-    bokeh_root = _package_folder("bokeh")
-    for name in ("bokeh.min.js", "bokeh-widgets.min.js"):
-        _copy(
-            bokeh_root / "server" / "static" / "js" / name,
-            vendor / "bokeh" / name,
-        )
-    _copy(bokeh_root / "LICENSE.txt", vendor / "bokeh" / "LICENSE.txt")
-    _copy(
-        _package_folder("lossbook") / "lab" / "page" / "sliders.js",
-        vendor / "sliders.js",
-    )
+    (vendor / "scene.css").write_text(scene.style(), "utf8")
+    (vendor / "scene.js").write_text(scene.script(), "utf8")
 
 
 def use_local_mathjax(app, config):
@@ -119,14 +107,10 @@ def drop_colab_button(app, pagename, templatename, context, doctree):
 
 
 def adjust_page(app, pagename, templatename, context, doctree):
-    """Drop Thebe, which needs a remote host, and load BokehJS where there is a slider."""
-    if SLIDER in context.get("body", ""):
-        for order, name in enumerate(SLIDER_SCRIPTS):
-            app.add_js_file(
-                f"../{VENDOR}/{name}",
-                priority=800 + order,
-                loading_method="defer",
-            )
+    """Drop Thebe, which needs a remote host; load what moves objects where there is one."""
+    if SCENE in context.get("body", ""):
+        app.add_css_file(f"../{VENDOR}/scene.css")
+        app.add_js_file(f"../{VENDOR}/scene.js", loading_method="defer")
     scripts = context["script_files"]
     scripts[:] = [script for script in scripts if not _is_thebe(script)]
 

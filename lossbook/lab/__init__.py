@@ -7,7 +7,6 @@ REQUIRED = {
     "scipy": "scipy",
     "sympy": "sympy",
     "matplotlib": "matplotlib",
-    "bokeh": "bokeh",
     "tqdm": "tqdm",
     "ipython": "IPython",
     "nimfa": "nimfa",

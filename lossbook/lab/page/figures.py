@@ -5,21 +5,25 @@ Only chapters import this module; the losses need none of it.
 
 from lossbook.lab.page.canvas import use_style
 from lossbook.lab.page.curves import ced, history, shares, surface, value_and_gradient
+from lossbook.lab.page.dotplots import DotPlot, Metric, Recorded, dot_plot
 from lossbook.lab.page.formulas import Equation, derivative, equation, evaluate, latex
 from lossbook.lab.page.palette import COLOURS, colour, style, styles
 from lossbook.lab.page.pictures import faces, skeletons
 from lossbook.lab.page.results import mean_interval, paired_interval, results_table
-from lossbook.lab.page.sliders import Slider, slider
+from lossbook.lab.page.sliders import slider
 from lossbook.lab.page.tables import Table, table
 
 __all__ = [
     "COLOURS",
+    "DotPlot",
     "Equation",
-    "Slider",
+    "Metric",
+    "Recorded",
     "Table",
     "ced",
     "colour",
     "derivative",
+    "dot_plot",
     "equation",
     "evaluate",
     "faces",

@@ -1,8 +1,7 @@
-"""One sympy expression as mathematics, as its derivative, as a numpy function, as JavaScript."""
+"""One sympy expression as mathematics, as its derivative, as a numpy function."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,8 +14,6 @@ import sympy
 Number: TypeAlias = float | int
 Limits: TypeAlias = tuple[Number, Number]
 Array: TypeAlias = npt.NDArray[np.float64]
-
-_PLAIN_JS = {"log1p": "Math.log1p", "expm1": "Math.expm1", "log10": "Math.log10"}
 
 
 def latex(expr: sympy.Expr) -> str:
@@ -86,12 +83,17 @@ def derivative(expr: sympy.Expr, variable: sympy.Symbol) -> sympy.Expr:
     return slope.xreplace({new: old for old, new in real.items()})
 
 
-def evaluate(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Callable[..., Array]:
+def evaluate(
+    expr: sympy.Expr,
+    symbols: Sequence[sympy.Symbol],
+    arrays: Mapping[sympy.IndexedBase, npt.ArrayLike] | None = None,
+) -> Callable[..., Array]:
     """Float64 function of a sympy expression, without warnings at its singular points.
 
     Args:
         expr: Expression in `symbols`.
         symbols: The arguments, in order.
+        arrays: Values of indexed symbols, whose indices count from 1.
 
     Returns:
         A function of arrays that broadcast together; a constant is broadcast too.
@@ -100,13 +102,19 @@ def evaluate(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Callable[...,
         ValueError: If the expression has other free symbols.
     """
     expr = sympy.sympify(expr)
+    entries: dict[str, Callable[..., Array]] = {}
+    for base, values in (arrays or {}).items():
+        entry = sympy.Function(f"entry{len(entries)}")
+        entries[entry.__name__] = _entries(np.asarray(values, dtype=np.float64))
+        found = {i: entry(*i.indices) for i in expr.atoms(sympy.Indexed) if i.base == base}
+        expr = expr.xreplace(found)
     unknown = sorted(s.name for s in expr.free_symbols - set(symbols))
     if unknown:
         raise ValueError(
             f"unknown symbols {', '.join(unknown)}: {expr} may use only "
             f"{', '.join(s.name for s in symbols)}; substitute numbers for the others"
         )
-    function = sympy.lambdify(list(symbols), expr, ["scipy", "numpy"])
+    function = sympy.lambdify(list(symbols), expr, [entries, "scipy", "numpy"])
 
     def call(*arguments: Array | Number) -> Array:
         arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
@@ -117,26 +125,8 @@ def evaluate(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Callable[...,
     return call
 
 
-def javascript(expr: sympy.Expr, names: Mapping[sympy.Symbol, str]) -> str:
-    """One JavaScript expression for a sympy expression.
+def _entries(values: Array) -> Callable[..., Array]:
+    def entry(*indices: Array | int) -> Array:
+        return np.asarray(values[tuple(np.asarray(i, dtype=np.int64) - 1 for i in indices)])
 
-    Args:
-        expr: Expression in the symbols of `names`.
-        names: What each symbol is called in JavaScript.
-
-    Returns:
-        Code on one line.
-
-    Raises:
-        ValueError: If a function has no counterpart in JavaScript, or a ``Piecewise`` leaves out
-            a case.
-    """
-    renamed = sympy.sympify(expr).xreplace({s: sympy.Symbol(n) for s, n in names.items()})
-    constants, unsupported, code = sympy.jscode(renamed, user_functions=_PLAIN_JS, human=False)
-    if unsupported:
-        missing = ", ".join(sorted(str(f) for f in unsupported))
-        raise ValueError(f"JavaScript has no {missing}, so {expr} cannot be put on a slider")
-    code = " ".join(code.split())
-    for symbol, digits in sorted(constants, key=str):
-        code = re.sub(rf"\b{symbol}\b", digits, code)
-    return code
+    return entry

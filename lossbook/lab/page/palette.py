@@ -112,3 +112,33 @@ def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
         unused = [slot for slot in slots if slot not in chosen.values()]
         chosen[name] = (new_hue or unused or slots)[0]
     return {name: {"color": chosen[name][0], "linestyle": chosen[name][1]} for name in names}
+
+
+def legible(hue: str, *, dark: bool = False, contrast: float = 3.0) -> str:
+    """The nearest shade of a colour that can be told from the page.
+
+    Args:
+        hue: A hexadecimal colour.
+        dark: Whether the page is dark.
+        contrast: Ratio to reach, as WCAG defines it; 3 is enough for lines, 4.5 for text.
+
+    Returns:
+        A hexadecimal colour.
+    """
+    paper, ink = ("#14181e", 255) if dark else ("#ffffff", 0)
+    if dark and _luminance(hue) < 0.01:
+        return "#e6e6e6"  # black turns over; the nearest grey may be another curve's
+    parts = [int(hue[i : i + 2], 16) for i in (1, 3, 5)]
+    for step in range(101):
+        mixed = [round(part + (ink - part) * step / 100) for part in parts]
+        shade = "#" + "".join(f"{part:02x}" for part in mixed)
+        low, high = sorted((_luminance(shade), _luminance(paper)))
+        if (high + 0.05) / (low + 0.05) >= contrast:
+            return shade
+    raise ValueError(f"no shade of {hue} reaches a contrast of {contrast:g}")
+
+
+def _luminance(hue: str) -> float:
+    parts = [int(hue[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -115,7 +115,11 @@ def results_table(
 def _interval(numbers: Array, sign: str = "") -> str:
     if numbers.size == 1:
         return _signed(significant(float(numbers[0]), 3), sign)
-    mean, half = mean_interval(numbers)
+    return written(*mean_interval(numbers), sign)
+
+
+def written(mean: float, half: float, sign: str = "") -> str:
+    """A mean and its half-width with the digits that mean anything; `sign` may be ``"+"``."""
     if half == 0:
         return f"{_signed(significant(mean, 3), sign)} ± 0"
     # Two digits of the uncertainty decide how many of the mean mean anything.

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from numbers import Integral, Real
 
 import sympy
@@ -42,6 +43,19 @@ class Table:
         ]
         texts.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(texts)
+
+    def html(self) -> str:
+        """The table as HTML, without Markdown and mathematics in its cells."""
+
+        def row(cells: Sequence[str], tag: str) -> str:
+            return "".join(
+                f'<{tag} style="text-align:{"right" if right else "left"}">{escape(cell)}</{tag}>'
+                for cell, right in zip(cells, self.numeric, strict=True)
+            )
+
+        body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in self.rows)
+        head = f"<thead><tr>{row(self.columns, 'th')}</tr></thead>"
+        return f"<table>{head}<tbody>{body}</tbody></table>"
 
     def _repr_markdown_(self) -> str:
         rule = ["---:" if right else "---" for right in self.numeric]

@@ -1,0 +1,190 @@
+"""Results as dots with their intervals, one panel a metric, and the numbers folded beneath."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from lossbook.lab.page.formulas import Number
+from lossbook.lab.page.marks import Dots, Line, Mark
+from lossbook.lab.page.palette import styles
+from lossbook.lab.page.panels import Axis, Panel
+from lossbook.lab.page.program import Program
+from lossbook.lab.page.results import Numbers, finite, mean_interval, written
+from lossbook.lab.page.scene import style
+from lossbook.lab.page.tables import Table
+
+Interval: TypeAlias = Callable[[Numbers], tuple[float, float]]
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """What is needed of a chapter's record."""
+
+    @property
+    def config(self) -> Any:
+        """With the names of the arms in ``arms``."""
+
+    def values(self, arm: str, metric: str = "") -> list[float]:
+        """One number a fold."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One panel of a dot plot.
+
+    Attributes:
+        name: In the record.
+        label: For the reader.
+        unit: After scaling.
+        scale: Factor on every number, 100 for percent.
+        better: In which direction; ``""`` for neither.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    scale: Number = 1
+    better: Literal["lower", "higher", ""] = "lower"
+
+    @property
+    def axis(self) -> str:
+        """Unit and direction."""
+        direction = {"lower": "← better", "higher": "better →", "": ""}
+        return "   ".join(filter(None, (self.unit, direction[self.better])))
+
+
+@dataclass(frozen=True)
+class DotPlot:
+    """Panels and table, which a notebook shows; made by :func:`dot_plot`."""
+
+    title: str
+    panels: tuple[Panel, ...]
+    table: Table
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.table!r}"
+
+    def _repr_html_(self) -> str:
+        return self.markup() if os.environ.get("LOSSBOOK_BOOK") == "1" else self.html()
+
+    def html(self) -> str:
+        """HTML that brings its style with it."""
+        return f"<style>{style()}</style>{self.markup()}"
+
+    def markup(self) -> str:
+        """HTML for a page that loads ``scene.css``; the same on every run."""
+        marks = [mark for panel in self.panels for mark in panel.marks]
+        looks = styles([name for mark in marks for name in mark.names()])
+        program = Program({}, {}, {})
+        drawn = "".join(p.draw(program, 0, looks, self.title).svg for p in self.panels)
+        return (
+            f'<figure class="lossbook-scene" aria-label="{escape(self.title)}">'
+            f'<figcaption><b>{escape(self.title)}</b></figcaption><div class="panels">{drawn}</div>'
+            f"<details><summary>The numbers</summary>{self.table.html()}</details></figure>"
+        )
+
+
+def dot_plot(
+    results: Recorded | Mapping[str, Mapping[str, Numbers]],
+    metrics: Sequence[Metric],
+    *,
+    title: str,
+    arms: Sequence[str] | None = None,
+    baseline: str | None = None,
+    interval: Interval = mean_interval,
+) -> DotPlot:
+    """Mean and interval of each arm, one panel a metric; each single result is a faint dot.
+
+    Args:
+        results: A chapter's record, or the results by metric and arm, one a fold.
+        metrics: The panels.
+        title: What is compared, on what, and what the interval is.
+        arms: Which, and in what order; by default all.
+        baseline: An arm whose mean is a vertical line, and to which the table has the paired
+            differences; the folds must be the same, in the same order.
+        interval: Mean and half-width of numbers; by default Student's over the folds, at 95 %.
+
+    Returns:
+        An object that a notebook shows.
+
+    Raises:
+        ValueError: If there is no metric or arm, `baseline` is not among the arms, a number is not
+            finite, or an arm has fewer than two results or not as many as the baseline.
+    """
+    names = list(arms or _arms(results))
+    if not metrics or not names:
+        raise ValueError(f"nothing to draw: {len(metrics)} metrics and {len(names)} arms")
+    if baseline is not None and baseline not in names:
+        raise ValueError(f"baseline {baseline!r} is not among {', '.join(names)}")
+    columns, rows = ["arm"], [[name] for name in names]
+    panels = []
+    for metric in metrics:
+        values = {name: finite(_values(results, name, metric.name)) for name in names}
+        values = {name: numbers * metric.scale for name, numbers in values.items()}
+        for name, numbers in values.items():
+            if baseline is not None and numbers.size != values[baseline].size:
+                raise ValueError(f"{name}: {numbers.size} results are not paired with {baseline}'s")
+        columns.append(metric.label + (f" [{metric.unit}]" if metric.unit else ""))
+        if baseline is not None:
+            columns.append(f"difference to {baseline}")
+        means = {name: interval(numbers) for name, numbers in values.items()}
+        for row, (name, numbers) in zip(rows, values.items(), strict=True):
+            row.append(written(*means[name]))
+            if baseline is not None:
+                same = name == baseline
+                difference = "" if same else written(*interval(numbers - values[baseline]), "+")
+                row.append(difference)
+        panels.append(_panel(metric, values, means, baseline))
+    table = Table(tuple(columns), tuple(map(tuple, rows)), (False, *(True for _ in columns[1:])))
+    return DotPlot(title, tuple(panels), table)
+
+
+def _arms(results: Recorded | Mapping[str, Mapping[str, Numbers]]) -> Sequence[str]:
+    if isinstance(results, Mapping):
+        return list(dict.fromkeys(arm for values in results.values() for arm in values))
+    return list(results.config.arms)
+
+
+def _values(
+    results: Recorded | Mapping[str, Mapping[str, Numbers]], arm: str, metric: str
+) -> Numbers:
+    if not isinstance(results, Mapping):
+        return results.values(arm, metric)
+    if arm not in results.get(metric, {}):
+        raise ValueError(f"no results of {arm} under {metric}")
+    return results[metric][arm]
+
+
+def _panel(
+    metric: Metric,
+    values: Mapping[str, Numbers],
+    means: Mapping[str, tuple[float, float]],
+    baseline: str | None,
+) -> Panel:
+    seen = [float(number) for numbers in values.values() for number in numbers]
+    seen += [mean + side * half for mean, half in means.values() for side in (-1, 1)]
+    room = (max(seen) - min(seen) or abs(seen[0]) or 1.0) / 20
+    marks: list[Mark] = []
+    last = len(values) - 1
+    if baseline is not None:
+        at = means[baseline][0]
+        marks.append(Line([(at, -0.6), (at, last + 0.6)], look="baseline", width=1.2))
+    for row, (name, numbers) in enumerate(values.items()):
+        height = last - row
+        mean, half = means[name]
+        marks += [
+            Dots([(float(n), height - 0.2) for n in numbers], look=name, size=2, faint=True),
+            Line([(mean - half, height), (mean + half, height)], look=name, width=2.5, solid=True),
+            Dots([(mean, height)], look=name, size=4.5),
+        ]
+    return Panel(
+        marks,
+        x=Axis(min(seen) - room, max(seen) + room, metric.axis),
+        y=Axis(-0.7, last + 0.7, ticks={float(last - i): n for i, n in enumerate(values)}),
+        title=metric.label,
+        height=82 + 28 * len(values),
+    )

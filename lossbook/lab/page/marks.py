@@ -1,0 +1,321 @@
+"""What can be drawn in a panel of a scene; every number may be a formula of what is moved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import TypeAlias
+
+import sympy
+
+from lossbook.lab.page import strokes
+from lossbook.lab.page.formulas import Number
+from lossbook.lab.page.palette import legible
+from lossbook.lab.page.pieces import pieces
+from lossbook.lab.page.sheet import Formula, Place, Sheet, dashes, live, looks_of
+from lossbook.lab.page.strokes import pixel, plain
+
+pointer_x, pointer_y = sympy.symbols("pointer_x pointer_y", real=True)
+"""Where the reader drags a handle to, for `Handle.moves`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What all marks have.
+
+    Attributes:
+        label: Entry of the legend.
+        look: Name in the palette; by default the label.
+    """
+
+    label: str = ""
+    look: str = ""
+
+    def names(self) -> list[str]:
+        """The looks that are used."""
+        return [self.look or self.label or "neutral"]
+
+    @property
+    def name(self) -> str:
+        """The mark's own look."""
+        return self.names()[0]
+
+
+@dataclass(frozen=True)
+class Curve(_Look):
+    """A formula over one variable; a jump is a gap between an open end and a filled one.
+
+    Attributes:
+        expr: The height.
+        variable: The symbol along the horizontal axis.
+        span: First and last value of `variable`; by default the whole axis.
+        breaks: Where the formula breaks, if that cannot be found from it.
+        width: Of the line, in pixels.
+    """
+
+    expr: Formula
+    variable: sympy.Symbol
+    span: tuple[Number, Number] | None = None
+    breaks: tuple[sympy.Expr, ...] = ()
+    width: Number = 2.5
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture."""
+        made = sheet.program.curve(pieces(self.expr, self.variable, self.breaks))
+        first, last = self.span or sorted((sheet.x.first, sheet.x.last))
+        drawn = strokes.curve(made.f, made.breaks, (first, last), sheet.x, sheet.y)
+        moving = ""
+        if sheet.program.moves(self.expr):
+            code = (made.javascript, made.breaks_javascript, plain(first), plain(last))
+            moving = sheet.moving("curve", *code)
+        dash = dashes(self.name, sheet.looks, self.width)
+        hue = legible(sheet.looks[self.name]["color"])
+        return (
+            f'<g {sheet.stroke(self.name, self.width)}{moving}><path{dash} d="{drawn.path}"/>'
+            f'<path class="open" fill="#fff" stroke-width="1.6" d="{drawn.open_ends}"/>'
+            f'<path class="f" fill="{hue}" stroke-width="1" d="{drawn.filled_ends}"/></g>'
+        )
+
+
+@dataclass(frozen=True)
+class Stems(_Look):
+    """A formula at whole numbers: frames, frequencies, bins. Each is a bar from zero.
+
+    Attributes:
+        expr: The height.
+        variable: The whole number.
+        span: Its first and last value.
+        width: Of a bar, in pixels.
+    """
+
+    expr: Formula
+    variable: sympy.Symbol
+    span: tuple[int, int]
+    width: Number = 5
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture."""
+        made = sheet.program.curve(pieces(self.expr, self.variable, (sympy.S.Zero,)))
+        base = sheet.y(base_of(sheet.y))
+        path = ""
+        for k in range(self.span[0], self.span[1] + 1):
+            path += strokes.line([(sheet.x(k), base), (sheet.x(k), sheet.y(made.f(k, k)))])
+        moving = ""
+        if sheet.program.moves(self.expr):
+            moving = sheet.moving("stems", pixel(base), made.javascript, *map(str, self.span))
+        return f'<path {sheet.stroke(self.name, self.width)}{moving} d="{path}"/>'
+
+
+def base_of(scale: strokes.Scale) -> float:
+    """Where bars begin: at zero, or at the end of the axis that is nearest to it."""
+    low, high = sorted((scale.first, scale.last))
+    return min(high, max(low, 0.0))
+
+
+@dataclass(frozen=True)
+class Line(_Look):
+    """A line through places.
+
+    Attributes:
+        places: Pairs of formulas.
+        closed: Whether the last is joined to the first.
+        width: In pixels.
+        solid: Whether it is drawn without the look's dashes.
+    """
+
+    places: Sequence[Place]
+    closed: bool = False
+    width: Number = 2
+    solid: bool = False
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture."""
+        path = strokes.line(map(sheet.pixels, self.places), closed=self.closed)
+        moving = ""
+        if sheet.moves(self.places):
+            moving = sheet.moving("line", str(int(self.closed)), f"[{sheet.indices(self.places)}]")
+        dash = "" if self.solid else dashes(self.name, sheet.looks, self.width)
+        return f'<path {sheet.stroke(self.name, self.width)}{dash}{moving} d="{path}"/>'
+
+
+@dataclass(frozen=True)
+class Bar(_Look):
+    """A broad bar between two places, without dashes.
+
+    Attributes:
+        start: One end.
+        stop: The other.
+        width: In pixels.
+    """
+
+    start: Place
+    stop: Place
+    width: Number = 16
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture."""
+        ends = (self.start, self.stop)
+        moving = sheet.moving("line", "0", f"[{sheet.indices(ends)}]") if sheet.moves(ends) else ""
+        path = strokes.line(map(sheet.pixels, ends))
+        return f'<path {sheet.stroke(self.name, self.width)}{moving} d="{path}"/>'
+
+
+@dataclass(frozen=True)
+class Arrow(_Look):
+    """An arrow from a place, by a distance in the axes' units.
+
+    Attributes:
+        start: Where it begins.
+        by: How far it goes along either axis.
+        width: In pixels.
+    """
+
+    start: Place
+    by: Place
+    width: Number = 2.5
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture."""
+        x, y = map(sympy.sympify, self.start)
+        ends = (self.start, (x + self.by[0], y + self.by[1]))
+        moving = sheet.moving("arrow", f"[{sheet.indices(ends)}]") if sheet.moves(ends) else ""
+        path = strokes.arrow(*map(sheet.pixels, ends))
+        attributes = sheet.stroke(self.name, self.width)
+        return f'<path {attributes} stroke-linejoin="round"{moving} d="{path}"/>'
+
+
+@dataclass(frozen=True)
+class Dots(_Look):
+    """Places that are not to be dragged.
+
+    Attributes:
+        places: Pairs of formulas.
+        size: Radius in pixels.
+        faint: Whether they are drawn as a background to others.
+    """
+
+    places: Sequence[Place]
+    size: Number = 4
+    faint: bool = False
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture."""
+        path = "".join(strokes.circle(*sheet.pixels(place), self.size) for place in self.places)
+        moving = ""
+        if sheet.moves(self.places):
+            moving = sheet.moving("dots", plain(self.size), f"[{sheet.indices(self.places)}]")
+        faint = ' fill-opacity="0.45"' if self.faint else ""
+        return f'<path {sheet.fill(self.name)}{faint}{moving} d="{path}"/>'
+
+
+@dataclass(frozen=True)
+class Trail(_Look):
+    """Where a place has been since the reader began to press a button that steps.
+
+    Attributes:
+        place: A pair of formulas.
+        width: Of the line, in pixels.
+    """
+
+    place: Place
+    width: Number = 1.5
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture: no way yet."""
+        moving = sheet.moving("trail", sheet.indices([self.place]))
+        return f'<path {sheet.stroke(self.name, self.width)}{moving} d=""/>'
+
+
+@dataclass(frozen=True)
+class Text(_Look):
+    """Words in the panel, with numbers that follow what is moved.
+
+    Attributes:
+        place: Where they stand.
+        template: As for the sentences of a scene, ``"{loss:.1f} px"``.
+        values: Formulas by name.
+        anchor: ``"start"``, ``"middle"`` or ``"end"``.
+        shift: Pixels to the right and downwards.
+    """
+
+    place: Place
+    template: str
+    values: Mapping[str, Formula] = field(default_factory=dict)
+    anchor: str = "start"
+    shift: tuple[Number, Number] = (0, 0)
+
+    def names(self) -> list[str]:
+        """The looks that are used."""
+        return looks_of(self.template)
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture."""
+        words = live(self.template, self.values, sheet.program, sheet.looks, element="tspan")
+        return _at(self.place, sheet, "", (
+            f'<text text-anchor="{self.anchor}" x="{self.shift[0]:g}" y="{self.shift[1]:g}" '
+            f'dy="0.35em">{words}</text>'
+        ))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Handle(_Look):
+    """A point that the reader drags, or moves with the arrow keys.
+
+    Attributes:
+        x: Where it is; a symbol of the scene is moved as the point is.
+        y: Likewise. ``Handle(x, loss)`` is dragged along the curve of ``loss``.
+        moves: What else follows the pointer, as formulas of ``pointer_x`` and
+            ``pointer_y``; on a circle ``{angle: atan2(pointer_y, pointer_x)}``.
+        title: What a screen reader calls it; by default the label.
+    """
+
+    x: Formula
+    y: Formula
+    moves: Mapping[sympy.Symbol, sympy.Expr] | None = None
+    title: str = ""
+
+    def moved(self, sheet: Sheet) -> dict[sympy.Symbol, sympy.Expr]:
+        """The symbols that it moves, and how they follow the pointer."""
+        moved = dict(self.moves or {})
+        if self.moves is None:
+            for place, at in ((self.x, pointer_x), (self.y, pointer_y)):
+                if place in sheet.program.state:
+                    moved.setdefault(place, at)
+        if not 1 <= len(moved) <= 2 or not set(moved) <= set(sheet.program.state):
+            raise ValueError(f"a handle moves one or two symbols of its scene, got {moved}")
+        return moved
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup of the first picture."""
+        program, moved = sheet.program, self.moved(sheet)
+        states = list(program.state)
+        arguments = {pointer_x: "p", pointer_y: "q"}
+        sheet.handles.append(
+            f"[{sheet.number},{sheet.indices([(self.x, self.y)])},"
+            f"{[states.index(symbol) for symbol in moved]},"
+            f"{program.function(list(moved.values()), arguments)}]"
+        )
+        hue = legible(sheet.looks[self.name]["color"])
+        title = self.title or self.label or " and ".join(symbol.name for symbol in moved)
+        attributes = f' data-handle aria-label="{escape(title)}" {sheet.fill(self.name)}'
+        return _at((self.x, self.y), sheet, attributes, (
+            f'<circle r="22" fill-opacity="0"/><circle class="halo" r="13" fill-opacity="0.16"/>'
+            f'<circle class="knob" r="6.5" fill="{hue}" stroke="#fff" stroke-width="1.5"/>'
+        ))  # fmt: skip
+
+
+def _at(place: Place, sheet: Sheet, attributes: str, inside: str) -> str:
+    """A group that stands at a place, or at the panel's nearest edge."""
+    x, y = sheet.pixels(place)
+    moving = sheet.moving("at", sheet.indices([place])) if sheet.moves([place]) else ""
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return f'<g{attributes}{moving} visibility="hidden">{inside}</g>'
+    x, y = min(sheet.x.pixels, max(0.0, x)), min(sheet.y.pixels, max(0.0, y))
+    return f'<g{attributes}{moving} transform="translate({pixel(x)},{pixel(y)})">{inside}</g>'
+
+
+Mark: TypeAlias = Curve | Stems | Line | Bar | Arrow | Dots | Trail | Text | Handle
+OVER_THE_EDGE = (Text, Handle)
+"""Marks that are not cut off at the panel's edge."""

@@ -1,0 +1,49 @@
+"""Objects to move, declared in a few lines: everything that a chapter needs for one.
+
+A formula is written once, in sympy. The page draws it, moves it and computes what torch computes.
+"""
+
+from lossbook.lab.page.controls import Button, Choice, Range, Switch
+from lossbook.lab.page.formulas import derivative
+from lossbook.lab.page.marks import (
+    Arrow,
+    Bar,
+    Curve,
+    Dots,
+    Handle,
+    Line,
+    Stems,
+    Text,
+    Trail,
+    pointer_x,
+    pointer_y,
+)
+from lossbook.lab.page.panels import Axis, Panel, bars
+from lossbook.lab.page.program import Minimum
+from lossbook.lab.page.scene import Scene
+from lossbook.lab.page.sliders import slider
+
+__all__ = [
+    "Arrow",
+    "Axis",
+    "Bar",
+    "Button",
+    "Choice",
+    "Curve",
+    "Dots",
+    "Handle",
+    "Line",
+    "Minimum",
+    "Panel",
+    "Range",
+    "Scene",
+    "Stems",
+    "Switch",
+    "Text",
+    "Trail",
+    "bars",
+    "derivative",
+    "pointer_x",
+    "pointer_y",
+    "slider",
+]

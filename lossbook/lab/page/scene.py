@@ -1,0 +1,193 @@
+"""Objects to move: declared in Python, drawn as SVG, moved in the page by ``scene.js``.
+
+A scene has symbols that the reader moves, panels with marks whose positions are formulas of those
+symbols, and sentences with live numbers. sympy gives each formula twice: as numpy for the picture
+that stands where no script runs, as JavaScript for the page. Nothing else is needed: no network, no
+kernel, no library. D3 would save a few lines of ``scene.js``, Bokeh weighs a hundred times as much.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from html import escape
+from importlib.resources import files
+from typing import TypeAlias
+
+import numpy.typing as npt
+import sympy
+
+from lossbook.lab.page.controls import Button, Control
+from lossbook.lab.page.marks import Dots, Handle, Mark
+from lossbook.lab.page.palette import legible, styles
+from lossbook.lab.page.panels import Panel
+from lossbook.lab.page.program import Minimum, Program
+from lossbook.lab.page.sheet import Formula, Looks, dashes, hues, live, looks_of
+from lossbook.lab.page.strokes import circle, plain
+
+Sentence: TypeAlias = str | tuple[str, Mapping[str, Formula]]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An object to move, which a notebook shows.
+
+    Attributes:
+        name: Letters, digits and hyphens; unique on its page.
+        title: One line; it heads the object and names it for a screen reader.
+        controls: What is moved: for each symbol a `Range`, `Switch` or `Choice`. A symbol that a
+            handle moves gets no control beside the picture.
+        panels: What is drawn, side by side where there is room.
+        sentences: Beneath; a template with its formulas, ``("{loss:.1f} px", {"loss": expr})``.
+        buttons: Beside the controls; one that resets is always there.
+        minima: Symbols that stand for the place where a formula is least.
+        arrays: Numbers that indexed symbols stand for; indices count from 1.
+
+    Example:
+        >>> x, y = sympy.symbols("x y", real=True)
+        >>> axis = Axis(-2, 2)
+        >>> Scene("norm", "Distance", {x: Range(-2, 2, 1), y: Range(-2, 2, 0)},
+        ...       [Panel([Handle(x, y)], axis, axis)],
+        ...       [("{r:.2f} from the middle", {"r": sympy.sqrt(x**2 + y**2)})])
+        Scene(norm: Distance; x at 1, y at 0)
+    """
+
+    name: str
+    title: str
+    controls: Mapping[sympy.Symbol, Control]
+    panels: Sequence[Panel]
+    sentences: Sequence[Sentence] = ()
+    buttons: Sequence[Button] = ()
+    minima: Mapping[sympy.Symbol, Minimum] = field(default_factory=dict)
+    arrays: Mapping[sympy.IndexedBase, npt.ArrayLike] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", self.name):
+            raise ValueError(f"name must be letters, digits and hyphens, got {self.name!r}")
+        if not self.controls:
+            raise ValueError(f"{self.name}: nothing can be moved, as there are no controls")
+        for button in self.buttons:
+            unknown = [s.name for s in button.sets if s not in self.controls]
+            if unknown:
+                raise ValueError(f"{button.label}: {', '.join(unknown)} has no control")
+        _ = self.markup  # a mistake shows where it is made
+
+    def __repr__(self) -> str:
+        at = ", ".join(f"{s.name} at {c.value:g}" for s, c in self.controls.items())
+        return f"Scene({self.name}: {self.title}; {at})"
+
+    def _repr_html_(self) -> str:
+        return self.markup if os.environ.get("LOSSBOOK_BOOK") == "1" else self.html()
+
+    def html(self) -> str:
+        """HTML that brings style and script with it, for any page and any notebook."""
+        return f"<style>{style()}</style><script>{script()}</script>{self.markup}"
+
+    @cached_property
+    def markup(self) -> str:
+        """HTML for a page that loads ``scene.css`` and ``scene.js``; the same on every run."""
+        program = Program(
+            {symbol: control.value for symbol, control in self.controls.items()},
+            self.minima,
+            self.arrays,
+        )
+        looks = styles(["neutral", *self._looks()])
+        drawn = [
+            panel.draw(program, number, looks, self.title)
+            for number, panel in enumerate(self.panels)
+        ]
+        texts = "".join(f"<p>{self._sentence(s, program, looks)}</p>" for s in self.sentences)
+        buttons = [*self.buttons, Button("Reset", {})]
+        ranges = ",".join(c.javascript(symbol) for symbol, c in self.controls.items())
+        actions = ",".join(button.javascript(program, list(self.controls)) for button in buttons)
+        start = ",".join(plain(control.value) for control in self.controls.values())
+        symbols = json.dumps([symbol.name for symbol in self.controls])
+        declared = (
+            f'name:"{self.name}",start:[{start}],symbols:{symbols},ranges:[{ranges}],minima:{program.minima()},'
+            f"panels:[{','.join(d.scales for d in drawn)}],"
+            f"marks:[{','.join(m for d in drawn for m in d.marks)}],"
+            f"handles:[{','.join(h for d in drawn for h in d.handles)}],"
+            f"actions:[{actions}],values:{program.values()}"
+        )
+        program_text = (
+            f"(window.lossbook=window.lossbook||[]).push(()=>{{{program.constants()}"
+            f"return{{{declared}}}}})"
+        ).replace("</", "<\\/")
+        return (
+            f'<figure class="lossbook-scene" id="scene-{self.name}" data-scene="{self.name}" '
+            f'aria-label="{escape(self.title)}">{self._heading(looks)}'
+            f'<form hidden autocomplete="off">{self._inputs()}'
+            f'<div class="buttons">{"".join(button.html() for button in buttons)}</div></form>'
+            f'<div class="panels">{"".join(d.svg for d in drawn)}</div>{texts}'
+            '<p class="still">With JavaScript this picture can be moved.</p></figure>'
+            f"<script>{program_text}</script>"
+        )
+
+    def _marks(self) -> Iterator[Mark]:
+        return (mark for panel in self.panels for mark in panel.marks)
+
+    def _looks(self) -> Iterator[str]:
+        for mark in self._marks():
+            yield from mark.names()
+        for sentence in self.sentences:
+            yield from looks_of(sentence if isinstance(sentence, str) else sentence[0])
+
+    def _sentence(self, sentence: Sentence, program: Program, looks: Looks) -> str:
+        template, values = (sentence, {}) if isinstance(sentence, str) else sentence
+        return live(template, values, program, looks)
+
+    def _heading(self, looks: Looks) -> str:
+        legend = ""
+        labels = {mark.label: mark for mark in self._marks() if mark.label}
+        for label, mark in labels.items():
+            (look,) = mark.names()
+            hue = legible(looks[look]["color"])
+            shape = (
+                f'class="k f" {hues(look, looks)} fill="{hue}" d="{circle(6, 6, 5)}"'
+                if isinstance(mark, (Dots, Handle))
+                else f'class="k s" {hues(look, looks)}{dashes(look, looks, 2.5)} stroke="{hue}" '
+                'stroke-width="2.5" d="M0,6H26"'
+            )
+            width = 12 if isinstance(mark, (Dots, Handle)) else 26
+            legend += (
+                f'<span class="entry"><svg width="{width}" height="12" aria-hidden="true">'
+                f"<path {shape}/></svg>{escape(label)}</span>"
+            )
+        heading = "" if self.title in labels else f"<b>{escape(self.title)}</b>"
+        return f"<figcaption>{heading}{legend}</figcaption>"
+
+    def _inputs(self) -> str:
+        dragged: set[sympy.Symbol] = set()
+        for mark in self._marks():
+            if isinstance(mark, Handle):
+                dragged |= set(mark.moves or {mark.x, mark.y})
+        return "".join(
+            control.html(index, symbol, self.name)
+            for index, (symbol, control) in enumerate(self.controls.items())
+            if symbol not in dragged
+        )
+
+
+@lru_cache
+def _asset(name: str) -> str:
+    return files("lossbook.lab.page").joinpath(name).read_text(encoding="utf-8")
+
+
+def style() -> str:
+    """The style sheet of all scenes."""
+    return re.sub(r"\s*([{};,])\s*", r"\1", _asset("scene.css")).strip()
+
+
+def script() -> str:
+    """The program of all scenes, without its comments and the space between its signs."""
+    code = re.sub(r"^\s*//.*\n", "", _asset("scene.js"), flags=re.MULTILINE)
+    literal = r'"[^"\n]*"|`[^`\n]*`'
+    return re.sub(
+        rf"({literal})|\s*([=,{{}}();?:*<>&|])\s*|\s+",
+        lambda found: found[1] or found[2] or " ",
+        code,
+    ).strip()

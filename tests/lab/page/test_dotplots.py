@@ -1,0 +1,77 @@
+import re
+
+import numpy as np
+import pytest
+
+from lossbook.lab.landmarks.experiment import load_record
+from lossbook.lab.page.figures import Metric, dot_plot, mean_interval
+
+RESULTS = {"nme": {"L2": [0.04, 0.05, 0.06], "Wing": [0.03, 0.05, 0.04]}}
+NME = Metric("nme", "mean error", unit="%", scale=100)
+
+
+def test_each_metric_is_a_panel_with_a_dot_and_an_interval_for_each_arm():
+    record = load_record()
+    metrics = [NME, Metric("auc", "area under the curve", better="higher")]
+    plot = dot_plot(record, metrics, title="Eight losses", baseline="SmoothL1")
+    html = plot.markup()
+    assert html.count('<svg class="panel"') == 2
+    assert "%   ← better" in html and "better →" in html
+    for arm in record.config.arms:
+        assert html.count(f">{arm}</text>") == 2
+    assert html.count('fill-opacity="0.45"') == 2 * len(record.config.arms)
+
+
+def test_dots_stand_at_the_means_and_lines_reach_the_ends_of_the_intervals():
+    (panel,) = dot_plot(RESULTS, [NME], title="Two losses").panels
+    mean, half = mean_interval(100 * np.array(RESULTS["nme"]["Wing"]))
+    singles, line, dot = panel.marks[3:6]
+    assert [x for x, _ in singles.places] == pytest.approx([3, 5, 4])
+    assert [x for x, _ in line.places] == pytest.approx([mean - half, mean + half])
+    assert dot.places == [(pytest.approx(mean), 0)]
+    assert panel.x.start < mean - half and mean + half < panel.x.stop
+
+
+def test_the_table_is_folded_beneath_with_paired_differences():
+    html = dot_plot(RESULTS, [NME], title="Two losses", baseline="L2").markup()
+    (table,) = re.findall(
+        "<details><summary>The numbers</summary><table>(.*)</table></details>", html
+    )
+    assert re.findall("<t[hd][^>]*>([^<]*)</t[hd]>", table) == [
+        "arm", "mean error [%]", "difference to L2",
+        "L2", "5.0 ± 2.5", "",
+        "Wing", "4.0 ± 2.5", "-1.0 ± 2.5",
+    ]  # fmt: skip
+
+
+def test_another_interval_may_be_given_and_another_order_of_arms():
+    plot = dot_plot(
+        RESULTS, [NME], title="Two", arms=["Wing"], interval=lambda n: (float(np.mean(n)), 0.5)
+    )
+    assert [row[1] for row in plot.table.rows] == ["4.00 ± 0.50"]
+
+
+def test_it_brings_its_style_where_the_page_has_none(monkeypatch):
+    monkeypatch.delenv("LOSSBOOK_BOOK", raising=False)
+    plot = dot_plot(RESULTS, [NME], title="Two losses")
+    assert "<style>" in plot._repr_html_() and "<script" not in plot._repr_html_()
+    monkeypatch.setenv("LOSSBOOK_BOOK", "1")
+    assert plot._repr_html_() == plot.markup()
+    assert repr(plot).startswith("Two losses\narm")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metrics": []}, "0 metrics"),
+        ({"baseline": "L1"}, "'L1' is not among L2, Wing"),
+        ({"arms": ["L2", "Huber"]}, "no results of Huber"),
+        ({"results": {"nme": {"L2": [1.0]}}}, "at least 2 values"),
+        ({"results": {"nme": {"L2": [1, 2], "Wing": [1]}}, "baseline": "L2"}, "not paired"),
+        ({"results": {"nme": {"L2": [1, float("nan")]}}}, "finite"),
+    ],
+)
+def test_ill_results_are_refused(change, message):
+    arguments = {"results": RESULTS, "metrics": [NME], "title": "Two losses", **change}
+    with pytest.raises(ValueError, match=message):
+        dot_plot(**arguments)
