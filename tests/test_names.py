@@ -18,6 +18,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize(("chapter", "name"), PUBLIC)
+@pytest.mark.own_errors
 def test_an_error_says_where_a_public_name_is(chapter, name):
     fix = f"from lossbook.{chapter} import {name}"
     with pytest.raises(ImportError) as raised:
