@@ -194,7 +194,11 @@ def same_dtype(**tensors: Tensor) -> torch.dtype:
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
     if len(set(dtypes.values())) > 1 and torch.float64 in dtypes.values():
         listed = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
-        raise TypeError(f"float64 and narrower inputs do not mix: {listed}; convert one with .to()")
+        wide = [name for name, dtype in dtypes.items() if dtype is torch.float64]
+        raise TypeError(
+            f"float64 and narrower inputs do not mix: {listed}; convert with "
+            f"{' and '.join(f'{name}.float()' for name in wide)}"
+        )
     result = next(iter(dtypes.values()))
     for dtype in dtypes.values():
         result = torch.promote_types(result, dtype)
@@ -214,8 +218,14 @@ def same_shape(**tensors: Tensor) -> None:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(
             f"{' and '.join(shapes)} must have the same shape, got {listed}; "
-            f"reshape or expand one explicitly, losses do not broadcast"
+            f"{_advise_shapes(list(shapes.values()))}, losses do not broadcast"
         )
+
+
+def _advise_shapes(shapes: list[tuple[int, ...]]) -> str:
+    if all(sorted(shape) == sorted(shapes[0]) for shape in shapes):
+        return "transpose one, reshaping would mix its elements"
+    return "reshape or expand one explicitly"
 
 
 def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "input") -> Tensor:

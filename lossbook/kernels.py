@@ -13,16 +13,10 @@ _smooth_l1 = torch.ops.aten.smooth_l1_loss.default
 _mse = torch.ops.aten.mse_loss.default
 _CODES = {"none": 0, "mean": 1, "sum": 2}
 
-# The smallest normal number of float32. Below it SmoothL1 is a parabola, above it |x| to the last
-# digit: one pass each way, where a difference, an absolute value and a sign take two and three.
-_NOWHERE = 1.1754943508222875e-38
-
 
 def absolute(input: Tensor, target: Tensor, reduction: str) -> Tensor:
     """Absolute error."""
-    if torch.compiler.is_compiling():
-        return magnitude(input - target, reduction)
-    return smooth(input, target, reduction, _NOWHERE)
+    return magnitude(input - target, reduction)
 
 
 def smooth(input: Tensor, target: Tensor, reduction: str, beta: float) -> Tensor:

@@ -123,7 +123,10 @@ def elementwise_loss(
     if checks.checking_values(input, target, weight):
         _look(input, target, weight, fitted, names)
     input, target = widened(dtype, input, target)
-    return apply(kernel, input, target, weight=fitted, reduction=reduction, dtype=dtype)
+    masks = weight is not None and weight.dtype is torch.bool
+    return apply(
+        kernel, input, target, weight=fitted, masks=masks, reduction=reduction, dtype=dtype
+    )
 
 
 def widened(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -136,6 +139,7 @@ def apply(
     kernel: Kernel,
     *tensors: Float[Tensor, "*shape"],
     weight: Float[Tensor, "..."] | None,
+    masks: bool = False,
     reduction: Reduction,
     dtype: torch.dtype,
     mend: Callable[[Tensor], Tensor] | None = None,
@@ -146,6 +150,7 @@ def apply(
         kernel: see :func:`elementwise_loss`.
         tensors: what it takes, in one shape and one dtype, float32 or float64.
         weight: in the same dtype, and broadcasting against them.
+        masks: whether the weight is 0 and 1 only: what is left then needs no product with it.
         reduction: see :func:`reduce_loss`.
         dtype: of the result for ``"none"``.
         mend: takes out of the weight what else must not count; asked only where it may matter,
@@ -173,11 +178,12 @@ def apply(
         if torch.compiler.is_compiling() and reduction != "none" and weight.shape[-1:] == (1,):
             # What shares a weight is added first, which the compiler turns into longer vectors.
             sizes = sizes.sum(-1, keepdim=True) if error.shape[-1] < 8 else sizes
-        losses = (sizes * weight).masked_fill(hidden, 0)
+        losses = (sizes if masks else sizes * weight).masked_fill(hidden, 0)
     else:
         error = error.masked_fill(hidden, 0)
         rest = (error.new_zeros(()).expand_as(error),) * (len(tensors) - 1)
-        losses = kernel(error, *rest, "none") * weight
+        losses = kernel(error, *rest, "none")
+        losses = losses if masks else losses * weight
     if reduction == "none":
         return losses.to(dtype)
     return _divide(losses.sum(), reduction, tensors[0], weight)

@@ -201,7 +201,7 @@ class LossTerms:
         loss._total = self._total.detach()
         return loss
 
-    def tensors(self, total: str = "total") -> dict[str, Tensor]:
+    def tensors(self, prefix: str = "", *, total: str = "total") -> dict[str, Tensor]:
         """The total and the raw terms in a plain dictionary of 0-dimensional tensors.
 
         ``loss.detach().tensors()`` is what a distributed mean takes, e.g.
@@ -209,7 +209,8 @@ class LossTerms:
         ``training_step`` and a model for the Hugging Face ``Trainer`` return.
 
         Args:
-            total: the key of the total.
+            prefix: put before every name, e.g. ``"train/"``.
+            total: the name of the total.
 
         Raises:
             ValueError: if a term has that name.
@@ -221,7 +222,8 @@ class LossTerms:
         """
         if total in self._terms:
             raise ValueError(f"the total cannot be named {total!r}: that is a term; name another")
-        return {total: self._total, **self._terms}
+        named = {total: self._total, **self._terms}
+        return {prefix + name: value for name, value in named.items()}
 
     def log(self, prefix: str = "") -> dict[str, float]:
         """Plain numbers for a logger, fetched from the device in one transfer.
@@ -235,7 +237,7 @@ class LossTerms:
         Raises:
             ValueError: if the terms are not scalars, as inside or after ``torch.func.vmap``.
         """
-        return {prefix + name: number for name, number in _fetch(self.tensors()).items()}
+        return _fetch(self.tensors(prefix))
 
     def __repr__(self) -> str:
         return f"LossTerms(terms={self._terms}, weights={self._weights}, total={self._total})"

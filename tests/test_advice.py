@@ -55,7 +55,7 @@ def first_stage(weight):
 
 def total(weight):
     hand = {"keypoints_2d": POINTS}
-    return HandLoss(optional=("3d_joint", "prior", "aux"))(hand, hand, weight).total
+    return HandLoss(optional=("3d_joint", "prior", "aux"))(hand, hand, weight=weight).total
 
 
 def scored(weight):
@@ -91,18 +91,13 @@ MISFITS = [
     (flat_wing, (4, 2), "weight.repeat_interleave(3, dim=1)"),
     (flat_wing, (4, 3, 2), "weight.reshape(-1, 6)"),
     (flat_wing, (6,), "weight[None]"),
-    (pfld, (4, 1), "weight[..., 0]"),
-    (pfld, (4, 3), "weight.amin(1)"),
-    (pfld, (4, 3, 2), "weight.flatten(1).amin(1)"),
     (pfld, (1, 4), "weight[0]"),
     (pfld, (1,), "weight[0]"),
-    (pfld, (1, 1), "weight[0, 0]"),
     (keypoints, (3,), "confidence[None]"),
     (keypoints, (4, 1, 3), "confidence.mT"),
     (vertices, (5,), "weight[None]"),
     (rotations, (5,), "weight[None]"),
     (rotations, (4, 5, 3, 3), "weight.flatten(2).amin(2)"),
-    (prior, (6,), "weight[None]"),
     (first_stage, (1,), "weight[0]"),
     (total, (3,), "weight[None]"),
     (scored, (5,), "weight[None]"),
@@ -115,14 +110,13 @@ STRANGERS = [
     (wing, (2, 3), "it has 2 samples, input has 4"),
     (wing, (2, 3, 2), "it has 2 samples, input has 4"),
     (flat_wing, (5,), "it has 5 samples, input has 4"),
-    (pfld, (5,), "it has 5 samples, the batch has 4"),
+    (pfld, (5,), "it has 5 samples, landmarks has 4"),
     (keypoints, (8, 3), "it has 8 samples, input has 4"),
     (keypoints, (4, 5), "its dimension 1 is 5, that of input is 3"),
     (wing, (4, 3, 3), "its dimension 2 is 3, that of input is 2"),
     (flat_wing, (4, 5), "its dimension 1 is 5, that of input is 6"),
     (flat_wing, (1, 3, 5, 1), "its dimension 1 is 3, that of input is 6"),
     (wing, (1, 3, 1, 7), "of what counts only as a whole pass weight.amin(3)"),
-    (pfld, (1, 3), "it has 2 dimensions, the batch has 1"),
     (wing, (0, 3), "it has 0 samples, input has 4"),
 ]
 
@@ -194,9 +188,9 @@ def test_every_shape_that_fits_is_taken():
 @pytest.mark.own_errors
 def test_a_weight_of_shape_parameters_does_not_weigh_a_pose():
     weight = torch.ones(4, 6)
-    assert mano_prior_loss(FLAT, weight=weight).total == 1
-    with pytest.raises(ValueError, match=r"shape \(B,\) beside hand_pose, got \(4, 6\)") as raised:
-        mano_prior_loss(FLAT, POSES, weight=weight)
-    assert str(raised.value).endswith("pass weight.amin(1)")
+    for hand in ((FLAT,), (FLAT, POSES)):
+        assert "its dimension 1 is 6, that of the batch is 1" in refusal(
+            lambda weight, hand=hand: mano_prior_loss(*hand, weight=weight), weight
+        )
     assert mano_prior_loss(FLAT, POSES, weight=weight.amin(1)).total == 1
     assert mano_prior_loss(FLAT, POSES, weight=weight[:, :1]).total == 1

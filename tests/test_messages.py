@@ -96,7 +96,7 @@ MISTAKES = {
     "another name of the column": (lambda: keypoint_2d_loss(HANDS_2D, HANDS_3D, confidence="column"), ValueError, "confidence", "got 'column'", "'last' for the last column"),
     "two devices": (lambda: wing_loss(FACES, FACES.to("meta")), ValueError, "input.*target", "target is on meta", r"move one with .to\(\)"),
     "a mask elsewhere": (lambda: wing_loss(FACES, FACES, weight=torch.ones(4, device="meta")), ValueError, "weight", "weight is on meta", r"weight.to\(input.device\)"),
-    "float64 from numpy": (lambda: wing_loss(FACES, FACES.double()), TypeError, "target", "target is torch.float64", r"convert one with .to\(\)"),
+    "float64 from numpy": (lambda: wing_loss(FACES, FACES.double()), TypeError, "target", "target is torch.float64", r"convert with target.float\(\)"),
     "a misspelt field": (lambda: only_2d({"keypoint_2d": HANDS_2D}), ValueError, "target", "'keypoint_2d'", "did you mean 'keypoints_2d'"),
     "a label in the prediction": (lambda: HandLoss()({"pose": ANGLES}, {}), ValueError, "prediction", "'pose'", "it knows keypoints_2d"),
     "a loader's batch": (lambda: only_2d({"keypoints_2d": HANDS_2D, "image": FACES}), ValueError, "target", "'image'", r"pass HandTarget.pick\(target\)"),

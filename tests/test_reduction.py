@@ -4,6 +4,7 @@ import torch
 from lossbook.kernels import squared
 from lossbook.landmarks import smooth_l1_loss
 from lossbook.reduction import elementwise_loss, reduce_loss, working_dtype
+from lossbook.registry import card
 
 
 def test_batchmean_is_the_sum_over_the_first_dimension_as_in_kl_div():
@@ -149,3 +150,14 @@ def test_a_weight_compiles_in_every_form_for_changing_batches(form):
         weight = torch.rand((1, 6) if None in form else (batch, *form))
         expected = smooth_l1_loss(x, y, weight=weight)
         torch.testing.assert_close(compiled(x, y, weight=weight), expected)
+
+
+@pytest.mark.parametrize("name", ["keypoint_2d_loss", "vertex_loss", "smooth_l1_loss"])
+def test_the_second_derivative_of_l1_is_zero_also_where_there_is_no_error(name):
+    # Of torch's SmoothL1 with a beta next to 0 it would be 1 / beta.
+    loss = card(name).function
+    options = {"beta": 0.0} if name == "smooth_l1_loss" else {}
+    points = torch.zeros(1, 2, 3 if name == "vertex_loss" else 2)
+    for error in (0.0, 1.0):
+        second = torch.func.hessian(lambda x: loss(x, points, **options))(points + error)
+        assert not second.any()

@@ -185,7 +185,7 @@ class FlatHandLoss(HandLoss):
             "pose": pose_target,
             "shape": shape_target,
         }
-        return super().forward(prediction, target, weight)
+        return super().forward(prediction, target, weight=weight)
 
     def extra_repr(self) -> str:
         """As :class:`HandLoss` prints its options."""

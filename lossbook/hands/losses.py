@@ -261,10 +261,12 @@ def _part(
         checks.shape(expected, is_points(d + 1), **{names[1]: target})
         return target[..., :d], target[..., d]
     if confidence is None and is_points(d + 1)(tuple(target.shape)):
+        said = f"pass {names[1]}[..., :{d}], and {names[1]}[..., {d}] as {names[2]}"
+        if names[2] == "confidence":
+            said = "say confidence='last', or pass it apart"
         raise ValueError(
             f"{names[1]} must have shape (B, N, {d}), got {tuple(target.shape)}; if its last "
-            f"column is the confidence, say confidence='last' or pass it apart; if not, drop it "
-            f"with {names[1]}[..., :{d}]"
+            f"column is the confidence, {said}; if not, drop it with {names[1]}[..., :{d}]"
         )
     checks.shape(f"(B, N, {d})", is_points(d), advise_points, **{names[1]: target})
     return target, confidence

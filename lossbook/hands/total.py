@@ -113,6 +113,7 @@ class HandLoss(LossModule):
         self,
         prediction: HandPrediction | Mapping[str, Tensor | None],
         target: HandTarget | Mapping[str, Tensor | None],
+        *,
         weight: Weight | Mapping[str, Weight] | None = None,
     ) -> LossTerms:
         """Compute the terms.

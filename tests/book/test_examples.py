@@ -62,7 +62,7 @@ def test_the_readme_runs(alone, tmp_path, monkeypatch, capsys):
     module = Stub(lambda image: names["hands"], HandLoss({"w_2d": 1.0}, use_aux_loss=False))
     total = names["training_step"](module, {"image": None, "target": labels}, 0)
     assert total.requires_grad
-    assert set(module.logged) == {"total", "2d", "3d_joint", "prior"}
+    assert set(module.logged) == {"train/total", "train/2d", "train/3d_joint", "train/prior"}
     assert not any(value.requires_grad for value in module.logged.values())
 
 

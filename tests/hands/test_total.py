@@ -190,7 +190,7 @@ def test_masking_samples_is_leaving_them_out(form, dtype):
     leaves = [value for _, value in fields(prediction)]
     kept = torch.tensor([True, False, True, False])
     loss = HandLoss(use_vertex_loss=True, auxiliary_form=form, pose_weight=0.5)
-    masked = loss(prediction, target, kept.to(dtype))
+    masked = loss(prediction, target, weight=kept.to(dtype))
     alone = loss(picked(prediction, kept), picked(target, kept))
     for name in TERMS:
         torch.testing.assert_close(masked[name], alone[name])
@@ -210,8 +210,8 @@ def test_each_term_may_have_its_own_mask():
     target.keypoints_3d[1] = torch.nan
     target.pose[1:] = torch.nan
     loss = HandLoss()(prediction, target, weight={"3d_joint": has_joints, "aux": has_mano})
-    joints = HandLoss()(prediction, target, has_joints)
-    mano = HandLoss()(prediction, target, has_mano)
+    joints = HandLoss()(prediction, target, weight=has_joints)
+    mano = HandLoss()(prediction, target, weight=has_mano)
     torch.testing.assert_close(loss["3d_joint"], joints["3d_joint"])
     torch.testing.assert_close(loss["aux"], mano["aux"])
     for name in ("2d", "prior"):
@@ -378,7 +378,7 @@ def test_check_values_is_silent_about_good_hands():
         warnings.simplefilter("error")
         HandLoss(use_vertex_loss=True)(*proper())
         mask = torch.tensor([True, False, True])
-        HandLoss(use_vertex_loss=True)(*proper(), mask)
+        HandLoss(use_vertex_loss=True)(*proper(), weight=mask)
 
 
 @pytest.mark.own_errors
