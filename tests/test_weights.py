@@ -116,6 +116,7 @@ OUT_OF_REACH = (
 )
 
 
+@pytest.mark.own_errors
 def test_wing_says_that_normalised_coordinates_are_out_of_its_reach():
     assert said(wing_loss, UNIT, -UNIT) == [OUT_OF_REACH]
     assert said(WingLoss(), UNIT.half(), UNIT.half()) == [OUT_OF_REACH]
