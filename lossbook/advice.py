@@ -9,6 +9,13 @@ from collections.abc import Callable
 Shape = tuple[int, ...]
 
 
+def to_one_shape(shapes: list[Shape]) -> str:
+    """What to do about tensors whose shapes should be equal."""
+    if all(sorted(shape) == sorted(shapes[0]) for shape in shapes):
+        return "transpose one, reshaping would mix its elements"
+    return "reshape or expand one explicitly"
+
+
 def instead_of_weight(
     name: str, own: Shape, of: str, other: Shape, fits: Callable[[Shape, Shape], bool]
 ) -> str:

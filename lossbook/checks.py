@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossbook.advice import instead_of_weight
+from lossbook.advice import instead_of_weight, to_one_shape
 
 _checking_values = 0
 
@@ -218,14 +218,8 @@ def same_shape(**tensors: Tensor) -> None:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(
             f"{' and '.join(shapes)} must have the same shape, got {listed}; "
-            f"{_advise_shapes(list(shapes.values()))}, losses do not broadcast"
+            f"{to_one_shape(list(shapes.values()))}, losses do not broadcast"
         )
-
-
-def _advise_shapes(shapes: list[tuple[int, ...]]) -> str:
-    if all(sorted(shape) == sorted(shapes[0]) for shape in shapes):
-        return "transpose one, reshaping would mix its elements"
-    return "reshape or expand one explicitly"
 
 
 def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "input") -> Tensor:
@@ -261,7 +255,7 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
             f"{input.device}; move it with {name}.to({of}.device)"
         )
     missing = input.ndim - weight.ndim
-    if weight.shape != input.shape[: weight.ndim] and not _broadcasts(weight.shape, input.shape):
+    if not _fits(weight.shape, input.shape):
         own, other = tuple(weight.shape), tuple(input.shape)
         raise ValueError(
             f"{name} must have the shape of {of} {other} or a leading part of it, "
