@@ -50,6 +50,11 @@ def instead_of_weight(
     of_points = _instead_of_points(name, own, of, other)
     if of_points:
         return of_points
+    if other[1:] == (1,) and own[:1] == other[:1]:
+        return (
+            f"there is one weight a sample here; in HandLoss weights of points go to their terms, "
+            f"as {{'2d': {name}}}"
+        )
     if fits((other[0], *own[1:]), other):
         return f"it has {own[0]} samples, {of} has {other[0]}"
     for index, (size, wanted) in enumerate(zip(own, other, strict=False)):

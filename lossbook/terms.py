@@ -109,6 +109,14 @@ class LossTerms:
         """``"total"`` and the names of the terms; with ``loss[name]`` this makes ``dict(loss)``."""
         return ("total", *self._terms)
 
+    def values(self) -> tuple[Tensor, ...]:
+        """The total and the raw terms, in the order of :meth:`keys`."""
+        return (self._total, *self._terms.values())
+
+    def items(self) -> tuple[tuple[str, Tensor], ...]:
+        """Names and tensors, as ``self.log_dict(loss)`` of Lightning asks for them."""
+        return tuple(zip(self.keys(), self.values(), strict=True))
+
     def __getitem__(self, name: str) -> Tensor:
         if name == "total":
             return self._total

@@ -9,7 +9,7 @@ import torch.distributed as dist
 
 
 def join(path, rank, ranks):
-    wait = timedelta(seconds=20)
+    wait = timedelta(seconds=60)
     dist.init_process_group(
         "gloo", init_method=f"file://{path}", rank=rank, world_size=ranks, timeout=wait
     )
@@ -22,7 +22,7 @@ def rank_runs(rank, path, ranks, results, work, *arguments):
     dist.destroy_process_group()
 
 
-def on_two_ranks(path, monkeypatch, work, *arguments, deadline=90):
+def on_two_ranks(path, monkeypatch, work, *arguments, deadline=240):
     """What ``work(rank, *arguments)`` returns on each rank; a rank that dies ends the other."""
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     context = multiprocessing.get_context("spawn")
@@ -42,7 +42,7 @@ def on_two_ranks(path, monkeypatch, work, *arguments, deadline=90):
                 assert not dead, f"a rank died with {dead}"
                 assert time.monotonic() < end, f"only {sorted(found)} ended within {deadline} s"
         for process in ranks:
-            process.join(20)
+            process.join(60)
             assert process.exitcode == 0
     finally:
         for process in ranks:

@@ -8,6 +8,8 @@ import torch
 from lossbook import checks
 from lossbook.hands import (
     HandLoss,
+    HandPrediction,
+    HandTarget,
     auxiliary_loss,
     keypoint_2d_loss,
     mano_prior_loss,
@@ -189,8 +191,19 @@ def test_every_shape_that_fits_is_taken():
 def test_a_weight_of_shape_parameters_does_not_weigh_a_pose():
     weight = torch.ones(4, 6)
     for hand in ((FLAT,), (FLAT, POSES)):
-        assert "its dimension 1 is 6, that of the batch is 1" in refusal(
+        assert "there is one weight a sample here" in refusal(
             lambda weight, hand=hand: mano_prior_loss(*hand, weight=weight), weight
         )
     assert mano_prior_loss(FLAT, POSES, weight=weight.amin(1)).total == 1
     assert mano_prior_loss(FLAT, POSES, weight=weight[:, :1]).total == 1
+
+
+def test_a_weight_of_points_goes_to_its_term_of_the_hand_loss():
+    weight = torch.tensor([[1.0, 0.0, 0.0]]).expand(4, -1)
+    hand = HandPrediction(keypoints_2d=POINTS, betas=FLAT)
+    target = HandTarget(keypoints_2d=POINTS + 1)
+    loss = HandLoss(optional=("3d_joint", "aux"))
+    with pytest.raises(ValueError, match="as {'2d': weight}$") as raised:
+        loss(hand, target, weight=weight)
+    advised = eval(str(raised.value).rpartition(" as ")[2], {"weight": weight})
+    assert loss(hand, target, weight=advised)["2d"] == 8

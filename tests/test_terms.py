@@ -150,7 +150,9 @@ def test_terms_are_read_by_name():
     assert "prior" in loss
     assert "total" in loss
     assert "speed" not in loss
-    assert dict(loss) == {"total": loss.total, "data": data, "prior": prior}
+    named = {"total": loss.total, "data": data, "prior": prior}
+    assert dict(loss) == dict(loss.items()) == named
+    assert [*loss.values()] == [*named.values()]
     with pytest.raises(KeyError, match="no term named 'l2'; there are total, data, prior"):
         loss["l2"]
 

@@ -43,8 +43,9 @@ class HandLoss(LossModule):
         weights: :meth:`HandLossWeights.code` (the default), :meth:`HandLossWeights.config`, or
             your own; a mapping with the same names will do. The source documents both sets, and
             they differ.
-        use_vertex_loss: whether there is a vertex term; off in the source's configuration.
-        use_aux_loss: whether there is an auxiliary term; on in the source's configuration.
+        use_vertex_loss: whether there is a vertex term; off in the source's configuration,
+            though its code has a weight for it. Off, that weight counts for nothing.
+        use_aux_loss: the same for the auxiliary term; on in the source's configuration.
         optional: names of terms that are absent where their target is missing. A target without
             its prediction is an error. The prior has no target: it is absent without its inputs.
         root: index of the root joint; None measures 3D joints where they are.
@@ -122,7 +123,8 @@ class HandLoss(LossModule):
             prediction: what the network says; a mapping with the same names will do.
             target: what is known; a mapping with the same names will do.
             weight: of each sample, float, or bool as a mask, shape ``(B,)``; or a mapping from
-                names of terms to such weights.
+                names of terms to such weights, in which those of ``"2d"``, ``"3d_joint"`` and
+                ``"3d_vert"`` may also tell points apart, ``(B, N)``.
 
         Returns:
             Terms ``"2d"``, ``"3d_joint"``, ``"3d_vert"``, ``"prior"`` and ``"aux"``, raw, as far
