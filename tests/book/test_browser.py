@@ -3,7 +3,6 @@
 import functools
 import os
 import re
-import shutil
 import threading
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import torch
-from playwright.sync_api import sync_playwright
 
 from lossbook.hands import keypoint_2d_loss, mano_prior_loss
 from lossbook.landmarks import smooth_l1_loss, wing_loss
@@ -25,7 +23,6 @@ PAGES = sorted(
     for path in HTML.rglob("*.html")
     if path.relative_to(HTML).parts[0] not in {"_static", "_sources", "vendor"}
 )
-CHROMIUM = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -140,25 +137,6 @@ def address():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    assert executable, f"no browser found; install one of {', '.join(CHROMIUM)}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--no-first-run",
-                "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-            ],
-        )
-        yield browser
-        browser.close()
 
 
 def _text(path):

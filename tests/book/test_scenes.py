@@ -2,7 +2,6 @@
 
 import math
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -32,54 +31,9 @@ from lossbook.lab.page.objects import (
 from lossbook.landmarks import smooth_l1_loss, wing_loss
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api")
 
-HEAD = (
-    '<!doctype html><html lang="en"{attributes}><head><meta charset="utf-8"><title>Objects</title>'
-    '<meta name="viewport" content="width=device-width">'
-    "<style>body{{margin:0;padding:8px;font-family:sans-serif}}"
-    'html[data-theme="dark"] body{{background:#14181e;color:#ced6dd}}</style></head><body>'
-)
 x, y, u, v, t = sympy.symbols("x y u v t", real=True)
 k = sympy.Symbol("k", integer=True)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-    executable = next(filter(None, map(shutil.which, names)), None)
-    assert executable, f"no browser found; install one of {', '.join(names)}"
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    """Write a page with scenes and open it from the disk; no error and no request may occur."""
-    contexts, problems = [], []
-
-    def open_page(*made, width=900, attributes="", **options):
-        file = tmp_path / f"page{len(contexts)}.html"
-        body = "<p>between</p>".join(scene.html() for scene in made)
-        file.write_text(HEAD.format(attributes=attributes) + body, "utf-8")
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda request: problems.append(request.url) if not
-                request.url.startswith("file:") else None)  # fmt: skip
-        page.goto(file.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
 
 
 def ask(page, name, code):

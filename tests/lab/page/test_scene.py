@@ -29,7 +29,7 @@ from lossbook.lab.page.objects import (
     slider,
 )
 from lossbook.lab.page.palette import colour, legible
-from lossbook.lab.page.scene import script, style
+from lossbook.lab.page.shown import asset
 
 x, w, epsilon, u, v = sympy.symbols("x w epsilon u v", real=True)
 k = sympy.Symbol("k", integer=True)
@@ -85,7 +85,7 @@ def test_a_scene_declares_where_everything_is_at_first():
 def test_objects_are_small():
     for made in (scenes.wing, scenes.landmark, scenes.total):
         assert len(made().markup.encode()) < 12_000
-    assert len(script().encode()) < 11_000 and len(style().encode()) < 5_000
+    assert len(asset("scene.js").encode()) < 11_000 and len(asset("scene.css").encode()) < 5_000
     assert len(scenes.wing().html().encode()) < 26_000
 
 
@@ -98,9 +98,9 @@ def test_html_asks_nobody_for_anything():
 def test_a_page_of_the_book_gets_the_declaration_and_any_other_page_all_of_it(monkeypatch):
     monkeypatch.setenv("LOSSBOOK_BOOK", "1")
     assert wing()._repr_html_() == wing().markup
-    assert script() not in wing().markup
+    assert asset("scene.js") not in wing().markup
     monkeypatch.delenv("LOSSBOOK_BOOK")
-    assert script() in wing()._repr_html_() and style() in wing()._repr_html_()
+    assert all(asset(f"scene.{kind}") in wing()._repr_html_() for kind in ("js", "css"))
 
 
 def test_html_is_the_same_on_every_run_and_every_hash_seed():
