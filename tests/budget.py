@@ -93,8 +93,8 @@ class Measured:
     def __str__(self):
         return (
             f"{self.words} words, {self.screens:.1f} screens; first picture at "
-            f"{self.first_picture:.2f}, longest way without one {self.gap:.1f} screens; code, tables "
-            "and texts "
+            f"{self.first_picture:.2f}, longest way without one {self.gap:.1f} screens; code, "
+            "tables and texts "
             f"{self.code_share:.0%} of the height; longest cell {self.lines} lines, widest "
             f"{self.letters} letters; {self.objects} objects to move"
         )
