@@ -5,6 +5,7 @@ import pytest
 import scenes
 
 from lossbook.lab.page.audit import Audit
+from lossbook.lab.page.normal import normal_values
 from lossbook.lab.page.questions import Log, guess, predict
 
 pytestmark = pytest.mark.browser
@@ -40,7 +41,7 @@ def audit():
 
 def everything():
     found = audit()
-    return [question(), logs(), *map(found.card, "abcd"), found.ledger()]
+    return [question(), logs(), *map(found.card, "abcd"), found.ledger(), normal_values("hands")]
 
 
 def test_a_reader_chooses_sees_the_answer_and_may_open_the_why(show):

@@ -252,7 +252,7 @@ class Clip(_Look):
             placed.append(strokes.unpack(frame, scale.pixels))
         where = list(zip(*placed, strict=True))
         path = "".join(strokes.line([where[point] for point in line]) for line in self.lines)
-        dots = "".join(strokes.circle(*place, self.size) for place in where) if self.size else ""
+        dots = "".join(strokes.circle(x, y, self.size) for x, y in where) if self.size else ""
         moving = ""
         if sheet.program.moves(self.frame):
             joined = json.dumps(
