@@ -62,10 +62,11 @@ def show(browser, tmp_path):
 
 
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
-# Equations and highlighted code are MathJax's and Pygments'; they are most of a page's elements.
+# Equations, highlighted code and signatures are MathJax's, Pygments' and Sphinx's, and most of a
+# page's elements. Style sheets are not loaded anew: axe would ask for their imports at wrong places.
 RUN_AXE = """async (options) => {
-  const parts = {include: [["html"]], exclude: [["mjx-container"], [".highlight pre"]]};
-  const found = await axe.run(parts, {resultTypes: ["violations"], ...options});
+  const parts = {include: [["html"]], exclude: [["mjx-container"], [".highlight pre"], ["dt.sig"]]};
+  const found = await axe.run(parts, {resultTypes: ["violations"], preload: false, ...options});
   return found.violations.flatMap(({id, impact, nodes}) => nodes.map((node) => ({
     id, impact, target: node.target.flat().join(" "), html: node.html.slice(0, 200),
     why: node.failureSummary.split("\\n").slice(1).join(" ").trim(),
