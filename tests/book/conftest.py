@@ -63,7 +63,7 @@ def show(browser, tmp_path):
 
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 # Equations, highlighted code and signatures are MathJax's, Pygments' and Sphinx's, and most of a
-# page's elements. Style sheets are not loaded anew: axe would ask for their imports at wrong places.
+# page's elements. With preload, axe would ask for the style sheets' imports at wrong places.
 RUN_AXE = """async (options) => {
   const parts = {include: [["html"]], exclude: [["mjx-container"], [".highlight pre"], ["dt.sig"]]};
   const found = await axe.run(parts, {resultTypes: ["violations"], preload: false, ...options});

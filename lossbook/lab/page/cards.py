@@ -52,7 +52,7 @@ class Card(Shown):
             shown = f'<div class="picture">{picture(self.shown, name)}</div>'
         terms = [f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in rows.items()]
         return (
-            f'<section class="lossbook-lesson card k" {_hue(claim)} '
+            f'<section class="lossbook-lesson claimed k" {_hue(claim)} '
             f'aria-label="Claim: {escape(name)}"><p class="claim">{prose(claim.text)}</p>'
             f"{_verdict(claim)}<dl>{''.join(terms[:2])}</dl>{shown}"
             f"<dl>{''.join(terms[2:])}</dl></section>"

@@ -264,7 +264,7 @@ class Clip(_Look):
         hue = legible(sheet.looks[self.name]["color"])
         return (
             f'<g {sheet.stroke(self.name, self.width)} stroke-linejoin="round"{moving}>'
-            f'<path d="{path}"/><path class="f" fill="{hue}" stroke="none" d="{dots}"/></g>'
+            f'<path{dashes(self.name, sheet.looks, self.width)} d="{path}"/><path class="f" fill="{hue}" stroke="none" d="{dots}"/></g>'
         )
 
 

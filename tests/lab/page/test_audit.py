@@ -1,3 +1,5 @@
+import re
+
 import matplotlib.pyplot as plt
 import pytest
 import scenes
@@ -148,3 +150,11 @@ def test_a_card_holds_a_picture_and_brings_what_it_needs():
     assert "<p>just <em>so</em></p>" in audit.card("pull", "just *so*").markup
     with pytest.raises(TypeError, match="cannot show a int"):
         _ = audit.card("pull", 3).markup
+
+
+def test_no_class_of_a_card_is_one_of_bootstrap():
+    audit = stated()
+    audit.decide("pull", True, "5", advice="Decay.")
+    html = audit.card("pull").markup + audit.ledger().markup
+    used = {name for names in re.findall(r'class="([^"]*)"', html) for name in names.split()}
+    assert not used & {"card", "alert", "badge", "row", "col", "container", "table", "hidden"}
