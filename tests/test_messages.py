@@ -87,6 +87,8 @@ MISTAKES = {
     "beta of nothing": (lambda: SmoothL1Loss(beta=None), TypeError, "beta", "got NoneType", "leave it out"),
     "a misspelt term": (lambda: PAIR["L2"], KeyError, "no term", "'L2'", "there are total, l2"),
     "losses added up": (lambda: PAIR + torch.tensor(1.0), TypeError, "LossTerms", "Tensor", "total"),
+    "a loss in a format": (lambda: f"{PAIR:.4f}", TypeError, "LossTerms", "more than one number", r"\{loss.total:.4f\}"),
+    "the item of a loss": (lambda: PAIR.item(), TypeError, "LossTerms", "more than one number", r"loss.total.item\(\)"),
     "a loss as a number": (lambda: float(PAIR), TypeError, "LossTerms", "more than one number", r"float\(loss.total\)"),
     "a loss as a list": (lambda: torch.stack([*PAIR]), TypeError, "LossTerms", "not iterable", r"loss.total.*loss.terms.items\(\)"),
     "a loss to be scaled": (lambda: torch.amp.GradScaler("cpu").scale(PAIR), TypeError, "LossTerms", "not iterable", r"scaler.scale\(loss.total\)"),
