@@ -1,0 +1,176 @@
+"""What the motion losses ask of their clips."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lossbook import checks
+from lossbook.motion.parts import DITTO_PARTS, Layout
+from lossbook.motion.terms import Request, hidden_dims
+
+Clips = Float[Tensor, "batch frames dims"]
+Weight = Float[Tensor, "..."] | Bool[Tensor, "..."]
+ShortClips = Literal["error", "zero"]
+
+
+def check_short_clips(short_clips: str) -> None:
+    """Check the name of what becomes of short clips.
+
+    Raises:
+        ValueError: with the known ones.
+    """
+    if short_clips not in get_args(ShortClips):
+        raise ValueError(
+            f"short_clips must be one of {', '.join(get_args(ShortClips))}; got {short_clips!r}"
+        )
+
+
+def check_clips(
+    layout: Layout, input: Tensor, target: Tensor | None, short_clips: str
+) -> torch.dtype:
+    """Check clips, and that there are enough frames for what is made of two of them.
+
+    Returns:
+        The dtype of a result in their shape.
+
+    Raises:
+        TypeError: for anything but floating-point tensors, or float64 beside a narrower dtype.
+        ValueError: for shapes or devices that do not fit, or clips that are too short.
+    """
+    check_short_clips(short_clips)
+    given = (input,) if target is None else (input, target)
+    fits = checks.alike(*given) and all(
+        clips.ndim == 3
+        and clips.shape == input.shape
+        and clips.shape[2] == layout.dimensions
+        and clips.shape[1] > 0
+        for clips in given
+    )
+    dtype = input.dtype if fits else _check_shapes(layout, input, target)
+    if target is not None and short_clips == "error" and input.shape[1] < 3:
+        raise ValueError(
+            f"input must have at least 3 frames, as an acceleration is made of 3, got "
+            f"{tuple(input.shape)}; leave such clips out, or pass short_clips='zero' for terms of 0"
+        )
+    return dtype
+
+
+def _check_shapes(layout: Layout, input: Tensor, target: Tensor | None) -> torch.dtype:
+    named = {"input": input} if target is None else {"input": input, "target": target}
+    checks.floating(**named)
+
+    def fits(shape: tuple[int, ...]) -> bool:
+        return len(shape) == 3 and shape[1] > 0 and shape[2] == layout.dimensions
+
+    def advise(name: str, shape: tuple[int, ...]) -> str:
+        if len(shape) == 3 and shape[1] == layout.dimensions:
+            return f"transpose it with {name}.mT"
+        if len(shape) == 3 and shape[1] > 0:
+            ditto = "those of Ditto" if layout is DITTO_PARTS.layout else "these"
+            return f"the parts, {ditto}, have {layout.dimensions} dimensions; pass others as parts="
+        return ""
+
+    checks.shape(f"(B, T, {layout.dimensions})", fits, advise, **named)
+    checks.same_shape(**named)
+    return checks.same_dtype(**named)
+
+
+def check_cond_frame(layout: Layout, input: Tensor, cond_frame: Tensor) -> None:
+    """Check the frame that the first predicted one is compared with.
+
+    Raises:
+        TypeError: for anything but a floating-point tensor, or float64 beside a narrower dtype.
+        ValueError: for a shape or device that does not fit.
+    """
+    if (
+        checks.alike(input, cond_frame)
+        and cond_frame.ndim == 2
+        and cond_frame.shape[0] == input.shape[0]
+        and cond_frame.shape[1] == layout.dimensions
+    ):
+        return
+    checks.floating(cond_frame=cond_frame)
+
+    def advise(name: str, shape: tuple[int, ...]) -> str:
+        return f"pass {name}[:, 0]" if len(shape) == 3 and shape[2] == layout.dimensions else ""
+
+    checks.shape(
+        f"(B, {layout.dimensions})",
+        lambda shape: len(shape) == 2 and shape[1] == layout.dimensions,
+        advise,
+        cond_frame=cond_frame,
+    )
+    checks.same_batch(input=input, cond_frame=cond_frame)
+    checks.same_dtype(input=input, cond_frame=cond_frame)
+
+
+def fit_dim_weights(layout: Layout, input: Tensor, dim_weights: Tensor | None) -> Tensor | None:
+    """Check weights of dimensions, and bring them into the dtype that ``input`` is computed in.
+
+    Raises:
+        TypeError: for anything but a floating-point tensor.
+        ValueError: for a shape or device that does not fit.
+    """
+    if dim_weights is None:
+        return None
+    check_dim_weights(layout, dim_weights)
+    if dim_weights.device != input.device:
+        raise ValueError(
+            f"dim_weights must be on the device of input: dim_weights is on {dim_weights.device}, "
+            f"input on {input.device}; move it with dim_weights.to(input.device)"
+        )
+    return dim_weights.to(checks.working_dtype(input.dtype))
+
+
+def check_dim_weights(layout: Layout, dim_weights: Tensor) -> None:
+    """Check that there is one weight a dimension.
+
+    Raises:
+        TypeError: for anything but a floating-point tensor.
+        ValueError: for another shape.
+    """
+    checks.floating(dim_weights=dim_weights)
+    expected = (layout.dimensions,)
+
+    def advise(name: str, shape: tuple[int, ...]) -> str:
+        return f"pass {name}.flatten()" if shape in ((1, *expected), (1, 1, *expected)) else ""
+
+    checks.shape(
+        f"({layout.dimensions},)", lambda shape: shape == expected, advise, dim_weights=dim_weights
+    )
+
+
+# Inside check_values ----------------------------------------------------------------------------
+
+
+def look(request: Request, weight: Tensor | None, dim_weights: Tensor | None) -> None:
+    """Look at the values, inside ``check_values``; what has weight 0 may hold anything.
+
+    Raises:
+        ValueError: for weights that are negative, or numbers that count and are not finite.
+    """
+    if weight is not None:
+        checks.weights(weight=weight)
+    if dim_weights is not None:
+        checks.weights(dim_weights=dim_weights)
+    absent = None if request.weight is None else request.weight == 0
+    # R knows no weights of dimensions.
+    unused = None if request.absolute else hidden_dims(request)
+
+    def counted(values: Tensor) -> Tensor:
+        values = values if absent is None else values.masked_fill(absent, 0)
+        return values if unused is None else values.masked_fill(unused, 0)
+
+    # Of the first frame alone, only that one counts.
+    whole = request.target is not None or bool(request.absolute)
+    input = counted(request.input)
+    checks.finite(input=input if whole else input[:, :1])
+    if request.target is not None:
+        checks.finite(target=counted(request.target))
+    if request.cond_frame is not None:
+        first = counted(request.cond_frame[:, None].expand_as(request.input))[:, 0]
+        checks.finite(cond_frame=first)
