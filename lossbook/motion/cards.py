@@ -15,11 +15,11 @@ _NOTE = "wangjia184/ditto-talkinghead (source note)"
 _DITTO = ("Li et al. 2024, arXiv:2411.19509", _NOTE)
 _FLOAT64 = torch.float64
 
-# Six dimensions instead of 265, for tests.
-_PARTS = Parts({"scale": Part(0, 1, 0.5), "pitch": Part(1, 3, 2.0), "exp": Part(3, 6)})
-_OTHERS = Parts({"exp": Part(2, 6, 0.25), "scale": Part(0, 2)})
-_OVERLAPPING = Parts({"all": Part(0, 6, 0.5), "exp": Part(3, 5)}, overlap=True)
-_WEIGHTS = torch.tensor([0.5, 1.0, 2.0, 3.0, 0.0, 1.5], dtype=_FLOAT64)
+# Four dimensions instead of 265, for tests.
+_PARTS = Parts({"scale": Part(0, 1, 0.5), "pitch": Part(1, 3, 2.0), "exp": Part(3, 4)})
+_OTHERS = Parts({"exp": Part(1, 4, 0.25), "scale": Part(0, 1)})
+_OVERLAPPING = Parts({"all": Part(0, 4, 0.5), "exp": Part(2, 3)}, overlap=True)
+_WEIGHTS = torch.tensor([0.5, 2.0, 0.0, 3.0], dtype=_FLOAT64)
 _SMALL = {"parts": _PARTS}
 _COEFFICIENTS = {"scale": 0.5, "exp": 0.25}
 
@@ -29,23 +29,23 @@ def _random(generator: torch.Generator, *shape: int) -> Tensor:
 
 
 def _clips(batch: int, generator: torch.Generator) -> Inputs:
-    target = _random(generator, batch, 5, 6).cumsum(1)
-    return {"input": target + _random(generator, batch, 5, 6), "target": target}
+    target = _random(generator, batch, 3, 4).cumsum(1)
+    return {"input": target + _random(generator, batch, 3, 4), "target": target}
 
 
 def _start(batch: int, generator: torch.Generator) -> Inputs:
     return {
-        "input": _random(generator, batch, 5, 6).cumsum(1),
-        "cond_frame": _random(generator, batch, 6),
+        "input": _random(generator, batch, 3, 4).cumsum(1),
+        "cond_frame": _random(generator, batch, 4),
     }
 
 
 def _prediction(batch: int, generator: torch.Generator) -> Inputs:
-    return {"input": _random(generator, batch, 5, 6)}
+    return {"input": _random(generator, batch, 3, 4)}
 
 
 def _clips_and_start(batch: int, generator: torch.Generator) -> Inputs:
-    return _clips(batch, generator) | {"cond_frame": _random(generator, batch, 6)}
+    return _clips(batch, generator) | {"cond_frame": _random(generator, batch, 4)}
 
 
 def _no_clip_counts(inputs: Inputs) -> Inputs:
@@ -87,32 +87,32 @@ def _motion_loss(**arguments: Any) -> LossTerms:
 
 
 _BAD_PARTS: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
-    ({"parts": {"a": (0, 3, 1.0), "b": (2, 6, 1.0)}}, ValueError, "'a' and 'b' overlap"),
-    ({"parts": {"a": (0, 3, 1.0), "b": (4, 6, 1.0)}}, ValueError, "dimension 3 belongs to no"),
+    ({"parts": {"a": (0, 3, 1.0), "b": (2, 4, 1.0)}}, ValueError, "'a' and 'b' overlap"),
+    ({"parts": {"a": (0, 2, 1.0), "b": (3, 4, 1.0)}}, ValueError, "dimension 2 belongs to no"),
     ({"parts": {"a": (0, 7, 1.0)}}, ValueError, r"\(B, T, 7\)"),
-    ({"parts": {"a": (6, 0, 1.0)}}, ValueError, "'a' is reversed"),
-    ({"parts": {"a": (0, 6, -1.0)}}, ValueError, "weight of the part 'a'"),
-    ({"parts": {"a": (0, 6)}}, TypeError, r"'a' must be \[start, stop, weight\]"),
-    ({"parts": [(0, 6, 1.0)]}, TypeError, "parts must be a mapping"),
+    ({"parts": {"a": (4, 0, 1.0)}}, ValueError, "'a' is reversed"),
+    ({"parts": {"a": (0, 4, -1.0)}}, ValueError, "weight of the part 'a'"),
+    ({"parts": {"a": (0, 4)}}, TypeError, r"'a' must be \[start, stop, weight\]"),
+    ({"parts": [(0, 4, 1.0)]}, TypeError, "parts must be a mapping"),
 )
 _BAD_WEIGHTS: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
     ({"weight": _zeros(6)}, ValueError, "weight must have the shape of input"),
-    ({"weight": _zeros(5, 4)}, ValueError, r"got \(5, 4\)"),
-    ({"weight": _zeros(5, 5).long()}, TypeError, "weight must be a floating-point or boolean"),
+    ({"weight": _zeros(5, 2)}, ValueError, r"got \(5, 2\)"),
+    ({"weight": _zeros(5, 3).long()}, TypeError, "weight must be a floating-point or boolean"),
 )
 _BAD_DIM_WEIGHTS: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
-    ({"dim_weights": _zeros(5)}, ValueError, r"dim_weights must have shape \(6,\), got \(5,\)"),
-    ({"dim_weights": _zeros(1, 1, 6)}, ValueError, r"dim_weights.flatten\(\)"),
-    ({"dim_weights": _zeros(6).long()}, TypeError, "dim_weights must be a floating-point"),
+    ({"dim_weights": _zeros(5)}, ValueError, r"dim_weights must have shape \(4,\), got \(5,\)"),
+    ({"dim_weights": _zeros(1, 1, 4)}, ValueError, r"dim_weights.flatten\(\)"),
+    ({"dim_weights": _zeros(4).long()}, TypeError, "dim_weights must be a floating-point"),
 )
 _BAD_CLIPS: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
-    ({"input": _zeros(5, 5, 4)}, ValueError, r"pass others as parts="),
-    ({"input": _zeros(5, 6)}, ValueError, r"input\[None\]|batch"),
-    ({"input": _zeros(5, 6, 5)}, ValueError, r"transpose it with input.mT"),
-    ({"input": _zeros(5, 0, 6)}, ValueError, r"\(5, 0, 6\)"),
+    ({"input": _zeros(5, 3, 5)}, ValueError, r"pass others as parts="),
+    ({"input": _zeros(3, 4)}, ValueError, r"input\[None\]|batch"),
+    ({"input": _zeros(5, 4, 3)}, ValueError, r"transpose it with input.mT"),
+    ({"input": _zeros(5, 0, 4)}, ValueError, r"\(5, 0, 4\)"),
 )
 _SHORT: tuple[dict[str, Any], type[Exception], str] = (
-    {"input": _zeros(5, 2, 6), "target": _zeros(5, 2, 6)},
+    {"input": _zeros(5, 2, 4), "target": _zeros(5, 2, 4)},
     ValueError,
     "at least 3 frames.*short_clips='zero'",
 )
@@ -149,7 +149,7 @@ CARDS = (
             *_BAD_PARTS,
             *_BAD_WEIGHTS,
             *_BAD_DIM_WEIGHTS,
-            ({"target": _zeros(5, 4, 6)}, ValueError, "same shape"),
+            ({"target": _zeros(5, 6, 4)}, ValueError, "same shape"),
             ({"target": None}, TypeError, "target is missing"),
             _SHORT,
             ({"short_clips": "skip"}, ValueError, "error, zero; got 'skip'"),
@@ -186,9 +186,9 @@ CARDS = (
             *_BAD_WEIGHTS,
             *_BAD_DIM_WEIGHTS,
             *_NO_PART,
-            ({"cond_frame": _zeros(5, 5)}, ValueError, r"cond_frame must have shape \(B, 6\)"),
-            ({"cond_frame": _zeros(5, 1, 6)}, ValueError, r"pass cond_frame\[:, 0\]"),
-            ({"cond_frame": _zeros(4, 6)}, ValueError, "batch size: .* cond_frame has 4"),
+            ({"cond_frame": _zeros(5, 5)}, ValueError, r"cond_frame must have shape \(B, 4\)"),
+            ({"cond_frame": _zeros(5, 1, 4)}, ValueError, r"pass cond_frame\[:, 0\]"),
+            ({"cond_frame": _zeros(4, 4)}, ValueError, "batch size: .* cond_frame has 4"),
             ({"cond_frame": None}, TypeError, "cond_frame is missing"),
         ),
         units="motion in any unit; result in its square",
