@@ -74,7 +74,8 @@ def _check_shapes(layout: Layout, input: Tensor, target: Tensor | None) -> torch
             return f"the parts, {ditto}, have {layout.dimensions} dimensions; pass others as parts="
         return ""
 
-    checks.shape(f"(B, T, {layout.dimensions})", fits, advise, **named)
+    if not all(fits(tuple(clips.shape)) for clips in named.values()):
+        checks.shape(f"(B, T, {layout.dimensions})", fits, advise, **named)
     checks.same_shape(**named)
     return checks.same_dtype(**named)
 
@@ -98,12 +99,11 @@ def check_cond_frame(layout: Layout, input: Tensor, cond_frame: Tensor) -> None:
     def advise(name: str, shape: tuple[int, ...]) -> str:
         return f"pass {name}[:, 0]" if len(shape) == 3 and shape[2] == layout.dimensions else ""
 
-    checks.shape(
-        f"(B, {layout.dimensions})",
-        lambda shape: len(shape) == 2 and shape[1] == layout.dimensions,
-        advise,
-        cond_frame=cond_frame,
-    )
+    def fits(shape: tuple[int, ...]) -> bool:
+        return len(shape) == 2 and shape[1] == layout.dimensions
+
+    if not fits(tuple(cond_frame.shape)):
+        checks.shape(f"(B, {layout.dimensions})", fits, advise, cond_frame=cond_frame)
     checks.same_batch(input=input, cond_frame=cond_frame)
     checks.same_dtype(input=input, cond_frame=cond_frame)
 
@@ -135,6 +135,9 @@ def check_dim_weights(layout: Layout, dim_weights: Tensor) -> None:
     """
     checks.floating(dim_weights=dim_weights)
     expected = (layout.dimensions,)
+    # No text of a size before an error is certain: the compiler cannot make it of a symbol.
+    if dim_weights.shape == expected:
+        return
 
     def advise(name: str, shape: tuple[int, ...]) -> str:
         return f"pass {name}.flatten()" if shape in ((1, *expected), (1, 1, *expected)) else ""
