@@ -17,10 +17,15 @@ def in_small(card):
     def function(**arguments):
         return card.function(**card.small | arguments)
 
+    class Module(card.module):
+        @functools.wraps(card.module.__init__)
+        def __init__(self, **options):
+            super().__init__(**card.small | options)
+
     return dataclasses.replace(
         card,
         function=function,
-        module=functools.partial(card.module, **card.small),
+        module=Module,
         public=card.public or card.function,
     )
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.motion.parts import DITTO_PARTS, Layout, Part, Parts, known, layout_of, names_of
+from lossbook.motion.parts import DITTO_PARTS, Layout, PartsLike, known, layout_of, names_of
 from lossbook.motion.shapes import (
     Clips,
     ShortClips,
@@ -24,7 +24,6 @@ from lossbook.motion.terms import Request, compute
 from lossbook.reduction import widened
 from lossbook.terms import LossTerms
 
-PartsOption = Parts | Mapping[str, Part]
 Coefficients = float | Mapping[str, float] | None
 
 
@@ -32,7 +31,7 @@ def pva_loss(
     input: Clips,
     target: Clips,
     *,
-    parts: PartsOption = DITTO_PARTS,
+    parts: PartsLike = DITTO_PARTS,
     dim_weights: Float[Tensor, " dims"] | None = None,
     weight: Weight | None = None,
     short_clips: ShortClips = "error",
@@ -113,7 +112,7 @@ def last_frame_loss(
     input: Clips,
     cond_frame: Float[Tensor, "batch dims"],
     *,
-    parts: PartsOption = DITTO_PARTS,
+    parts: PartsLike = DITTO_PARTS,
     dim_weights: Float[Tensor, " dims"] | None = None,
     only: str | Sequence[str] | None = None,
     weight: Weight | None = None,
@@ -172,7 +171,7 @@ def last_frame_loss(
 def motion_l1(
     input: Clips,
     *,
-    parts: PartsOption = DITTO_PARTS,
+    parts: PartsLike = DITTO_PARTS,
     coefficients: Coefficients = None,
     only: str | Sequence[str] | None = None,
     weight: Weight | None = None,

@@ -9,14 +9,13 @@ from lossbook import checks
 from lossbook.modules import LossModule
 from lossbook.motion.losses import (
     Coefficients,
-    PartsOption,
     factors_of,
     last_frame_loss,
     motion_l1,
     motion_terms,
     pva_loss,
 )
-from lossbook.motion.parts import DITTO_PARTS, Parts, names_of
+from lossbook.motion.parts import DITTO_PARTS, Parts, PartsLike, names_of
 from lossbook.motion.shapes import (
     Clips,
     ShortClips,
@@ -33,7 +32,7 @@ class _MotionModule(LossModule):
     parts: Parts
     dim_weights: Tensor | None
 
-    def _keep(self, parts: PartsOption, dim_weights: Tensor | None) -> None:
+    def _keep(self, parts: PartsLike, dim_weights: Tensor | None) -> None:
         self.parts = parts if isinstance(parts, Parts) else Parts(parts)
         if dim_weights is not None:
             check_dim_weights(self.parts.layout, dim_weights)
@@ -62,7 +61,7 @@ class PVALoss(_MotionModule):
     def __init__(
         self,
         *,
-        parts: PartsOption = DITTO_PARTS,
+        parts: PartsLike = DITTO_PARTS,
         dim_weights: Float[Tensor, " dims"] | None = None,
         short_clips: ShortClips = "error",
     ) -> None:
@@ -100,7 +99,7 @@ class LastFrameLoss(_MotionModule):
     def __init__(
         self,
         *,
-        parts: PartsOption = DITTO_PARTS,
+        parts: PartsLike = DITTO_PARTS,
         dim_weights: Float[Tensor, " dims"] | None = None,
         only: str | Sequence[str] | None = None,
     ) -> None:
@@ -144,7 +143,7 @@ class MotionL1(_MotionModule):
     def __init__(
         self,
         *,
-        parts: PartsOption = DITTO_PARTS,
+        parts: PartsLike = DITTO_PARTS,
         coefficients: Coefficients = None,
         only: str | Sequence[str] | None = None,
     ) -> None:
@@ -220,7 +219,7 @@ class MotionLoss(_MotionModule):
     def __init__(
         self,
         *,
-        parts: PartsOption = DITTO_PARTS,
+        parts: PartsLike = DITTO_PARTS,
         dim_weights: Float[Tensor, " dims"] | None = None,
         use_last_frame_loss: bool = True,
         use_reg_loss: bool = False,

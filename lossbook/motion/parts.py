@@ -22,6 +22,10 @@ class Part(NamedTuple):
     weight: float = 1.0
 
 
+PartsLike = Mapping[str, Sequence[int | float]]
+"""From names to :class:`Part`, or to ``[start, stop, weight]``."""
+
+
 class Layout(NamedTuple):
     """Checked parts, in the form that the kernels want."""
 
@@ -65,7 +69,7 @@ class Parts(Mapping[str, Part]):
 
     def __init__(
         self,
-        parts: Mapping[str, Part | Sequence[float]],
+        parts: PartsLike,
         *,
         dimensions: int | None = None,
         overlap: bool = False,
@@ -90,9 +94,6 @@ class Parts(Mapping[str, Part]):
     def __repr__(self) -> str:
         listed = ", ".join(f"{name!r}: {list(part)}" for name, part in self.items())
         return f"Parts({{{listed}}})"
-
-
-PartsLike = Mapping[str, Part] | Mapping[str, Sequence[float]]
 
 
 def layout_of(parts: Any) -> Layout:

@@ -370,7 +370,7 @@ def test_coefficients_are_a_number_for_all_or_a_number_each():
     for coefficients, expected in (
         (0.5, {"scale": 0.5, "yaw": 0.5, "exp": 0.5}),
         ({"scale": 0.5}, {"scale": 0.5, "yaw": 1e-4, "exp": 1e-4}),
-        ({"yaw": 0}, {"exp": 1e-4}),
+        ({"yaw": 0.0}, {"exp": 1e-4}),
     ):
         loss = motion_l1(values, parts=PARTS, coefficients=coefficients)
         assert list(loss.terms) == [f"{name}_R" for name in expected]
