@@ -3,7 +3,6 @@
 import ast
 import json
 import math
-import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ _CODES = {"f2": "e", "f4": "f", "f8": "d"}
 
 
 def load_parts(
-    path: str | os.PathLike[str],
+    path: str | Path,
     *,
     defaults: PartsLike = DITTO_PARTS,
     overlap: bool = False,
@@ -94,9 +93,7 @@ def load_parts(
         raise ValueError(f"{path}: {error}{also}") from None
 
 
-def load_dim_weights(
-    path: str | os.PathLike[str], *, parts: PartsLike = DITTO_PARTS
-) -> Float[Tensor, " dims"]:
+def load_dim_weights(path: str | Path, *, parts: PartsLike = DITTO_PARTS) -> Float[Tensor, " dims"]:
     """Read weights of single dimensions from an ``.npy`` file, as the source's ``--dim_ws_npy``.
 
     Nothing in the file is run: arrays of Python objects (pickles) are refused. numpy is not

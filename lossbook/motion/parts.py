@@ -22,8 +22,8 @@ class Part(NamedTuple):
     weight: float = 1.0
 
 
+# From names to Part, or to [start, stop, weight].
 PartsLike = Mapping[str, Sequence[int | float]]
-"""From names to :class:`Part`, or to ``[start, stop, weight]``."""
 
 
 class Layout(NamedTuple):
@@ -229,4 +229,4 @@ DITTO_PARTS = Parts(
         "exp": Part(202, 265),
     }
 )
-"""Ditto's 265 dimensions: scale, 66 bins each of pitch, yaw and roll, translation, expression."""
+"""Ditto's 265 dimensions. Scale has 1, pitch, yaw and roll 66 bins each, ``t`` 3, ``exp`` 63."""
