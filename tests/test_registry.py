@@ -364,6 +364,36 @@ def test_the_card_is_complete_and_the_docstring_says_what_a_user_needs(card):
     assert all(f"{name}:" in doc for name in parameters)
 
 
+NORMAL = [(card, normal) for card in registry.cards() for normal in card.normal]
+
+
+@pytest.mark.parametrize(
+    ("card", "normal"), NORMAL, ids=[f"{card.name}-{normal.name}" for card, normal in NORMAL]
+)
+def test_normal_values_are_those_of_the_loss_under_their_assumption(card, normal):
+    assert normal.given.endswith(".")
+    assert normal.unit
+    assert normal.reduction in REDUCTIONS
+    for state in ("start", "chance"):
+        expected = getattr(normal, state)
+        if expected is None or normal.inputs is None:
+            continue
+        found = []
+        for seed in range(8):
+            arguments, options = normal.inputs(state, torch.Generator().manual_seed(seed))
+            result = card.function(*arguments, **options)
+            if isinstance(result, lossbook.LossTerms):
+                found.append(result.total if normal.name == "total" else result[normal.name])
+            else:
+                assert normal.name == card.name
+                found.append(result.mean())
+        draws = torch.stack(found).double()
+        sampling = (draws.std() / len(draws) ** 0.5).item()
+        # Eight draws tell the expectation to a few percent, or they would not test it.
+        assert sampling <= 0.03 * abs(expected)
+        assert draws.mean().item() == pytest.approx(expected, rel=1e-4, abs=4 * sampling)
+
+
 def test_every_public_loss_has_a_card():
     names = {card.name for card in CARDS}
     for chapter in registry.chapters():
