@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossbook.motion import normal
 from lossbook.motion.losses import last_frame_loss, motion_l1, pva_loss
 from lossbook.motion.modules import LastFrameLoss, MotionL1, MotionLoss, PVALoss
 from lossbook.motion.parts import Part, Parts
@@ -157,6 +158,7 @@ CARDS = (
         units="motion in any unit; result in its square, a frame and a frame squared",
         defaults="Ditto's six parts of 265 dimensions, all weights 1: the source note",
         references=_DITTO,
+        normal=normal.PVA,
     ),
     Card(
         name="last_frame_loss",
@@ -194,6 +196,7 @@ CARDS = (
         units="motion in any unit; result in its square",
         defaults="all parts, all weights 1: the code of the source; its note's table has exp only",
         references=_DITTO,
+        normal=normal.LAST_FRAME,
     ),
     Card(
         name="motion_l1",
@@ -229,6 +232,7 @@ CARDS = (
         units="motion in any unit, so is the result",
         defaults="λ = 0 for scale, 1e-4 for the others: the source note",
         references=_DITTO,
+        normal=normal.L1,
     ),
     Card(
         name="MotionLoss",
@@ -267,5 +271,6 @@ CARDS = (
         units="those of the terms",
         defaults="P, V, A and L, without R: the source's train.sh",
         references=_DITTO,
+        normal=normal.MOTION,
     ),
 )
