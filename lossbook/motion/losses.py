@@ -18,9 +18,9 @@ from lossbook.motion.shapes import (
     check_clips,
     check_cond_frame,
     fit_dim_weights,
-    look,
 )
 from lossbook.motion.terms import Request, compute
+from lossbook.motion.values import look
 from lossbook.reduction import widened
 from lossbook.terms import LossTerms
 

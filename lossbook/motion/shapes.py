@@ -10,7 +10,6 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.motion.parts import DITTO_PARTS, Layout
-from lossbook.motion.terms import Request, hidden_dims
 
 Clips = Float[Tensor, "batch frames dims"]
 Weight = Float[Tensor, "..."] | Bool[Tensor, "..."]
@@ -145,35 +144,3 @@ def check_dim_weights(layout: Layout, dim_weights: Tensor) -> None:
     checks.shape(
         f"({layout.dimensions},)", lambda shape: shape == expected, advise, dim_weights=dim_weights
     )
-
-
-# Inside check_values ----------------------------------------------------------------------------
-
-
-def look(request: Request, weight: Tensor | None, dim_weights: Tensor | None) -> None:
-    """Look at the values, inside ``check_values``; what has weight 0 may hold anything.
-
-    Raises:
-        ValueError: for weights that are negative, or numbers that count and are not finite.
-    """
-    if weight is not None:
-        checks.weights(weight=weight)
-    if dim_weights is not None:
-        checks.weights(dim_weights=dim_weights)
-    absent = None if request.weight is None else request.weight == 0
-    # R knows no weights of dimensions.
-    unused = None if request.absolute else hidden_dims(request)
-
-    def counted(values: Tensor) -> Tensor:
-        values = values if absent is None else values.masked_fill(absent, 0)
-        return values if unused is None else values.masked_fill(unused, 0)
-
-    # Of the first frame alone, only that one counts.
-    whole = request.target is not None or bool(request.absolute)
-    input = counted(request.input)
-    checks.finite(input=input if whole else input[:, :1])
-    if request.target is not None:
-        checks.finite(target=counted(request.target))
-    if request.cond_frame is not None:
-        first = counted(request.cond_frame[:, None].expand_as(request.input))[:, 0]
-        checks.finite(cond_frame=first)
