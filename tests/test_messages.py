@@ -164,6 +164,7 @@ MISTAKES = {
     "weights from numpy": (lambda: MotionLoss(dim_weights=np.ones(265)), TypeError, "dim_weights", "got ndarray", r"torch.as_tensor\(dim_weights\)"),
     "parts that overlap": (lambda: Parts({"a": Part(0, 3), "b": Part(2, 4)}), ValueError, "'a' and 'b' overlap", "'a' stops at 3, 'b' starts at 2", "pass overlap=True"),
     "a path for the parts": (lambda: MotionLoss(parts="parts.json"), TypeError, "parts", "got str", r"load_parts\(path\)"),
+    "a path for the weights": (lambda: MotionLoss(dim_weights="weights.npy"), TypeError, "dim_weights", "got str", r"load_dim_weights\(path\)"),
     "a misspelt part": (lambda: last_frame_loss(CLIPS, CLIPS[:, 0], only="expr"), ValueError, "only", "'expr'", "did you mean 'exp'"),
     "a coefficient of no part": (lambda: motion_l1(CLIPS, coefficients={"x": 1.0}), ValueError, "coefficients", "'x'", "there are scale, pitch"),
     "a weight of bins": (lambda: motion_metrics(CLIPS, CLIPS, weight=torch.ones(4, 80, 265)), ValueError, "weight", r"got \(4, 80, 265\)", r"\[..., 0\]"),

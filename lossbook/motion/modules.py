@@ -1,5 +1,6 @@
 """The motion losses as modules: each by itself, and Ditto's total."""
 
+import inspect
 from collections.abc import Sequence
 
 from jaxtyping import Float
@@ -40,6 +41,15 @@ class _MotionModule(LossModule):
                 checks.weights(dim_weights=dim_weights)
         # They come from a file of their own, not from a checkpoint.
         self.register_buffer("dim_weights", dim_weights, persistent=False)
+
+    def extra_repr(self) -> str:
+        """The options; of many weights only how many there are."""
+        options = []
+        for name in list(inspect.signature(type(self).__init__).parameters)[1:]:
+            value = getattr(self, name)
+            shown = f"{value.numel()} weights" if isinstance(value, Tensor) else repr(value)
+            options.append(f"{name}={shown}")
+        return ", ".join(options)
 
 
 class PVALoss(_MotionModule):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from pathlib import PurePath
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -125,13 +126,18 @@ def fit_dim_weights(layout: Layout, input: Tensor, dim_weights: Tensor | None) -
     return dim_weights.to(checks.working_dtype(input.dtype))
 
 
-def check_dim_weights(layout: Layout, dim_weights: Tensor) -> None:
+def check_dim_weights(layout: Layout, dim_weights: Any) -> None:
     """Check that there is one weight a dimension.
 
     Raises:
         TypeError: for anything but a floating-point tensor.
         ValueError: for another shape.
     """
+    if isinstance(dim_weights, (str, PurePath)):
+        raise TypeError(
+            f"dim_weights must be a torch.Tensor, got {type(dim_weights).__name__}; of a file pass "
+            f"load_dim_weights(path)"
+        )
     checks.floating(dim_weights=dim_weights)
     expected = (layout.dimensions,)
     # No text of a size before an error is certain: the compiler cannot make it of a symbol.

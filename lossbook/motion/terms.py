@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lossbook import checks
+from lossbook import checks, kernels
 from lossbook.motion.parts import Layout
 from lossbook.terms import LossTerms
 
@@ -83,7 +83,12 @@ def _terms(request: Request, hide: bool) -> dict[str, Tensor]:
     if request.target is not None:
         error = _without(input - request.target, absent, unused)
         for letter in "PVA":
-            pieces[letter] = _by_part(error * error, weight, layout, request.dim_weights)
+            whole = letter == "P" and absent is None and unused is None
+            # torch's own, whose gradient is one pass; where nothing has to be hidden from it.
+            squares = (
+                kernels.squared(request.input, request.target, "none") if whole else error * error
+            )
+            pieces[letter] = _by_part(squares, weight, layout, request.dim_weights)
             if letter != "A":
                 # The difference of the errors is the error of the differences.
                 error, weight = error[:, 1:] - error[:, :-1], _of_both(weight)

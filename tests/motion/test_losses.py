@@ -460,6 +460,12 @@ def test_the_weights_move_with_the_module_and_are_in_no_checkpoint():
     assert module.to("meta").dim_weights.is_meta
 
 
+def test_a_printed_module_counts_its_weights_and_does_not_list_them():
+    shown = repr(MotionLoss(dim_weights=torch.ones(265)))
+    assert "dim_weights=265 weights, use_last_frame_loss=True" in shown
+    assert "dim_weights=None" in repr(MotionLoss())
+
+
 def test_a_first_frame_that_is_not_used_may_be_passed():
     values, target = clips()
     module = MotionLoss(parts=PARTS, use_last_frame_loss=False)
