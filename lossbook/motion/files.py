@@ -70,6 +70,8 @@ def load_parts(
         raise ValueError(
             f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
         ) from None
+    except RecursionError:
+        raise ValueError(f"{path} must hold [start, stop, weight], it is nested deeper") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not JSON: it is no UTF-8 text") from None
     except _TwinsError as error:
@@ -88,8 +90,10 @@ def load_parts(
         return Parts(found, dimensions=size, overlap=overlap)
     except (TypeError, ValueError) as error:
         also = ""
-        if unknown and len(unknown) < len(found) and "belong" in str(error):
-            also = f". It names {unknown[0]!r} itself; {known(unknown[0], layout.names)}"
+        if unknown and "belong" in str(error):
+            said = known(unknown[0], layout.names)
+            if len(unknown) < len(found) or said.startswith("did you mean"):
+                also = f". It names {unknown[0]!r} itself; {said}"
         raise ValueError(f"{path}: {error}{also}") from None
 
 

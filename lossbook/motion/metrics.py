@@ -170,6 +170,9 @@ def _jump(first: Tensor, before: Tensor, shares: Tensor | None) -> Tensor:
 
 def _spectrum(error: Tensor, shares: Tensor | None) -> Tensor:
     frames = error.shape[1]
+    if not error.shape[0]:
+        # Not every library of transforms takes none.
+        return error.new_zeros(0, frames // 2 + 1)
     count: Tensor | int = frames
     if shares is not None:
         error = error * shares.sqrt()[..., None]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import torch
+
+from lossbook import checks
 
 
 class Part(NamedTuple):
@@ -212,9 +215,10 @@ def _part(name: Any, part: Any) -> Part:
             f"after its last"
         )
     # Comparisons only, as in lossbook.checks: torch.compile can trace them.
-    if not 0 <= weight < math.inf:
+    if not 0 <= weight <= checks._LARGEST[torch.float64]:
+        shown = "a number beyond float64" if isinstance(weight, int) and weight > 0 else weight
         raise ValueError(
-            f"the weight of the part {name!r} must be finite and at least 0, got {weight}"
+            f"the weight of the part {name!r} must be finite and at least 0, got {shown}"
         )
     return Part(start, stop, float(weight))
 

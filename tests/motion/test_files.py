@@ -81,6 +81,7 @@ MALFORMED = {
     "gap at the end": ({"exp": [202, 264, 1]}, "dimension 264 belongs to no part: 'exp', the last"),
     "missing first": ({"a": [1, 5, 1]}, "dimension 0 belongs to no part: 'a', the first, starts"),
     "misspelt": ({"expp": [202, 265, 2]}, "dimensions 0 to 201 belong to no part: 'expp'"),
+    "misspelt alone": ({"expp": [202, 265, 2]}, "names 'expp' itself; did you mean 'exp'"),
     "misspelt among known": (
         {"scale": [0, 1, 1], "picth": [2, 67, 2]},
         "names 'picth' itself; did you mean 'pitch'",
@@ -98,6 +99,11 @@ MALFORMED = {
     "a word for a stop": ({"exp": [202, "end", 1]}, "stop of the part 'exp' must be an integer"),
     "NaN": ('{"exp": [202, 265, NaN]}', "weight of the part 'exp' must be finite.*got nan"),
     "infinite": ('{"exp": [202, 265, 1e999]}', "weight of the part 'exp' must be finite"),
+    "too many digits": (
+        '{"exp": [202, 265, 1' + "0" * 400 + "]}",
+        "must be finite.*beyond float64",
+    ),
+    "nested": ("[" * 100_000, "must hold .*nested deeper"),
     "negative": ({"exp": [202, 265, -0.5]}, "weight of the part 'exp' .* at least 0, got -0.5"),
     "two numbers": ({"exp": [202, 265]}, r"'exp' must be \[start, stop, weight\], got \[202"),
     "a number": ({"exp": 0.5}, r"'exp' must be \[start, stop, weight\], got 0.5"),

@@ -150,3 +150,11 @@ def test_bad_inputs_say_what_is_wrong():
             motion_metrics(*arguments, **options)
     with lossbook.check_values(), pytest.raises(ValueError, match="input holds"):
         motion_metrics(values / 0, target)
+
+
+def test_no_clip_has_no_score():
+    found = motion_metrics(
+        torch.zeros(0, 20, 5), torch.zeros(0, 20, 5), cond_frame=torch.zeros(0, 5)
+    )
+    assert found.spectrum.shape == (0, 11)
+    assert found.position_error.shape == found.jitter.shape == found.first_frame_jump.shape == (0,)
