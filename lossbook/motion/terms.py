@@ -47,7 +47,8 @@ def compute(request: Request) -> LossTerms:
     total has turned out not to be, elsewhere always.
     """
     factors = [f for f in (request.weight, request.dim_weights) if f is not None]
-    ignored = bool(factors) or any(part.weight == 0 for part in request.layout.parts)
+    # Not bool(): the compiler of torch 2.8 cannot trace it of a list.
+    ignored = len(factors) > 0 or any(part.weight == 0 for part in request.layout.parts)
     if ignored:
         learned = any(factor.requires_grad for factor in factors)
         if not learned and checks.readable(request.input, *factors):
