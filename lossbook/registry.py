@@ -17,6 +17,36 @@ import torch
 from torch import Tensor, nn
 
 Inputs = dict[str, Tensor]
+State = Literal["start", "chance"]
+
+
+@dataclass(frozen=True)
+class Normal:
+    """What value is normal: of one term, before training and without knowledge, from a derivation.
+
+    The tests draw ``inputs`` and compare the mean of the loss with both numbers.
+
+    Attributes:
+        name: of the term, as the log calls it; of a loss of one term that of the loss.
+        unit: of the numbers.
+        reduction: ``"mean"``, ``"sum"`` or ``"batchmean"``: over what the numbers are taken.
+        given: the assumption, in a sentence, about the targets and about both answers.
+        start: of an untrained network that answers as ``given`` says; None where undefined.
+        chance: of an answer that knows what targets are like, and nothing of this sample: their
+            mean, or the target of another sample, as ``given`` says; None where undefined.
+        converged: of a recorded run, if there is one.
+        inputs: from ``"start"`` or ``"chance"`` and a generator, the arguments that realise the
+            assumption, by position and by name, for the card's function.
+    """
+
+    name: str
+    unit: str
+    reduction: str
+    given: str
+    start: float | None
+    chance: float | None
+    converged: float | None = None
+    inputs: Callable[[State, torch.Generator], tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +68,8 @@ class Card:
             ``"scalar"`` ones return a scalar; ``"terms"`` return :class:`~lossbook.LossTerms`;
             ``"weight"`` functions return one number a sample.
         inputs: makes example tensors in float64 from a batch size and a generator.
+        small: options with which the loss takes these tensors, where its defaults would need
+            larger ones than a test can go through.
         differentiable: the inputs that a gradient flows to.
         hyperparameters: sets to test, the first being the defaults.
         module: the ``nn.Module`` of the same loss, if there is one.
@@ -54,6 +86,7 @@ class Card:
         units: of the inputs and the result.
         defaults: where the default hyperparameters come from.
         references: papers and sources.
+        normal: what values are normal, a row for each term or assumption.
     """
 
     name: str
@@ -68,6 +101,7 @@ class Card:
     units: str
     defaults: str
     references: tuple[str, ...]
+    small: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: tuple[Mapping[str, Any], ...] = ({},)
     module: type[nn.Module] | None = None
     masked: Callable[[Inputs], Inputs] | None = None
@@ -79,6 +113,7 @@ class Card:
     public: Any = None
     degree: int = 1
     bad: tuple[tuple[Mapping[str, Any], type[Exception], str], ...] = field(default=())
+    normal: tuple[Normal, ...] = ()
 
     def symbolic(self) -> Callable[..., Any]:
         """The twin. This imports sympy."""

@@ -82,7 +82,7 @@ def test_value_and_gradients_are_those_of_the_formula_over_a_batch(card, hyperpa
         else np.vectorize(lambda v: sp.nsimplify(v), otypes=[object])(tensor.numpy())
         for name, tensor in inputs.items()
     }
-    formula = card.symbolic()(**symbols, **hyperparameters)
+    formula = card.symbolic()(**symbols, **card.small | hyperparameters)
     variables = [s for name in card.differentiable for s in symbols[name].flat]
     numbers = [v for name in card.differentiable for v in inputs[name].flatten().tolist()]
     twin = sp.lambdify(variables, [formula, *(sp.diff(formula, v) for v in variables)], cse=True)
@@ -315,7 +315,8 @@ def test_bad_inputs_and_options_say_what_is_wrong(card, replaced, error, message
     with pytest.raises(error, match=message):
         card.function(**examples(card) | replaced)
     if card.module:
-        options = inspect.signature(card.public or card.module).parameters
+        public = card.public if isinstance(card.public, type) else card.module
+        options = inspect.signature(public).parameters
         known = {name: value for name, value in replaced.items() if name in options}
         others = {name: value for name, value in replaced.items() if name not in options}
         with pytest.raises(error, match=message):
@@ -356,11 +357,41 @@ def test_the_card_is_complete_and_the_docstring_says_what_a_user_needs(card):
     assert getattr(module, card.name) is public
     assert card.name in module.__all__
     doc = inspect.getdoc(public)
-    sections = ["Args:", "Raises:", "Example:"] + ["Returns:"] * (public is card.function)
+    sections = ["Args:", "Raises:", "Example:"] + ["Returns:"] * (not isinstance(public, type))
     for section in sections:
         assert section in doc, section
     parameters = inspect.signature(public).parameters
     assert all(f"{name}:" in doc for name in parameters)
+
+
+NORMAL = [(card, normal) for card in registry.cards() for normal in card.normal]
+
+
+@pytest.mark.parametrize(
+    ("card", "normal"), NORMAL, ids=[f"{card.name}-{normal.name}" for card, normal in NORMAL]
+)
+def test_normal_values_are_those_of_the_loss_under_their_assumption(card, normal):
+    assert normal.given.endswith(".")
+    assert normal.unit
+    assert normal.reduction in REDUCTIONS
+    for state in ("start", "chance"):
+        expected = getattr(normal, state)
+        if expected is None or normal.inputs is None:
+            continue
+        found = []
+        for seed in range(8):
+            arguments, options = normal.inputs(state, torch.Generator().manual_seed(seed))
+            result = card.function(*arguments, **options)
+            if isinstance(result, lossbook.LossTerms):
+                found.append(result.total if normal.name == "total" else result[normal.name])
+            else:
+                assert normal.name == card.name
+                found.append(result.mean())
+        draws = torch.stack(found).double()
+        sampling = (draws.std() / len(draws) ** 0.5).item()
+        # Eight draws tell the expectation to a few percent, or they would not test it.
+        assert sampling <= 0.03 * abs(expected)
+        assert draws.mean().item() == pytest.approx(expected, rel=1e-4, abs=4 * sampling)
 
 
 def test_every_public_loss_has_a_card():

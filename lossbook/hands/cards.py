@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossbook.hands import normal
 from lossbook.hands.containers import HandLossWeights
 from lossbook.hands.examples import (
     FIELDS,
@@ -88,6 +89,7 @@ CARDS = (
         units="coordinates normalised to the crop, [-0.5, 0.5]; confidence 0 to 1",
         defaults="sum: the source note",
         references=_HAMER,
+        normal=normal.KEYPOINT_2D,
     ),
     Card(
         name="keypoint_3d_loss",
@@ -113,6 +115,7 @@ CARDS = (
         units="joints in millimetres in the source, metres elsewhere; confidence 0 to 1",
         defaults="root 0 (the wrist), sum: the source note",
         references=_HAMER,
+        normal=normal.KEYPOINT_3D,
     ),
     Card(
         name="vertex_loss",
@@ -136,6 +139,7 @@ CARDS = (
         units="vertices in any length unit",
         defaults="sum, as for the joints; the source note has no formula",
         references=(_NOTE,),
+        normal=normal.VERTEX,
     ),
     Card(
         name="mano_prior_loss",
@@ -165,6 +169,7 @@ CARDS = (
         units="shape parameters and rotation matrices, without unit; so is the result",
         defaults="shape weight 1, pose weight 0 (off): the source note",
         references=_MANO,
+        normal=normal.PRIOR,
     ),
     Card(
         name="auxiliary_loss",
@@ -201,6 +206,7 @@ CARDS = (
         units="axis-angles in radians, shape parameters without unit",
         defaults="the documented form: the source note",
         references=(_NOTE,),
+        normal=normal.AUXILIARY,
     ),
     Card(
         name="rotation_loss",
@@ -227,6 +233,7 @@ CARDS = (
         units="rotation matrices; the result without unit, or in radians",
         defaults="the squared chord, which the MANO prior also uses",
         references=("Hartley et al. 2013, doi:10.1007/s11263-012-0601-0",),
+        normal=normal.ROTATION,
     ),
     Card(
         name="HandLoss",
@@ -267,5 +274,6 @@ CARDS = (
         units="those of the terms; one unit for the joints of prediction and target",
         defaults="weights 1, 1, 0.5, 0.01, 0.1: the code of the source; it also documents others",
         references=(_NOTE,),
+        normal=normal.HAND,
     ),
 )

@@ -2,6 +2,7 @@
 
 import torch
 
+from lossbook.landmarks import normal
 from lossbook.landmarks.losses import smooth_l1_loss, wing_loss
 from lossbook.landmarks.modules import PFLDLoss, SmoothL1Loss, WingLoss
 from lossbook.landmarks.pfld import attribute_weight, pfld_loss, pose_weight
@@ -75,6 +76,7 @@ CARDS = (
         units="coordinates in any length unit; beta in the same",
         defaults="beta = 1: the source note, torch",
         references=("Girshick 2015, arXiv:1504.08083", _NOTE),
+        normal=normal.SMOOTH_L1,
     ),
     Card(
         name="wing_loss",
@@ -100,6 +102,7 @@ CARDS = (
         units="coordinates in pixels; w and epsilon in the same unit",
         defaults="w = 10, epsilon = 2: the source note and the paper",
         references=("Feng et al. 2018, arXiv:1711.06753", _NOTE),
+        normal=normal.WING,
     ),
     Card(
         name="pose_weight",
@@ -122,6 +125,7 @@ CARDS = (
         units="radians, or degrees with degrees=True; result without unit, 0 to 6",
         defaults="radians: the formula of the paper",
         references=_PFLD,
+        normal=normal.POSE,
     ),
     Card(
         name="attribute_weight",
@@ -145,6 +149,7 @@ CARDS = (
         units="attributes 0 or 1; result without unit",
         defaults="no parameters",
         references=_PFLD,
+        normal=normal.ATTRIBUTES,
     ),
     Card(
         name="pfld_loss",
@@ -189,5 +194,6 @@ CARDS = (
         units="coordinates in any length unit, angles in radians; result in the unit squared",
         defaults="radians and no biases: the documented formula",
         references=_PFLD,
+        normal=normal.PFLD,
     ),
 )
