@@ -1,11 +1,12 @@
-"""Three objects to move, as a chapter declares them; the tests move them."""
+"""Objects to move, as a chapter declares them; the tests move them."""
 
+import numpy as np
 import sympy as sp
 
 from lossbook.hands import symbolic as hands
 from lossbook.lab.page.controls import Button, Range
 from lossbook.lab.page.formulas import derivative
-from lossbook.lab.page.marks import Arrow, Dots, Handle, Line
+from lossbook.lab.page.marks import Arrow, Clip, Dots, Handle, Line, Stems, Trail
 from lossbook.lab.page.panels import Axis, Panel, bars
 from lossbook.lab.page.scene import Scene
 from lossbook.lab.page.sliders import slider
@@ -105,6 +106,68 @@ def total():
             (
                 "The total is {t}; the 3D joints are {s:.0%} of it.",
                 {"t": whole, "s": terms["3d_joint"] / whole},
+            )
+        ],
+    )
+
+
+FRAMES, POINTS = 80, 60
+ANGLE = 2 * np.pi * np.arange(POINTS) / POINTS
+
+
+def nodding():
+    """A clip of an outline that nods: (frames, points, 2) in cm."""
+    turn = 0.5 * np.sin(2 * np.pi * np.arange(FRAMES) / FRAMES)[:, None]
+    across = np.broadcast_to(8 * np.cos(ANGLE), (FRAMES, POINTS))
+    return np.stack([across, 10 * np.sin(ANGLE) * np.cos(turn) + 4 * np.sin(turn)], axis=-1)
+
+
+def clip():
+    """A clip that is played, and the height of its first point over the frames."""
+    table = nodding()
+    frame, k = sp.Symbol("frame", integer=True), sp.Symbol("k", integer=True)
+    height = sp.IndexedBase("h")
+    face = Clip(table, frame, [[*range(POINTS), 0]], look="prediction", label="outline")
+    cursor = Line([(frame, -6), (frame, 6)], width=1, look="neutral")
+    stems = Stems(height[k], k, (1, FRAMES), look="neutral", width=2)
+    return Scene(
+        "clip",
+        "A clip",
+        {frame: Range(1, FRAMES, 1, 1, label="frame", fps=25)},
+        [
+            Panel([face], Axis(-12, 12), Axis(-16, 16), equal=True, frame=False),
+            Panel(
+                [stems, cursor, Trail((frame, height[frame])), Dots([(frame, height[frame])])],
+                Axis(0, FRAMES, "frame"),
+                Axis(-6, 6, "height [cm]"),
+            ),
+        ],
+        [("Point 0 is at {h:.2f} cm.", {"h": height[frame]})],
+        arrays={height: np.round(table[:, 0, 1], 3)},
+    )
+
+
+def head():
+    """Points of a head that turns, as formulas of the angle."""
+    yaw = sp.Symbol("yaw", real=True)
+    turn = yaw * sp.pi / 180
+    depth = 6 * np.cos(2 * ANGLE)
+    places = [
+        (
+            round(8 * np.cos(a), 2) * sp.cos(turn) + round(z, 2) * sp.sin(turn),
+            round(10 * np.sin(a), 2),
+        )
+        for a, z in zip(ANGLE, depth, strict=True)
+    ]
+    outline = Line(places, closed=True, look="prediction")
+    axis = Axis(-12, 12)
+    return Scene(
+        "head",
+        "A head that turns",
+        {yaw: Range(-60, 60, 0, 1, "°", "yaw", fps=30)},
+        [
+            Panel(
+                [outline, Dots(places, size=2, look="neutral")], axis, axis, equal=True, frame=False
             )
         ],
     )

@@ -7,9 +7,9 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from lossbook.lab.page import scene
+from lossbook.lab.page import shown
 
-SCENE = 'class="lossbook-scene"'
+SHOWN = 'class="lossbook-'
 VENDOR = "vendor"
 
 # The redirect that sphinx-external-toc writes names no icon, so browsers ask for a missing one.
@@ -62,8 +62,8 @@ def copy_vendor_files(app):
         _copy(mathjax_root / "es5" / part, vendor / "mathjax" / part)
     _copy(mathjax_root / "LICENSE", vendor / "mathjax" / "LICENSE")
 
-    (vendor / "scene.css").write_text(scene.style(), "utf8")
-    (vendor / "scene.js").write_text(scene.script(), "utf8")
+    (vendor / "scene.css").write_text(shown.style(), "utf8")
+    (vendor / "scene.js").write_text(shown.script(), "utf8")
 
 
 def use_local_mathjax(app, config):
@@ -108,7 +108,7 @@ def drop_colab_button(app, pagename, templatename, context, doctree):
 
 def adjust_page(app, pagename, templatename, context, doctree):
     """Drop Thebe, which needs a remote host; load what moves objects where there is one."""
-    if SCENE in context.get("body", ""):
+    if SHOWN in context.get("body", ""):
         app.add_css_file(f"../{VENDOR}/scene.css")
         app.add_js_file(f"../{VENDOR}/scene.js", loading_method="defer")
     scripts = context["script_files"]

@@ -1,8 +1,9 @@
 """Objects to move, in Chromium: from the disk, without a network, with mouse, finger and keys."""
 
+import html
 import math
 import re
-import shutil
+import time
 
 import numpy as np
 import pytest
@@ -32,54 +33,9 @@ from lossbook.lab.page.objects import (
 from lossbook.landmarks import smooth_l1_loss, wing_loss
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api")
 
-HEAD = (
-    '<!doctype html><html lang="en"{attributes}><head><meta charset="utf-8"><title>Objects</title>'
-    '<meta name="viewport" content="width=device-width">'
-    "<style>body{{margin:0;padding:8px;font-family:sans-serif}}"
-    'html[data-theme="dark"] body{{background:#14181e;color:#ced6dd}}</style></head><body>'
-)
 x, y, u, v, t = sympy.symbols("x y u v t", real=True)
 k = sympy.Symbol("k", integer=True)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-    executable = next(filter(None, map(shutil.which, names)), None)
-    assert executable, f"no browser found; install one of {', '.join(names)}"
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    """Write a page with scenes and open it from the disk; no error and no request may occur."""
-    contexts, problems = [], []
-
-    def open_page(*made, width=900, attributes="", **options):
-        file = tmp_path / f"page{len(contexts)}.html"
-        body = "<p>between</p>".join(scene.html() for scene in made)
-        file.write_text(HEAD.format(attributes=attributes) + body, "utf-8")
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda request: problems.append(request.url) if not
-                request.url.startswith("file:") else None)  # fmt: skip
-        page.goto(file.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
 
 
 def ask(page, name, code):
@@ -158,9 +114,9 @@ def test_a_jump_is_a_gap_between_two_open_ends(show):
 
 
 def test_the_first_picture_is_what_the_script_draws(show):
-    made = [scenes.wing(), scenes.landmark(), scenes.total()]
+    made = [scenes.wing(), scenes.landmark(), scenes.total(), scenes.clip(), scenes.head()]
     collect = """[...document.querySelectorAll('.panel path')].map((path) =>
-      (path.getAttribute('d') || '').match(/-?[\\d.]+/g) || [])"""
+      (path.getAttribute('d') || '').replace(/^M[^LaZ]*$/, '').match(/-?[\\d.]+/g) || [])"""
     texts = "[...document.querySelectorAll('[data-value]')].map((live) => live.textContent)"
     moved, still = (show(*made, java_script_enabled=on) for on in (True, False))
     for ours, theirs in zip(moved.evaluate(collect), still.evaluate(collect), strict=True):
@@ -511,3 +467,136 @@ def test_many_points_are_one_stop_of_the_tab_key_and_the_nearest_is_taken(show):
     page.mouse.up()
     moved = state(page, "points")
     assert moved["a3"] > 0.5 and moved["a2"] == 0.2 and moved["a4"] == 0.4
+
+
+# Playing -----------------------------------------------------------------------------------------
+
+
+def outline_of(page):
+    """The points that are drawn, in cm."""
+    path = page.locator("#scene-clip .clip g path").first.get_attribute("d")
+    points = np.array(re.findall(r"(-?[\d.]+),(-?[\d.]+)", path), float)
+    width = float(page.locator("#scene-clip .clip").first.get_attribute("width"))
+    return (points[:-1] / width * 24 - [12, 16]) * [1, -1]
+
+
+def test_every_frame_of_a_clip_is_what_the_table_holds(show):
+    page = show(scenes.clip())
+    table = scenes.nodding()
+    for frame in (1, 2, 41, 80):
+        page.locator("input[type=range]").fill(str(frame))
+        np.testing.assert_allclose(outline_of(page), table[frame - 1], atol=0.012)
+        shown = ask(page, "clip", "shown()")
+        assert shown[-1] == pytest.approx(table[frame - 1, 0, 1], abs=6e-4)
+
+
+def test_a_head_turns_as_its_formula_says(show):
+    page = show(scenes.head())
+    page.locator("input[type=range]").fill("30")
+    path = page.locator(".clip path").first.get_attribute("d")
+    (x, _), *_ = re.findall(r"(-?[\d.]+),(-?[\d.]+)", path)
+    width = float(page.locator(".clip").get_attribute("width"))
+    turned = 8 * math.cos(math.pi / 6) + 6 * math.sin(math.pi / 6)
+    assert float(x) / width * 24 - 12 == pytest.approx(turned, abs=0.01)
+
+
+def test_a_clip_is_played_round_and_round_and_paused(show):
+    page = show(scenes.clip(), reduced_motion="no-preference")
+    assert state(page, "clip")["frame"] == 1, "nothing moves before it is asked to"
+    page.locator("input[type=range]").fill("78")
+    begun = time.monotonic()
+    page.get_by_role("button", name="Play frame").click()
+    page.wait_for_function("document.querySelector('#scene-clip').scene.state().frame < 78")
+    page.wait_for_function("document.querySelector('#scene-clip').scene.state().frame > 4")
+    assert time.monotonic() - begun > 6 / 25
+    frame = int(state(page, "clip")["frame"])
+    np.testing.assert_allclose(
+        outline_of(page)[:, 1].mean(), scenes.nodding()[frame - 1 : frame + 3, :, 1].mean(1).max(),
+        atol=1,
+    )  # fmt: skip
+    page.get_by_role("button", name="Pause frame").click()
+    held = state(page, "clip")
+    page.wait_for_timeout(200)
+    assert state(page, "clip") == held
+    assert page.get_by_role("button", name="Play frame").inner_text() == "Play"
+
+
+@pytest.mark.parametrize("by", ["slider", "reset"])
+def test_who_takes_hold_of_a_clip_stops_it(show, by):
+    page = show(scenes.clip(), reduced_motion="no-preference")
+    page.get_by_role("button", name="Play frame").click()
+    page.wait_for_function("document.querySelector('#scene-clip').scene.state().frame > 3")
+    if by == "slider":
+        page.locator("input[type=range]").fill("40")
+    else:
+        page.get_by_role("button", name="Reset").click()
+    page.wait_for_timeout(200)
+    assert state(page, "clip")["frame"] == (40 if by == "slider" else 1)
+    assert page.get_by_role("button", name="Play frame").is_visible()
+
+
+def test_who_wants_no_motion_goes_on_frame_by_frame(show):
+    page = show(scenes.clip(), reduced_motion="reduce")
+    button = page.get_by_role("button", name="Next frame")
+    button.click()
+    page.wait_for_timeout(200)
+    assert state(page, "clip")["frame"] == 2
+    button.press("Enter")
+    assert state(page, "clip")["frame"] == 3
+    page.locator("input[type=range]").fill("80")
+    button.click()
+    assert state(page, "clip")["frame"] == 1
+
+
+# As outputs of notebooks --------------------------------------------------------------------------
+
+COLAB = '<iframe sandbox="allow-scripts" width="900" height="700" srcdoc="{}"></iframe>'
+# What JupyterLab puts round an output: contained layout, and shortcuts that are asked first.
+LAB = """<div class="jp-Notebook jp-mod-commandMode" tabindex="-1" style="contain: strict;
+  height: 800px; overflow: auto"><div class="jp-OutputArea-output" style="overflow: auto;
+  display: flex; flex-direction: column">{}</div></div><script>
+  window.stolen = [];
+  document.addEventListener("keydown", (event) => {{
+    if (event.target.closest("[data-lm-suppress-shortcuts]")) return;
+    if (!event.target.closest(".jp-mod-commandMode") || !/^Arrow/.test(event.key)) return;
+    window.stolen.push(event.key);
+    event.preventDefault();
+    event.stopPropagation();
+  }}, true);</script>"""
+
+
+def test_an_object_moves_in_the_sandboxed_frame_of_an_output(show):
+    class Framed:
+        def __init__(self, made):
+            self.made = made
+
+        def html(self):
+            return COLAB.format(html.escape(self.made.html()))
+
+    page = show(Framed(scenes.landmark()), Framed(scenes.clip()))
+    first, second = (frame for frame in page.frames if frame.parent_frame)
+    assert first.evaluate("origin") == "null", "the frame shares nothing with its page"
+    first.get_by_role("button", name="far off").click()
+    handle = first.get_by_role("slider", name="predicted point")
+    assert handle.get_attribute("aria-valuetext").startswith("error along x −10.0 px")
+    px, py = centre(handle.locator(".knob"))
+    page.mouse.move(px, py)
+    page.mouse.down()
+    page.mouse.move(px + 60, py, steps=3)
+    page.mouse.up()
+    moved = first.evaluate("document.querySelector('#scene-landmark').scene.state()")
+    assert moved["u"] > -8
+    values, sentence = forces_in_torch([moved["u"], moved["v"]])
+    shown = first.evaluate("document.querySelector('#scene-landmark').scene.shown()")
+    np.testing.assert_allclose(shown, values + sentence, atol=1e-9, rtol=0)
+    second.get_by_role("button", name=re.compile("(Play|Next) frame")).click()
+    second.wait_for_function("document.querySelector('#scene-clip').scene.state().frame > 1")
+
+
+def test_an_object_keeps_its_keys_in_jupyterlab(show):
+    page = show(scenes.landmark(), wrap=LAB)
+    page.get_by_role("slider", name="predicted point").press("ArrowDown")
+    page.get_by_role("slider", name="predicted point").press("ArrowRight")
+    assert state(page, "landmark") == {"u": 3.1, "v": 2.1}
+    assert page.evaluate("stolen") == []
+    assert_landmark_is_torch(page)

@@ -28,6 +28,7 @@ class Range:
         unit: Shown behind the number.
         label: What it is, in a few words; by default the symbol.
         log: Whether the slider moves by equal ratios; only for sliders.
+        fps: Steps a second while it plays; 0 for a slider without a button that plays it.
     """
 
     start: Number
@@ -37,6 +38,7 @@ class Range:
     unit: str = ""
     label: str = ""
     log: bool = False
+    fps: Number = 0
 
     def __post_init__(self) -> None:
         start, stop, at = self.start, self.stop, self.at
@@ -48,6 +50,8 @@ class Range:
             raise ValueError(f"step must lie in (0, {stop - start:g}], got {self.step:g}")
         if self.log and not start > 0:
             raise ValueError(f"a logarithmic slider must start above 0, got {start:g}")
+        if self.fps and (self.log or not 0 < self.fps <= 60):
+            raise ValueError(f"a linear slider plays 0 to 60 steps a second, got {self.fps:g}")
 
     @property
     def value(self) -> float:
@@ -76,7 +80,7 @@ class Range:
         return (
             f"{{first:{plain(self.start)},last:{plain(self.stop)},step:{plain(self.grain)},"
             f'how:"{self.how}",unit:{json.dumps(unit, ensure_ascii=False)},name:{name}'
-            f"{',log:1' if self.log else ''}}}"
+            f"{',log:1' if self.log else ''}{f',fps:{self.fps:g}' if self.fps else ''}}}"
         )
 
     def html(self, index: int, symbol: sympy.Symbol, scene: str) -> str:
@@ -87,12 +91,16 @@ class Range:
             step = 0.01
         unit = f" {escape(self.unit)}" if self.unit else ""
         name = self.label or greek(symbol)
-        return (
+        label = (
             f"<label>{escape(name)} "
             f'<output data-state="{index}" aria-live="off">{write(self.value, self.how)}{unit}'
             f'</output><input type="range" data-state="{index}" min="{plain(first)}" '
             f'max="{plain(last)}" step="{plain(step)}" value="{plain(at)}"></label>'
         )
+        if not self.fps:
+            return label
+        button = f'<button type="button" data-play="{index}" aria-label="Play {escape(name)}">'
+        return f'<div class="player">{label}{button}Play</button></div>'
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +17,9 @@ from matplotlib.patheffects import withStroke
 from lossbook.lab.page.canvas import legend, logarithmic, panels
 from lossbook.lab.page.formulas import Array, Limits, Number, derivative, evaluate
 from lossbook.lab.page.palette import colour, styles
+from lossbook.lab.page.pieces import pieces
 from lossbook.lab.page.results import Numbers, finite
+from lossbook.lab.page.strokes import cuts
 
 
 def value_and_gradient(
@@ -53,7 +56,7 @@ def value_and_gradient(
     looks = styles(curves)
     for name, expr in curves.items():
         for panel, formula in zip(axes, (expr, derivative(expr, variable)), strict=True):
-            x, y = _broken_curve(evaluate(formula, [variable]), span)
+            x, y = _broken_curve(formula, variable, span)
             panel.plot(x, y, label=name, **looks[name])
     for panel, label in zip(axes, (value_label, gradient_label), strict=True):
         panel.set(xlabel=xlabel, ylabel=label, xlim=span)
@@ -62,28 +65,28 @@ def value_and_gradient(
 
 
 def _broken_curve(
-    function: Callable[[Array], Array], span: Limits, points: int = 801
+    formula: sympy.Expr, variable: sympy.Symbol, span: Limits, points: int = 801
 ) -> tuple[Array, Array]:
-    """Sample a function; where it jumps, both sides and a NaN between them are inserted."""
-    x = np.linspace(*span, points, dtype=np.float64)
-    y = np.where(np.isfinite(function(x)), function(x), np.nan)
+    """Sample a function piece by piece, with the limits at the ends of each; a jump is a NaN."""
+    parts = pieces(formula, variable)
+    function = evaluate(parts.formula, [parts.variable, parts.inside])
+    breaks = [float(at) for at in map(sympy.N, parts.breaks) if at.is_real]
+    xs: list[Array] = []
+    ys: list[Array] = []
+    for start, stop in pairwise(cuts(breaks, *span)):
+        count = max(2, round(points * (stop - start) / (span[1] - span[0])))
+        x = np.linspace(start, stop, count)
+        y = function(x, (start + stop) / 2)
+        y[~np.isfinite(y)] = np.nan
+        if ys and not np.isclose(ys[-1][-1], y[0], rtol=1e-9, atol=1e-12):
+            xs.append(np.array([start]))
+            ys.append(np.array([np.nan]))
+        xs.append(x)
+        ys.append(y)
+    x, y = np.concatenate(xs), np.concatenate(ys)
     if np.isnan(y).all():
         raise ValueError(f"a curve is nowhere finite in {list(span)}")
-    height = np.abs(np.diff(y))
-    steep = np.flatnonzero(height > 1e-3 * (np.nanmax(y) - np.nanmin(y)))
-    left, right = x[steep], x[steep + 1]
-    for _ in range(50):
-        middle = (left + right) / 2
-        lower = np.abs(function(middle) - function(left)) > np.abs(
-            function(right) - function(middle)
-        )
-        left, right = np.where(lower, left, middle), np.where(lower, middle, right)
-    jump = np.abs(function(right) - function(left)) > height[steep] / 2
-    left, right, where = left[jump], right[jump], steep[jump] + 1
-    ends = np.stack([left, left, right], axis=1)
-    values = np.stack([function(left), np.full(left.shape, np.nan), function(right)], axis=1)
-    positions = np.repeat(where, 3)
-    return np.insert(x, positions, ends.ravel()), np.insert(y, positions, values.ravel())
+    return x, y
 
 
 def history(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -14,7 +14,7 @@ from lossbook.lab.page.palette import styles
 from lossbook.lab.page.panels import Axis, Panel
 from lossbook.lab.page.program import Program
 from lossbook.lab.page.results import Numbers, finite, mean_interval, written
-from lossbook.lab.page.scene import style
+from lossbook.lab.page.shown import Shown
 from lossbook.lab.page.tables import Table
 
 Interval: TypeAlias = Callable[[Numbers], tuple[float, float]]
@@ -58,7 +58,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class DotPlot:
+class DotPlot(Shown):
     """Panels and table, which a notebook shows; made by :func:`dot_plot`."""
 
     title: str
@@ -68,13 +68,7 @@ class DotPlot:
     def __repr__(self) -> str:
         return f"{self.title}\n{self.table!r}"
 
-    def _repr_html_(self) -> str:
-        return self.markup() if os.environ.get("LOSSBOOK_BOOK") == "1" else self.html()
-
-    def html(self) -> str:
-        """HTML that brings its style with it."""
-        return f"<style>{style()}</style>{self.markup()}"
-
+    @cached_property
     def markup(self) -> str:
         """HTML for a page that loads ``scene.css``; the same on every run."""
         marks = [mark for panel in self.panels for mark in panel.marks]

@@ -8,6 +8,7 @@ from lossbook.lab.page.formulas import derivative
 from lossbook.lab.page.marks import (
     Arrow,
     Bar,
+    Clip,
     Curve,
     Dots,
     Handle,
@@ -29,6 +30,7 @@ __all__ = [
     "Bar",
     "Button",
     "Choice",
+    "Clip",
     "Curve",
     "Dots",
     "Handle",

@@ -15,7 +15,7 @@ from lossbook.lab.page.program import Program
 from lossbook.lab.page.sheet import Formula, Looks, Sheet
 from lossbook.lab.page.strokes import Scale, pixel, plain
 
-_WIDTH = {False: 360, True: 760}
+_WIDE, _USUAL, _SMALL = 760, 360, 220
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,14 @@ class Axis:
         else:
             places = list(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
         slack = 1e-9 * (high - low)
-        return {
-            at: f"{at + 0.0:g}".replace("-", "−")
-            for at in places
-            if low - slack <= at <= high + slack
-        }
+        return {at: _tick(at, self.log) for at in places if low - slack <= at <= high + slack}
+
+
+def _tick(at: float, log: bool) -> str:
+    exponent = round(math.log10(at)) if log else 0
+    if not -3 < exponent < 4 and math.isclose(at, 10.0**exponent):
+        return "10" + "".join("⁰¹²³⁴⁵⁶⁷⁸⁹⁻"["0123456789-".index(digit)] for digit in str(exponent))
+    return f"{at + 0.0:g}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Panel:
         height: In pixels, where the panel is 360 wide; ignored if `equal`.
         equal: Whether a unit is as long along either axis.
         wide: Whether it takes the whole width of the page.
+        small: Whether it is one of many, drawn 220 wide.
         frame: Whether the axes are drawn.
         right: Pixels that stay free beside it.
     """
@@ -88,10 +92,11 @@ class Panel:
     wide: bool = False
     frame: bool = True
     right: Number = 14
+    small: bool = False
 
     def draw(self, program: Program, number: int, looks: Looks, fallback: str) -> Drawn:
         """Draw the first picture; `fallback` describes it if there is no title."""
-        width = _WIDTH[self.wide]
+        width = _WIDE if self.wide else _SMALL if self.small else _USUAL
         left = self._margin() if self.frame else 8.0
         top = 12 + 18 * bool(self.title)
         inner = width - left - self.right * (1.6 if self.wide else 1)

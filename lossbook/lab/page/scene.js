@@ -96,6 +96,13 @@
     return d + (closed && d ? "Z" : "");
   }
 
+  // Two letters are a position along an axis; the last number stands for none.
+  const signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const unpack = (text, k, length) => {
+    const level = 64 * signs.indexOf(text[2 * k]) + signs.indexOf(text[2 * k + 1]);
+    return level > 4094 ? NaN : level / 4094 * length;
+  };
+
   const circle = (x, y, r) => finite(y)
     ? `M${round(x - r)},${round(y)}a${r},${r} 0 1 0 ${2 * r},0a${r},${r} 0 1 0 ${-2 * r},0Z` : "";
 
@@ -161,6 +168,17 @@
         if (finite(x + y)) put(element, {visibility: "visible", transform: `translate(${x},${y})`});
         else put(element, {visibility: "hidden"});
       },
+      clip: (element, {x, y}, [across, up], count, lines, size, i) => {
+        const last = across.length / 2 / count;
+        const frame = Math.min(last, Math.max(1, Math.floor(v[i] + 0.5))) - 1;
+        const at = (j) => {
+          const k = frame * count + j;
+          return [unpack(across, k, x[2]), unpack(up, k, y[2])];
+        };
+        shape(element.children[0], lines.map((list) => line(list.map(at))).join(""));
+        const dots = size ? Array.from({length: count}, (_, j) => circle(...at(j), size)) : [];
+        shape(element.children[1], dots.join(""));
+      },
       trail: (element, panel, i, j) => {
         const path = trails.get(element) || [];
         path.push(place(panel, i, j));
@@ -204,6 +222,12 @@
       }
       redraw();
     }
+
+    let playedBy = null, stopped = null;
+    const pause = () => {
+      if (playedBy) stopped();
+      playedBy = null;
+    };
 
     const handles = each("[data-handle]").map((element, i) => {
       const [panel, x, y, moves, follow] = scene.handles[i];
@@ -257,6 +281,7 @@
         if (event.button) return;
         held = nearest(svg, event);
         if (!held) return;
+        pause();
         svg.setPointerCapture(event.pointerId);
         held.handle.element.focus({preventScroll: true});
         event.preventDefault();
@@ -279,17 +304,59 @@
     for (const input of each("input")) {
       const i = Number(input.dataset.state);
       input.addEventListener("input", () => {
+        pause();
         const value = input.type === "checkbox" ? Number(input.checked) : Number(input.value);
         set([[i, ranges[i].log ? Number((10 ** value).toPrecision(3)) : value]]);
       });
     }
-    each("button").forEach((button, i) => button.addEventListener("click", () => {
+    each(".buttons button").forEach((button, i) => button.addEventListener("click", () => {
+      pause();
       const [moves, follow, times, steps] = scene.actions[i];
       if (!moves) set(scene.start.map((value, k) => [k, value]));
       else for (let n = 0; n < times; n++) set(follow(s).map((value, k) => [moves[k], value]), steps);
     }));
 
+    // A button plays its slider round and round; for who wants no motion it goes on by one step.
+    for (const button of each("[data-play]")) {
+      const i = Number(button.dataset.play), {first, last, step, fps} = ranges[i];
+      const many = Math.floor((last - first) / step + 1e-9) + 1;
+      const calm = matchMedia("(prefers-reduced-motion: reduce)");
+      const at = () => Math.round((s[i] - first) / step);
+      const show = (k) =>
+        set([[i, Number((first + k % many * step).toPrecision(12))]], k % many > 0);
+      const says = (word) => {
+        const name = button.getAttribute("aria-label").replace(/^\S+/, word);
+        put(button, {"aria-label": name});
+        button.textContent = word;
+      };
+      const name = () => says(calm.matches ? "Next" : "Play");
+      calm.addEventListener("change", () => { pause(); name(); });
+      name();
+      button.addEventListener("click", () => {
+        const playing = playedBy === button;
+        pause();
+        if (calm.matches) return show(at() + 1);
+        if (playing) return;
+        playedBy = button;
+        stopped = name;
+        says("Pause");
+        if (at() === many - 1) show(0);
+        const from = at();
+        let begun, shown = from;
+        const go = (now) => {
+          if (playedBy !== button || !figure.isConnected) return;
+          begun = begun || now;
+          const k = from + Math.floor((now - begun) / 1000 * fps);
+          if (k !== shown) show(shown = k);
+          requestAnimationFrame(go);
+        };
+        requestAnimationFrame(go);
+      });
+    }
+
     figure.dataset.ready = "";
+    // JupyterLab leaves the arrow keys to the sliders.
+    figure.dataset.lmSuppressShortcuts = "";
     each("form, .still").forEach((element) => { element.hidden = !element.hidden; });
     redraw();
     figure.scene = {

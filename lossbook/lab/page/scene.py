@@ -9,13 +9,11 @@ kernel, no library. D3 would save a few lines of ``scene.js``, Bokeh weighs a hu
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from html import escape
-from importlib.resources import files
 from typing import TypeAlias
 
 import numpy.typing as npt
@@ -27,13 +25,14 @@ from lossbook.lab.page.palette import legible, styles
 from lossbook.lab.page.panels import Panel
 from lossbook.lab.page.program import Minimum, Program
 from lossbook.lab.page.sheet import Formula, Looks, dashes, hues, live, looks_of
+from lossbook.lab.page.shown import Shown
 from lossbook.lab.page.strokes import circle, plain
 
 Sentence: TypeAlias = str | tuple[str, Mapping[str, Formula]]
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scene(Shown):
     """An object to move, which a notebook shows.
 
     Attributes:
@@ -80,12 +79,10 @@ class Scene:
         at = ", ".join(f"{s.name} at {c.value:g}" for s, c in self.controls.items())
         return f"Scene({self.name}: {self.title}; {at})"
 
-    def _repr_html_(self) -> str:
-        return self.markup if os.environ.get("LOSSBOOK_BOOK") == "1" else self.html()
-
-    def html(self) -> str:
-        """HTML that brings style and script with it, for any page and any notebook."""
-        return f"<style>{style()}</style><script>{script()}</script>{self.markup}"
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Style and script."""
+        return ("scene.css", "scene.js")
 
     @cached_property
     def markup(self) -> str:
@@ -170,24 +167,3 @@ class Scene:
             for index, (symbol, control) in enumerate(self.controls.items())
             if symbol not in dragged
         )
-
-
-@lru_cache
-def _asset(name: str) -> str:
-    return files("lossbook.lab.page").joinpath(name).read_text(encoding="utf-8")
-
-
-def style() -> str:
-    """The style sheet of all scenes."""
-    return re.sub(r"\s*([{};,])\s*", r"\1", _asset("scene.css")).strip()
-
-
-def script() -> str:
-    """The program of all scenes, without its comments and the space between its signs."""
-    code = re.sub(r"^\s*//.*\n", "", _asset("scene.js"), flags=re.MULTILINE)
-    literal = r'"[^"\n]*"|`[^`\n]*`'
-    return re.sub(
-        rf"({literal})|\s*([=,{{}}();?:*<>&|])\s*|\s+",
-        lambda found: found[1] or found[2] or " ",
-        code,
-    ).strip()

@@ -204,3 +204,26 @@ def minimum(f: Function, slope: Function, breaks: Sequence[Number], span: Point)
         return (a + b) / 2
 
     return (edge(True) + edge(False)) / 2
+
+
+_SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_TOP = 4094
+
+
+def pack(pixels: Iterable[Number], length: Number) -> str:
+    """Positions along an axis of so many pixels, two letters each; not finite ones have their own.
+
+    ``scene.js`` unpacks them; a hundred points cost 400 bytes a frame.
+    """
+    text = ""
+    for position in pixels:
+        level = round(position / length * _TOP) if math.isfinite(position) else _TOP + 1
+        text += _SIGNS[level // 64] + _SIGNS[level % 64]
+    return text
+
+
+def unpack(text: str, length: Number) -> list[float]:
+    """Positions that were packed, to a four-thousandth of the axis."""
+    pairs = zip(text[::2], text[1::2], strict=True)
+    levels = [64 * _SIGNS.index(a) + _SIGNS.index(b) for a, b in pairs]
+    return [level / _TOP * length if level <= _TOP else math.nan for level in levels]

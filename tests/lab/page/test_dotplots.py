@@ -14,7 +14,7 @@ def test_each_metric_is_a_panel_with_a_dot_and_an_interval_for_each_arm():
     record = load_record()
     metrics = [NME, Metric("auc", "area under the curve", better="higher")]
     plot = dot_plot(record, metrics, title="Eight losses", baseline="SmoothL1")
-    html = plot.markup()
+    html = plot.markup
     assert html.count('<svg class="panel"') == 2
     assert "%   ← better" in html and "better →" in html
     for arm in record.config.arms:
@@ -33,7 +33,7 @@ def test_dots_stand_at_the_means_and_lines_reach_the_ends_of_the_intervals():
 
 
 def test_the_table_is_folded_beneath_with_paired_differences():
-    html = dot_plot(RESULTS, [NME], title="Two losses", baseline="L2").markup()
+    html = dot_plot(RESULTS, [NME], title="Two losses", baseline="L2").markup
     (table,) = re.findall(
         "<details><summary>The numbers</summary><table>(.*)</table></details>", html
     )
@@ -56,7 +56,7 @@ def test_it_brings_its_style_where_the_page_has_none(monkeypatch):
     plot = dot_plot(RESULTS, [NME], title="Two losses")
     assert "<style>" in plot._repr_html_() and "<script" not in plot._repr_html_()
     monkeypatch.setenv("LOSSBOOK_BOOK", "1")
-    assert plot._repr_html_() == plot.markup()
+    assert plot._repr_html_() == plot.markup
     assert repr(plot).startswith("Two losses\narm")
 
 

@@ -1,3 +1,4 @@
+import math
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from lossbook.lab.page.objects import (
     Axis,
     Button,
     Choice,
+    Clip,
     Curve,
     Dots,
     Handle,
@@ -29,7 +31,7 @@ from lossbook.lab.page.objects import (
     slider,
 )
 from lossbook.lab.page.palette import colour, legible
-from lossbook.lab.page.scene import script, style
+from lossbook.lab.page.shown import asset
 
 x, w, epsilon, u, v = sympy.symbols("x w epsilon u v", real=True)
 k = sympy.Symbol("k", integer=True)
@@ -85,8 +87,8 @@ def test_a_scene_declares_where_everything_is_at_first():
 def test_objects_are_small():
     for made in (scenes.wing, scenes.landmark, scenes.total):
         assert len(made().markup.encode()) < 12_000
-    assert len(script().encode()) < 11_000 and len(style().encode()) < 5_000
-    assert len(scenes.wing().html().encode()) < 26_000
+    assert len(asset("scene.js").encode()) < 12_500 and len(asset("scene.css").encode()) < 5_000
+    assert len(scenes.wing().html().encode()) < 28_000
 
 
 def test_html_asks_nobody_for_anything():
@@ -98,9 +100,9 @@ def test_html_asks_nobody_for_anything():
 def test_a_page_of_the_book_gets_the_declaration_and_any_other_page_all_of_it(monkeypatch):
     monkeypatch.setenv("LOSSBOOK_BOOK", "1")
     assert wing()._repr_html_() == wing().markup
-    assert script() not in wing().markup
+    assert asset("scene.js") not in wing().markup
     monkeypatch.delenv("LOSSBOOK_BOOK")
-    assert script() in wing()._repr_html_() and style() in wing()._repr_html_()
+    assert all(asset(f"scene.{kind}") in wing()._repr_html_() for kind in ("js", "css"))
 
 
 def test_html_is_the_same_on_every_run_and_every_hash_seed():
@@ -300,3 +302,43 @@ def test_ill_sliders_are_refused_with_the_reason(change, message):
 def test_ill_scenes_are_refused_with_the_reason(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_clip_is_packed_and_its_first_picture_is_its_first_frame():
+    html = scenes.clip().markup
+    assert len(html.encode()) < 30_000 < scenes.nodding().size * 4
+    outline = max((path for path in paths(html) if path.count("L") == scenes.POINTS), key=len)
+    (points,) = corners(outline)
+    width = 360 - 8 - 14
+    expected = (scenes.nodding()[0] * [1, -1] + [12, 16]) / 24 * width
+    np.testing.assert_allclose(points[:-1], expected, atol=0.15)
+
+
+def test_packed_positions_come_back_to_a_four_thousandth():
+    at = np.linspace(0, 338, 1000)
+    text = strokes.pack([*at, math.nan], 338)
+    assert len(text) == 2 * 1001 and re.fullmatch(r"[\w-]+", text)
+    *back, none = strokes.unpack(text, 338)
+    assert math.isnan(none) and np.abs(back - at).max() <= 338 / 4094 / 2 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("table", "lines", "message"),
+    [
+        (np.zeros((3, 2)), [], "frames, points, 2"),
+        (np.zeros((3, 4, 2)), [[0, 4]], "lines join points 0 to 3"),
+        (np.full((3, 4, 2), 2.1), [], "must stay between the ends"),
+    ],
+)
+def test_a_clip_that_cannot_be_drawn_is_refused(table, lines, message):
+    with pytest.raises(ValueError, match=message):
+        small([Clip(table, u, lines)])
+
+
+def test_a_slider_that_plays_has_a_button_and_others_have_none():
+    assert "data-play" not in small([], {u: Range(0, 9, 2)}).markup
+    html = small([], {u: Range(0, 9, 2, label="frame", fps=25)}).markup
+    assert 'aria-label="Play frame"' in html and "fps:25" in html
+    for wrong in ({"fps": 61}, {"fps": -1}, {"fps": 5, "log": True}):
+        with pytest.raises(ValueError, match="0 to 60 steps a second"):
+            Range(1, 9, 2, **wrong)

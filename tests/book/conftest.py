@@ -1,0 +1,86 @@
+"""A browser without network, and pages that hold what a notebook shows."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]
+HEAD = (
+    '<!doctype html><html lang="en"{attributes}><head><meta charset="utf-8"><title>Objects</title>'
+    '<meta name="viewport" content="width=device-width">'
+    "<style>body{{margin:0;padding:8px;font-family:sans-serif}}"
+    'html[data-theme="dark"] body{{background:#14181e;color:#ced6dd}}</style></head><body>'
+)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    executable = next(filter(None, map(shutil.which, NAMES)), None)
+    assert executable, f"no browser found; install one of {', '.join(NAMES)}"
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Write a page with what a notebook shows, and open it from the disk.
+
+    No error and no request may occur.
+    """
+    contexts, problems = [], []
+
+    def open_page(*made, width=900, attributes="", wrap="{}", **options):
+        file = tmp_path / f"page{len(contexts)}.html"
+        body = "<p>between</p>".join(wrap.format(one.html()) for one in made)
+        file.write_text(HEAD.format(attributes=attributes) + f"<main>{body}</main>", "utf-8")
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda request: problems.append(request.url) if not
+                request.url.startswith("file:") else None)  # fmt: skip
+        page.goto(file.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
+# Equations, highlighted code and signatures are MathJax's, Pygments' and Sphinx's, and most of a
+# page's elements. Style sheets are not loaded anew: axe would ask for their imports at wrong places.
+RUN_AXE = """async (options) => {
+  const parts = {include: [["html"]], exclude: [["mjx-container"], [".highlight pre"], ["dt.sig"]]};
+  const found = await axe.run(parts, {resultTypes: ["violations"], preload: false, ...options});
+  return found.violations.flatMap(({id, impact, nodes}) => nodes.map((node) => ({
+    id, impact, target: node.target.flat().join(" "), html: node.html.slice(0, 200),
+    why: node.failureSummary.split("\\n").slice(1).join(" ").trim(),
+  }))).filter(({impact}) => impact === "serious" || impact === "critical");
+}"""
+
+
+@pytest.fixture(scope="session")
+def violations():
+    """The serious and critical violations that axe-core finds on a page, of all rules or one."""
+
+    def find(page, rule=None):
+        if not page.evaluate("Boolean(window.axe)"):
+            page.evaluate(AXE.read_text("utf8"))
+        return page.evaluate(RUN_AXE, {"runOnly": [rule]} if rule else {})
+
+    return find
