@@ -47,7 +47,8 @@ class _MotionModule(LossModule):
         options = []
         for name in list(inspect.signature(type(self).__init__).parameters)[1:]:
             value = getattr(self, name)
-            shown = f"{value.numel()} weights" if isinstance(value, Tensor) else repr(value)
+            many = isinstance(value, Tensor) and value.numel() > 8
+            shown = f"{value.numel()} weights" if many else repr(value)
             options.append(f"{name}={shown}")
         return ", ".join(options)
 
