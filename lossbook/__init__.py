@@ -11,7 +11,7 @@ from lossbook.registry import create, list_losses
 from lossbook.terms import LossTerms
 
 if TYPE_CHECKING:
-    from lossbook import hands, landmarks, losses, metrics
+    from lossbook import hands, landmarks, losses, metrics, motion
 
 __all__ = [
     "LossTerms",
@@ -22,6 +22,7 @@ __all__ = [
     "list_losses",
     "losses",
     "metrics",
+    "motion",
     "registry",
 ]
 __version__ = "0.2.0"

@@ -2,5 +2,15 @@
 
 from lossbook.hands import mpjpe, pa_mpjpe, pck_auc
 from lossbook.landmarks import ced_auc, failure_rate, nme
+from lossbook.motion import MotionMetrics, motion_metrics
 
-__all__ = ["ced_auc", "failure_rate", "mpjpe", "nme", "pa_mpjpe", "pck_auc"]
+__all__ = [
+    "MotionMetrics",
+    "ced_auc",
+    "failure_rate",
+    "motion_metrics",
+    "mpjpe",
+    "nme",
+    "pa_mpjpe",
+    "pck_auc",
+]

@@ -68,6 +68,8 @@ class Card:
             ``"scalar"`` ones return a scalar; ``"terms"`` return :class:`~lossbook.LossTerms`;
             ``"weight"`` functions return one number a sample.
         inputs: makes example tensors in float64 from a batch size and a generator.
+        small: options with which the loss takes these tensors, where its defaults would need
+            larger ones than a test can go through.
         differentiable: the inputs that a gradient flows to.
         hyperparameters: sets to test, the first being the defaults.
         module: the ``nn.Module`` of the same loss, if there is one.
@@ -99,6 +101,7 @@ class Card:
     units: str
     defaults: str
     references: tuple[str, ...]
+    small: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: tuple[Mapping[str, Any], ...] = ({},)
     module: type[nn.Module] | None = None
     masked: Callable[[Inputs], Inputs] | None = None

@@ -178,6 +178,21 @@ class LossTerms:
                 "all of them"
             )
 
+        def __format__(self, spec):
+            if spec:
+                raise TypeError(
+                    "a LossTerms is more than one number; write f'{loss.total:.4f}', or "
+                    "print(loss) for its table"
+                )
+            return str(self)
+
+        def item(self):
+            """Refuse, as there are several."""
+            raise TypeError(
+                "a LossTerms is more than one number; write loss.total.item(), or loss.log() for "
+                "all of them"
+            )
+
         def __ror__(self, other):
             _refuse_merge(other)
 

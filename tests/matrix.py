@@ -1,11 +1,36 @@
 """The cards, and what the tests that walk them share."""
 
+import dataclasses
+import functools
+
 import pytest
 import torch
 
 from lossbook import LossTerms, registry
 
-CARDS = registry.cards()
+
+def in_small(card):
+    """The card of a loss whose defaults take no small inputs: with the options that do."""
+    if not card.small:
+        return card
+
+    def function(**arguments):
+        return card.function(**card.small | arguments)
+
+    class Module(card.module):
+        @functools.wraps(card.module.__init__)
+        def __init__(self, **options):
+            super().__init__(**card.small | options)
+
+    return dataclasses.replace(
+        card,
+        function=function,
+        module=Module,
+        public=card.public or card.function,
+    )
+
+
+CARDS = [in_small(card) for card in registry.cards()]
 ELEMENTWISE = [card for card in CARDS if card.kind == "elementwise"]
 REDUCING = [card for card in CARDS if card.kind in ("elementwise", "reduced")]
 WITH_GRADIENT = [card for card in CARDS if card.differentiable]

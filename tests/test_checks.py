@@ -4,9 +4,10 @@ from fractions import Fraction
 
 import pytest
 import torch
+from matrix import CARDS, each
 
 import lossbook
-from lossbook import checks, registry
+from lossbook import checks
 from lossbook.hands import keypoint_2d_loss, keypoint_3d_loss, mano_prior_loss
 from lossbook.kernels import absolute
 from lossbook.landmarks import WingLoss, pose_weight
@@ -213,7 +214,7 @@ def sound(card, batch):
 
 
 @pytest.mark.parametrize("batch", [0, 1, 5])
-@pytest.mark.parametrize("card", registry.cards(), ids=lambda card: card.name)
+@each(CARDS)
 def test_nothing_is_said_where_nothing_is_wrong(card, batch):
     inputs = sound(card, batch)
     for options in card.hyperparameters:

@@ -33,9 +33,19 @@ from lossbook.landmarks import (
     smooth_l1_loss,
     wing_loss,
 )
+from lossbook.motion import (
+    MotionLoss,
+    Part,
+    Parts,
+    last_frame_loss,
+    motion_l1,
+    motion_metrics,
+    pva_loss,
+)
 
 FACES = torch.zeros(4, 98, 2)
 ANGLES = torch.zeros(4, 3)
+CLIPS = torch.zeros(4, 80, 265)
 HANDS_2D, HANDS_3D = torch.zeros(4, 21, 2), torch.zeros(4, 21, 3)
 VISIBLE = torch.full((4, 21), 2)
 PAIR = LossTerms({"l2": torch.tensor(1.0)}, {"l2": 1.0})
@@ -87,6 +97,8 @@ MISTAKES = {
     "beta of nothing": (lambda: SmoothL1Loss(beta=None), TypeError, "beta", "got NoneType", "leave it out"),
     "a misspelt term": (lambda: PAIR["L2"], KeyError, "no term", "'L2'", "there are total, l2"),
     "losses added up": (lambda: PAIR + torch.tensor(1.0), TypeError, "LossTerms", "Tensor", "total"),
+    "a loss in a format": (lambda: f"{PAIR:.4f}", TypeError, "LossTerms", "more than one number", r"\{loss.total:.4f\}"),
+    "the item of a loss": (lambda: PAIR.item(), TypeError, "LossTerms", "more than one number", r"loss.total.item\(\)"),
     "a loss as a number": (lambda: float(PAIR), TypeError, "LossTerms", "more than one number", r"float\(loss.total\)"),
     "a loss as a list": (lambda: torch.stack([*PAIR]), TypeError, "LossTerms", "not iterable", r"loss.total.*loss.terms.items\(\)"),
     "a loss to be scaled": (lambda: torch.amp.GradScaler("cpu").scale(PAIR), TypeError, "LossTerms", "not iterable", r"scaler.scale\(loss.total\)"),
@@ -143,6 +155,21 @@ MISTAKES = {
     "a NaN": (lambda: checked(wing_loss, FACES / 0, FACES), ValueError, "input", "784 NaN", r"index \(0, 0, 0\)"),
     "a coordinate for the confidence": (lambda: checked(keypoint_3d_loss, HANDS_3D, HANDS_3D, confidence=VISIBLE.float()), ValueError, "confidence", "from 2 to 2", r"in \[0, 1\]"),
     "negative weights": (lambda: checked(wing_loss, FACES, FACES, weight=-torch.ones(4)), ValueError, "weight", "-1", "must not be negative"),
+    "one clip": (lambda: pva_loss(CLIPS[0], CLIPS[0]), ValueError, "input", r"got \(80, 265\)", r"for one sample pass input\[None\]"),
+    "a transposed clip": (lambda: pva_loss(CLIPS.mT, CLIPS), ValueError, "input", r"got \(4, 265, 80\)", "transpose it with input.mT"),
+    "clips of another layout": (lambda: pva_loss(CLIPS[..., :66], CLIPS[..., :66]), ValueError, r"input .*\(B, T, 265\)", r"got \(4, 80, 66\)", "those of Ditto, have 265 dimensions; pass others as parts="),
+    "clips of two frames": (lambda: pva_loss(CLIPS[:, :2], CLIPS[:, :2]), ValueError, "input .* at least 3 frames", r"got \(4, 2, 265\)", "short_clips='zero'"),
+    "a mask of frames": (lambda: pva_loss(CLIPS, CLIPS, weight=torch.ones(80)), ValueError, "weight", r"got \(80,\)", r"every sample pass weight\[None\]"),
+    "a frame with its dimension": (lambda: last_frame_loss(CLIPS, CLIPS[:, :1]), ValueError, "cond_frame", r"got \(4, 1, 265\)", r"pass cond_frame\[:, 0\]"),
+    "a forgotten frame": (lambda: MotionLoss()(CLIPS, CLIPS), ValueError, "cond_frame", "is missing", "use_last_frame_loss=False"),
+    "weights as they are broadcast": (lambda: MotionLoss(dim_weights=torch.ones(1, 1, 265)), ValueError, "dim_weights", r"got \(1, 1, 265\)", r"pass dim_weights.flatten\(\)"),
+    "weights from numpy": (lambda: MotionLoss(dim_weights=np.ones(265)), TypeError, "dim_weights", "got ndarray", r"torch.as_tensor\(dim_weights\)"),
+    "parts that overlap": (lambda: Parts({"a": Part(0, 3), "b": Part(2, 4)}), ValueError, "'a' and 'b' overlap", "'a' stops at 3, 'b' starts at 2", "pass overlap=True"),
+    "a path for the parts": (lambda: MotionLoss(parts="parts.json"), TypeError, "parts", "got str", r"load_parts\(path\)"),
+    "a path for the weights": (lambda: MotionLoss(dim_weights="weights.npy"), TypeError, "dim_weights", "got str", r"load_dim_weights\(path\)"),
+    "a misspelt part": (lambda: last_frame_loss(CLIPS, CLIPS[:, 0], only="expr"), ValueError, "only", "'expr'", "did you mean 'exp'"),
+    "a coefficient of no part": (lambda: motion_l1(CLIPS, coefficients={"x": 1.0}), ValueError, "coefficients", "'x'", "there are scale, pitch"),
+    "a weight of bins": (lambda: motion_metrics(CLIPS, CLIPS, weight=torch.ones(4, 80, 265)), ValueError, "weight", r"got \(4, 80, 265\)", r"\[..., 0\]"),
     "parameters beyond float32": (lambda: wing_loss(FACES, FACES, w=1e39), ValueError, "w must be", r"got 1e\+39", "compute in float64"),
 }  # fmt: skip
 

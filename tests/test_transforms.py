@@ -173,18 +173,19 @@ def test_no_value_is_read_back_from_the_device(card):
 # The matrix -------------------------------------------------------------------------------------
 
 # What changes where a loss is computed, or when it is an error, and not what it is.
-INERT = {"reduction", "group", "optional", "weight", "confidence"}
+INERT = {"reduction", "group", "optional", "weight", "confidence", "short_clips"}
 FURTHER = {"auxiliary_form": "rotation"}
 
 
 def keywords(card):
     parameters = inspect.signature(card.public or card.function).parameters.values()
-    options = [p for p in parameters if p.kind is p.KEYWORD_ONLY or card.public]
+    options = [p for p in parameters if p.kind is p.KEYWORD_ONLY or isinstance(card.public, type)]
     return {p.name: p.default for p in options}
 
 
 def takes_weight(card):
-    return card.name == "HandLoss" or "weight" in keywords(card)
+    called = card.public.forward if isinstance(card.public, type) else card.public or card.function
+    return "weight" in inspect.signature(called).parameters
 
 
 def directions(card, inputs, **options):
@@ -229,7 +230,8 @@ def partners(card):
     names = card.differentiable
     pairs = {name: f"{name}_target" for name in names if f"{name}_target" in names}
     inputs = [name for name in names if name.startswith("input")]
-    return pairs | {name: name.replace("input", "target") for name in inputs}
+    truths = {name: name.replace("input", "target") for name in inputs}
+    return pairs | {name: truth for name, truth in truths.items() if truth in names}
 
 
 SAME = [card for card in WITH_GRADIENT if partners(card)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = "torch==2.13.0"
+SHARED = ["conftest.py", "matrix.py"]
 TESTS = ["test_terms.py", "test_reduction.py", "test_checks.py", "hands/test_losses.py"]
 HEAVY = {"numpy", "sympy", "matplotlib", "scipy", "pandas", "sklearn", "IPython"}
 # Twice what is promised, for a slow machine. Time on the CPU: other work beside it does not count.
@@ -24,7 +25,7 @@ before = {name.partition(".")[0] for name in sys.modules}
 start = time.process_time()
 import lossbook
 seconds = time.process_time() - start
-import lossbook.hands, lossbook.landmarks
+import lossbook.hands, lossbook.landmarks, lossbook.motion
 added = {name.partition(".")[0] for name in sys.modules} - before
 print(seconds, *sorted(added))
 """
@@ -143,8 +144,12 @@ def check_empty_environment(wheel, modules, temporary):
     assert seconds <= MAX_IMPORT_SECONDS, f"that is more than {MAX_IMPORT_SECONDS * 1e3:.0f} ms"
 
     run(python, "-m", "pip", "install", "-q", "pytest", folder=temporary)
-    copied = [shutil.copy(ROOT / "tests" / name, empty) for name in ["conftest.py", *TESTS]]
-    say(run(python, "-m", "pytest", "-q", *copied[1:], folder=empty).strip().splitlines()[-1])
+    copied = [shutil.copy(ROOT / "tests" / name, empty) for name in [*SHARED, *TESTS]]
+    say(
+        run(python, "-m", "pytest", "-q", *copied[len(SHARED) :], folder=empty)
+        .strip()
+        .splitlines()[-1]
+    )
 
 
 def versions(text):

@@ -137,6 +137,17 @@ class _Fields:
                 f"none of the keys {', '.join(map(str, batch))} is a field of {cls.__name__}; "
                 f"rename those that are meant: its fields are {', '.join(known)}"
             )
+        for key in batch:
+            key = str(key)
+            close = (
+                difflib.get_close_matches(key, known, n=1, cutoff=0.7) if key not in found else []
+            )
+            # A "keypoints" beside "keypoints_2d" is not one of another name.
+            if close and close[0] not in found and not close[0].startswith(key):
+                checks.warn(
+                    f"{cls.__name__}.pick passes over {key!r}; did you mean {close[0]!r}, which is "
+                    f"not there?"
+                )
         return cls(**found)
 
     @overload

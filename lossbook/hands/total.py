@@ -91,8 +91,13 @@ class HandLoss(LossModule):
         auxiliary_form: AuxiliaryForm = "documented",
     ) -> None:
         super().__init__()
-        self.weights = HandLossWeights.code() if weights is None else HandLossWeights.of(weights)
+        self.weights = weights
         checks.flag(use_vertex_loss=use_vertex_loss, use_aux_loss=use_aux_loss)
+        if isinstance(weights, Mapping) and weights.get("w_3d_vert") and not use_vertex_loss:
+            checks.warn(
+                "weights name w_3d_vert, and the vertex term is off; pass use_vertex_loss=True, or "
+                "leave w_3d_vert out"
+            )
         check_reduction(reduction)
         if reduction == "none":
             raise ValueError("reduction must be sum, mean or batchmean: the terms are scalars")
@@ -109,6 +114,15 @@ class HandLoss(LossModule):
         self.shape_weight = shape_weight
         self.pose_weight = pose_weight
         self.auxiliary_form = auxiliary_form
+
+    @property
+    def weights(self) -> HandLossWeights:
+        """The weights; others may be set, also as a mapping, for instance by a schedule."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, weights: HandLossWeights | Mapping[str, float] | None) -> None:
+        self._weights = HandLossWeights.code() if weights is None else HandLossWeights.of(weights)
 
     def forward(
         self,

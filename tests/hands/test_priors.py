@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import lossbook
-from lossbook.hands import auxiliary_loss, mano_prior_loss, rotation_loss
+from lossbook.hands import auxiliary_loss, mano_prior_loss, priors, rotation_loss
 
 
 def points(*shape, seed=0, scale=1.0):
@@ -160,6 +160,35 @@ def test_the_angle_pulls_with_the_same_force_all_the_way_and_the_chord_does_not(
         turned = turns(torch.stack([along, 0 * along, 0 * along]))[None]
         chordal = torch.autograd.grad(rotation_loss(turned, truth), along)[0]
         assert chordal.item() == pytest.approx(4 * math.sin(angle))
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_the_ways_to_an_angle_agree(angle):
+    axis = torch.tensor([0.48, -0.6, 0.64], dtype=torch.float64)
+    first = turns(points(4, 3).double())
+    second = first @ turns(angle * axis)[None]
+    half_turn = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))[None]
+    # Beside a half turn, the exact way is taken for all.
+    beside = torch.cat([second, half_turn.abs()])
+    ways = {
+        "alone": lambda first: rotation_loss(first, second, form="geodesic", reduction="none"),
+        "beside a half turn": lambda first: rotation_loss(
+            torch.cat([first, half_turn]), beside, form="geodesic", reduction="none"
+        )[:4],
+        "compiled": lambda first: priors._angle_by_entries(first, second),
+    }
+    found = {}
+    for name, way in ways.items():
+        one = first.clone().requires_grad_()
+        value = way(one)
+        (slope,) = torch.autograd.grad(value.sum(), one)
+        # Along the rotations: in other directions the ways may differ.
+        bent = first.mT @ slope
+        found[name] = value.detach(), bent - bent.mT
+    for value, slope in found.values():
+        assert torch.allclose(value, torch.full((4,), angle, dtype=value.dtype), atol=1e-14)
+        if 1e-6 < angle < 3.1:
+            assert torch.allclose(slope, found["compiled"][1], atol=1e-10)
 
 
 def test_rotations_may_come_with_or_without_joints():

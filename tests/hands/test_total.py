@@ -399,3 +399,32 @@ def test_check_values_names_the_field(side, field, bad, message):
     getattr(inputs[side], field).view(-1)[0] = bad
     with lossbook.check_values(), pytest.raises(ValueError, match=f"^{message}"):
         HandLoss(use_vertex_loss=True)(**inputs)
+
+
+def test_weights_can_be_scheduled_as_a_mapping():
+    loss = HandLoss()
+    loss.weights = {"w_2d": 2.0}
+    assert loss.weights == HandLossWeights(w_2d=2.0)
+    assert copy.deepcopy(loss).weights == loss.weights
+    with pytest.raises(ValueError, match="w_two"):
+        loss.weights = {"w_two": 2.0}
+
+
+def test_a_named_weight_of_a_term_that_is_off_is_pointed_out():
+    with pytest.warns(UserWarning, match="use_vertex_loss=True") as found:
+        HandLoss({"w_3d_vert": 5.0})
+    assert found[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        HandLoss({"w_3d_vert": 0.0})
+        HandLoss(HandLossWeights.code())
+        HandLoss({"w_3d_vert": 5.0}, use_vertex_loss=True)
+
+
+def test_a_misspelt_field_of_a_batch_is_pointed_out():
+    points, sure = torch.zeros(2, 21, 2), torch.ones(2, 21)
+    with pytest.warns(UserWarning, match="did you mean 'confidence_2d'"):
+        HandTarget.pick({"keypoints_2d": points, "conf_2d": sure, "image": points})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        HandTarget.pick({"keypoints_2d": points, "confidence_2d": sure, "keypoints": points})

@@ -126,6 +126,6 @@ def _limits(
     heights = heights[np.isfinite(heights)]
     if not heights.size:
         raise ValueError(f"{expr} is nowhere finite for {variable} in {list(span)}")
-    low, high = float(min(0, heights.min())), float(max(0, heights.max()))
+    low, high = min(0.0, float(np.min(heights))), max(0.0, float(np.max(heights)))
     room = (high - low or 1.0) / 3
     return float(f"{low - room * (low < 0):.2g}"), float(f"{high + room * (high > 0):.2g}")

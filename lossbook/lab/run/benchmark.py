@@ -65,6 +65,10 @@ _SIZES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
         "pose_target": (48,),
         "shape_target": (10,),
     },
+    "pva_loss": {"input": (80, 265), "target": (80, 265)},
+    "last_frame_loss": {"input": (80, 265), "cond_frame": (265,)},
+    "motion_l1": {"input": (80, 265)},
+    "MotionLoss": {"input": (80, 265), "target": (80, 265), "cond_frame": (265,)},
 }
 # From 0 to 1 instead of normally distributed.
 _SHARES = ("confidence", "confidence_2d", "confidence_3d")

@@ -1,0 +1,301 @@
+"""The motion losses as modules: each by itself, and Ditto's total."""
+
+import inspect
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from lossbook import checks
+from lossbook.modules import LossModule
+from lossbook.motion.losses import (
+    Coefficients,
+    factors_of,
+    last_frame_loss,
+    motion_l1,
+    motion_terms,
+    pva_loss,
+)
+from lossbook.motion.parts import DITTO_PARTS, Parts, PartsLike, names_of
+from lossbook.motion.shapes import (
+    Clips,
+    ShortClips,
+    Weight,
+    check_dim_weights,
+    check_short_clips,
+)
+from lossbook.terms import LossTerms
+
+
+class _MotionModule(LossModule):
+    """What the motion losses share: parts that are checked once, weights that move with it."""
+
+    parts: Parts
+    dim_weights: Tensor | None
+
+    def _keep(self, parts: PartsLike, dim_weights: Tensor | None) -> None:
+        self.parts = parts if isinstance(parts, Parts) else Parts(parts)
+        if dim_weights is not None:
+            check_dim_weights(self.parts.layout, dim_weights)
+            if checks.readable(dim_weights):
+                checks.weights(dim_weights=dim_weights)
+        # They come from a file of their own, not from a checkpoint.
+        self.register_buffer("dim_weights", dim_weights, persistent=False)
+
+    def extra_repr(self) -> str:
+        """The options; of many weights only how many there are."""
+        options = []
+        for name in list(inspect.signature(type(self).__init__).parameters)[1:]:
+            value = getattr(self, name)
+            many = isinstance(value, Tensor) and value.numel() > 8
+            shown = f"{value.numel()} weights" if many else repr(value)
+            options.append(f"{name}={shown}")
+        return ", ".join(options)
+
+
+class PVALoss(_MotionModule):
+    """:func:`pva_loss` as a module; the options are its arguments.
+
+    The weights of the dimensions move to a device with the module.
+
+    Raises:
+        TypeError: for parts or weights of another form.
+        ValueError: for parts that overlap or leave gaps, weights of another shape, negative or not
+            finite, or another ``short_clips``.
+
+    Example:
+        >>> import torch
+        >>> PVALoss()(torch.ones(2, 80, 265), torch.zeros(2, 80, 265)).total  # of six parts
+        tensor(6.)
+    """
+
+    def __init__(
+        self,
+        *,
+        parts: PartsLike = DITTO_PARTS,
+        dim_weights: Float[Tensor, " dims"] | None = None,
+        short_clips: ShortClips = "error",
+    ) -> None:
+        super().__init__()
+        self._keep(parts, dim_weights)
+        check_short_clips(short_clips)
+        self.short_clips = short_clips
+
+    def forward(self, input: Clips, target: Clips, *, weight: Weight | None = None) -> LossTerms:
+        """See :func:`pva_loss`."""
+        return pva_loss(
+            input,
+            target,
+            parts=self.parts,
+            dim_weights=self.dim_weights,
+            weight=weight,
+            short_clips=self.short_clips,
+        )
+
+
+class LastFrameLoss(_MotionModule):
+    """:func:`last_frame_loss` as a module; the options are its arguments.
+
+    Raises:
+        TypeError: for parts or weights of another form.
+        ValueError: for parts that overlap or leave gaps, weights of another shape, negative or not
+            finite, or a part that there is not.
+
+    Example:
+        >>> import torch
+        >>> LastFrameLoss(only="exp")(torch.ones(2, 80, 265), torch.zeros(2, 265)).total
+        tensor(1.)
+    """
+
+    def __init__(
+        self,
+        *,
+        parts: PartsLike = DITTO_PARTS,
+        dim_weights: Float[Tensor, " dims"] | None = None,
+        only: str | Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._keep(parts, dim_weights)
+        names_of(only, self.parts.layout)
+        self.only = only
+
+    def forward(
+        self,
+        input: Clips,
+        cond_frame: Float[Tensor, "batch dims"],
+        *,
+        weight: Weight | None = None,
+    ) -> LossTerms:
+        """See :func:`last_frame_loss`."""
+        return last_frame_loss(
+            input,
+            cond_frame,
+            parts=self.parts,
+            dim_weights=self.dim_weights,
+            only=self.only,
+            weight=weight,
+        )
+
+
+class MotionL1(_MotionModule):
+    """:func:`motion_l1` as a module; the options are its arguments.
+
+    Raises:
+        TypeError: for parts of another form, or coefficients that are no numbers.
+        ValueError: for parts that overlap or leave gaps, a negative coefficient, a part that there
+            is not, or no part with a coefficient above 0.
+
+    Example:
+        >>> import torch
+        >>> MotionL1(coefficients={"exp": 0.5}, only="exp")(torch.ones(2, 80, 265)).total
+        tensor(0.5000)
+    """
+
+    def __init__(
+        self,
+        *,
+        parts: PartsLike = DITTO_PARTS,
+        coefficients: Coefficients = None,
+        only: str | Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._keep(parts, None)
+        factors_of(coefficients, only, self.parts.layout)
+        self.coefficients = coefficients
+        self.only = only
+
+    def forward(self, input: Clips, *, weight: Weight | None = None) -> LossTerms:
+        """See :func:`motion_l1`."""
+        return motion_l1(
+            input,
+            parts=self.parts,
+            coefficients=self.coefficients,
+            only=self.only,
+            weight=weight,
+        )
+
+
+class MotionLoss(_MotionModule):
+    r"""Ditto's total = plain sum of P, V, A of each part, and of L and R where they are used.
+
+    .. math::
+        \mathcal L = \sum_{\text{parts}} \bigl( \mathcal L_P + \mathcal L_V + \mathcal L_A
+        + \mathcal L_L + \mathcal L_R \bigr)
+
+    The terms are those of :func:`pva_loss`, :func:`last_frame_loss` and :func:`motion_l1`. In the
+    source P is the diffusion loss itself, of a model that predicts :math:`x_0`.
+
+    Args:
+        parts: see :func:`pva_loss`; :func:`load_parts` reads the file of the source's
+            ``--part_w_dict_json``.
+        dim_weights: see :func:`pva_loss`; :func:`load_dim_weights` reads the file of the source's
+            ``--dim_ws_npy``. They move to a device with the module.
+        use_last_frame_loss: whether there is L; the source's ``train.sh`` turns it on.
+        use_reg_loss: whether there is R; off in the source.
+        coefficients: of R, see :func:`motion_l1`.
+        only: the part or parts of L and R: None (default) for all, as the source's code and its
+            logs have it, ``"exp"`` as the table of the source note has it.
+        short_clips: see :func:`pva_loss`.
+
+    Raises:
+        TypeError: for parts or weights of another form, flags that are neither True nor False, or
+            coefficients that are no numbers.
+        ValueError: for parts that overlap or leave gaps, weights of another shape, negative or not
+            finite, a part that there is not, or another ``short_clips``.
+
+    Example:
+        >>> import torch
+        >>> parts = {"angles": (0, 3, 1.0), "shift": (3, 6, 0.5)}
+        >>> loss = MotionLoss(parts=parts)(
+        ...     torch.full((1, 20, 6), 2.0), torch.zeros(1, 20, 6), cond_frame=torch.ones(1, 6)
+        ... )
+        >>> print(loss)
+        term      value  weight  contribution  share
+        angles_P      4       1             4   53 %
+        angles_V      0       1             0    0 %
+        angles_A      0       1             0    0 %
+        angles_L      1       1             1   13 %
+        shift_P       2       1             2   27 %
+        shift_V       0       1             0    0 %
+        shift_A       0       1             0    0 %
+        shift_L     0.5       1           0.5    7 %
+        total                             7.5  100 %
+
+    References:
+        Li et al., *Ditto: Motion-Space Diffusion for Controllable Realtime Talking Head
+        Synthesis*, 2024, arXiv:2411.19509. Source note: ``LOSS_ANALYSIS.md`` of
+        wangjia184/ditto-talkinghead.
+    """
+
+    def __init__(
+        self,
+        *,
+        parts: PartsLike = DITTO_PARTS,
+        dim_weights: Float[Tensor, " dims"] | None = None,
+        use_last_frame_loss: bool = True,
+        use_reg_loss: bool = False,
+        coefficients: Coefficients = None,
+        only: str | Sequence[str] | None = None,
+        short_clips: ShortClips = "error",
+    ) -> None:
+        super().__init__()
+        self._keep(parts, dim_weights)
+        checks.flag(use_last_frame_loss=use_last_frame_loss, use_reg_loss=use_reg_loss)
+        check_short_clips(short_clips)
+        names_of(only, self.parts.layout)
+        if use_reg_loss or coefficients is not None:
+            factors_of(coefficients, only, self.parts.layout)
+        self.use_last_frame_loss = use_last_frame_loss
+        self.use_reg_loss = use_reg_loss
+        self.coefficients = coefficients
+        self.only = only
+        self.short_clips = short_clips
+
+    def forward(
+        self,
+        input: Clips,
+        target: Clips,
+        cond_frame: Float[Tensor, "batch dims"] | None = None,
+        *,
+        weight: Weight | None = None,
+    ) -> LossTerms:
+        """Compute the terms.
+
+        Args:
+            input: predicted motion, shape ``(B, T, D)``.
+            target: true motion, same shape and unit.
+            cond_frame: the frame that L compares the first predicted one with, shape ``(B, D)``.
+                Without L it is not used.
+            weight: see :func:`pva_loss`.
+
+        Returns:
+            Terms ``"scale_P"``, ``"scale_V"``, ``"scale_A"``, ``"scale_L"`` to ``"exp_R"``, part by
+            part, each of weight 1.
+
+        Raises:
+            TypeError: for integer tensors, or tensors mixed with float64.
+            ValueError: for a missing frame, or shapes, devices or weights that do not fit.
+        """
+        if target is None:
+            checks.floating(target=target)
+        if not self.use_last_frame_loss:
+            cond_frame = None
+        elif cond_frame is None:
+            raise ValueError(
+                "cond_frame is missing, and use_last_frame_loss is True: pass the frame that the "
+                "first predicted one is to equal, or make MotionLoss(use_last_frame_loss=False)"
+            )
+        layout = self.parts.layout
+        return motion_terms(
+            layout,
+            input,
+            target=target,
+            cond_frame=cond_frame,
+            absolute=(
+                factors_of(self.coefficients, self.only, layout) if self.use_reg_loss else None
+            ),
+            dim_weights=self.dim_weights,
+            only=self.only,
+            weight=weight,
+            short_clips=self.short_clips,
+        )

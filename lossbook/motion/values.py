@@ -1,0 +1,117 @@
+"""What the motion losses see inside ``check_values``, and how they say it."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossbook import checks
+from lossbook.motion.terms import Request, hidden_dims
+
+# Real motion at 25 frames a second has 0.4 to 0.5, independent frames have 2.
+_UNEVEN, _FRAMES = 1.5, 8
+# A hundred times the size: as degrees beside radians, or pixels beside shares of a picture.
+_APART = 1e4
+
+
+def look(request: Request, weight: Tensor | None, dim_weights: Tensor | None) -> None:
+    """Look at the values; what has weight 0 may hold anything.
+
+    Raises:
+        ValueError: for weights that are negative, or numbers that count and are not finite.
+    """
+    if weight is not None:
+        checks.weights(weight=weight)
+    if dim_weights is not None:
+        checks.weights(dim_weights=dim_weights)
+    absent = None if request.weight is None else request.weight == 0
+    # R knows no weights of dimensions.
+    unused = None if request.absolute else hidden_dims(request)
+
+    def counted(values: Tensor) -> Tensor:
+        values = values if absent is None else values.masked_fill(absent, 0)
+        return values if unused is None else values.masked_fill(unused, 0)
+
+    # Of the first frame alone, only that one counts.
+    whole = request.target is not None or bool(request.absolute)
+    input = counted(request.input)
+    checks.finite(input=input if whole else input[:, :1])
+    if request.cond_frame is not None:
+        first = counted(request.cond_frame[:, None].expand_as(request.input))[:, 0]
+        checks.finite(cond_frame=first)
+    if request.target is not None:
+        target = counted(request.target)
+        checks.finite(target=target)
+        _look_at_target(request, target.detach(), absent)
+
+
+def _look_at_target(request: Request, target: Tensor, absent: Tensor | None) -> None:
+    # Not every device has float64. Divided first, so that no square overflows.
+    target = target.cpu().double()
+    largest = target.abs().max().item() if target.numel() else 0.0
+    if largest == 0:
+        return
+    target = target / largest
+    seen = torch.ones_like(target, dtype=torch.bool)
+    seen = seen if absent is None else seen & ~absent.cpu()
+    _look_at_time(target, seen)
+    _look_at_scales(request, _spread(request, target, seen), largest)
+
+
+def _spread(request: Request, target: Tensor, seen: Tensor) -> Tensor:
+    """The weighted variance of each dimension: what an answer of its mean would leave of P."""
+    counts = seen.sum((0, 1)).clamp_min(1)
+    mean = target.sum((0, 1)) / counts
+    spread = (target - mean).where(seen, 0).square().sum((0, 1)) / counts
+    # A constant has only its rounding.
+    spread = spread.where(spread > 1e-12 * mean.square(), 0)
+    return spread if request.dim_weights is None else spread * request.dim_weights.detach().cpu()
+
+
+def _look_at_time(target: Tensor, seen: Tensor) -> None:
+    """Frames that are in order resemble their neighbours."""
+    frames = seen.sum(1)
+    both = seen[:, 1:] & seen[:, :-1]
+    mean = target.sum(1, keepdim=True) / frames.clamp_min(1)[:, None]
+    within = (target - mean).where(seen, 0).square().sum(1) / (frames - 1).clamp_min(1)
+    steps = target.diff(dim=1).where(both, 0).square().sum(1) / both.sum(1).clamp_min(1)
+    judged = (frames >= _FRAMES) & (both.sum(1) >= _FRAMES // 2) & (within > 0)
+    if int(judged.sum()) < _FRAMES:
+        return
+    ratio = (steps[judged] / within[judged]).median().item()
+    if ratio > _UNEVEN:
+        checks.warn(
+            f"neighbouring frames of target differ as much as frames far apart (by {ratio:.2g} "
+            f"times the variance of a clip; 2 is chance): are the frames shuffled, or is it "
+            f"(T, B, D)? Pass (B, T, D), target.transpose(0, 1)"
+        )
+
+
+def _look_at_scales(request: Request, spread: Tensor, scale: float) -> None:
+    """Squares: a part or a dimension that is a hundred times as large is all that is trained."""
+    sizes = {}
+    for name, part in zip(request.layout.names, request.layout.parts, strict=True):
+        of_part = spread[part.start : part.stop]
+        if part.weight > 0 and bool((of_part > 0).any()):
+            sizes[name] = part.weight * of_part.mean().item()
+            moving = of_part[of_part > 0]
+            middle, most = moving.median().item(), moving.max().item()
+            if most > _APART * middle:
+                dimension = part.start + int(of_part.argmax())
+                checks.warn(
+                    f"in the part {name!r} dimension {dimension} of target spreads "
+                    f"{math.sqrt(most / middle):.3g} times as far as the middle one, weights "
+                    f"included: the loss sees little else; standardise the dimensions, or weigh "
+                    f"them by dim_weights"
+                )
+                return
+    if not sizes:
+        return
+    small, large = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+    if sizes[large] > _APART * sizes[small]:
+        far, near = (scale * math.sqrt(sizes[name]) for name in (large, small))
+        checks.warn(
+            f"target spreads by {far:.3g} in the part {large!r} and by {near:.3g} in {small!r}, "
+            f"weights included: the total sees little else than {large!r}; are angles in degrees? "
+            f"Standardise the dimensions, or give {large!r} a smaller weight"
+        )
