@@ -91,7 +91,10 @@ class HandLoss(LossModule):
         auxiliary_form: AuxiliaryForm = "documented",
     ) -> None:
         super().__init__()
-        self.weights = weights
+        # A schedule may set others, also as a mapping: they are looked at in each call.
+        self.weights: HandLossWeights | Mapping[str, float] = (
+            HandLossWeights.code() if weights is None else HandLossWeights.of(weights)
+        )
         checks.flag(use_vertex_loss=use_vertex_loss, use_aux_loss=use_aux_loss)
         if isinstance(weights, Mapping) and weights.get("w_3d_vert") and not use_vertex_loss:
             checks.warn(
@@ -114,15 +117,6 @@ class HandLoss(LossModule):
         self.shape_weight = shape_weight
         self.pose_weight = pose_weight
         self.auxiliary_form = auxiliary_form
-
-    @property
-    def weights(self) -> HandLossWeights:
-        """The weights; others may be set, also as a mapping, for instance by a schedule."""
-        return self._weights
-
-    @weights.setter
-    def weights(self, weights: HandLossWeights | Mapping[str, float] | None) -> None:
-        self._weights = HandLossWeights.code() if weights is None else HandLossWeights.of(weights)
 
     def forward(
         self,
@@ -152,7 +146,7 @@ class HandLoss(LossModule):
         prediction = HandPrediction.of(prediction, "prediction")
         target = HandTarget.of(target, "target")
         factors = self._factors(weight)
-        weights = self.weights.by_term()
+        weights = HandLossWeights.of(self.weights).by_term()
         given = self._given(weights, prediction, target)
         _check_dtypes(given)
         terms = {}

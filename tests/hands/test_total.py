@@ -402,12 +402,14 @@ def test_check_values_names_the_field(side, field, bad, message):
 
 
 def test_weights_can_be_scheduled_as_a_mapping():
-    loss = HandLoss()
+    loss, pair = HandLoss(), whole()
     loss.weights = {"w_2d": 2.0}
-    assert loss.weights == HandLossWeights(w_2d=2.0)
-    assert copy.deepcopy(loss).weights == loss.weights
+    expected = HandLoss(HandLossWeights(w_2d=2.0))(*pair)
+    assert loss(*pair).weights == expected.weights
+    assert loss(*pair).total == expected.total
+    loss.weights = {"w_two": 2.0}
     with pytest.raises(ValueError, match="w_two"):
-        loss.weights = {"w_two": 2.0}
+        loss(*pair)
 
 
 def test_a_named_weight_of_a_term_that_is_off_is_pointed_out():
