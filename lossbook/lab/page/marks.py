@@ -262,9 +262,10 @@ class Clip(_Look):
             frame = str(sheet.program.index(self.frame))
             moving = sheet.moving("clip", texts, str(points), joined, plain(self.size), frame)
         hue = legible(sheet.looks[self.name]["color"])
+        dash = dashes(self.name, sheet.looks, self.width)
         return (
             f'<g {sheet.stroke(self.name, self.width)} stroke-linejoin="round"{moving}>'
-            f'<path{dashes(self.name, sheet.looks, self.width)} d="{path}"/><path class="f" fill="{hue}" stroke="none" d="{dots}"/></g>'
+            f'<path{dash} d="{path}"/><path class="f" fill="{hue}" stroke="none" d="{dots}"/></g>'
         )
 
 

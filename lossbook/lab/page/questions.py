@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbook.lab.page.formulas import Array
+from lossbook.lab.page.formulas import Array, Number
 from lossbook.lab.page.marks import Line, Mark, Text
 from lossbook.lab.page.palette import styles
 from lossbook.lab.page.panels import Axis, Panel
@@ -245,7 +245,7 @@ def _axis(runs: Sequence[Numbers]) -> Axis:
 
 
 def _curve(
-    values: Numbers, axis: Axis, look: str, width: float, *, solid: bool = False
+    values: Numbers, axis: Axis, look: str, width: Number, *, solid: bool = False
 ) -> list[Mark]:
     """A line with gaps where there is no number; the first of them is named."""
     numbers = np.asarray(values, dtype=np.float64)
