@@ -412,6 +412,7 @@ def test_weights_can_be_scheduled_as_a_mapping():
         loss(*pair)
 
 
+@pytest.mark.own_errors
 def test_a_named_weight_of_a_term_that_is_off_is_pointed_out():
     with pytest.warns(UserWarning, match="use_vertex_loss=True") as found:
         HandLoss({"w_3d_vert": 5.0})
