@@ -75,7 +75,7 @@ def _broken_curve(
     ys: list[Array] = []
     for start, stop in pairwise(cuts(breaks, *span)):
         count = max(2, round(points * (stop - start) / (span[1] - span[0])))
-        x = np.linspace(start, stop, count)
+        x = np.linspace(start, stop, count, dtype=np.float64)
         y = function(x, (start + stop) / 2)
         y[~np.isfinite(y)] = np.nan
         if ys and not np.isclose(ys[-1][-1], y[0], rtol=1e-9, atol=1e-12):
