@@ -1,0 +1,406 @@
+"""The chapter's experiment: the same motion denoiser trained with twelve losses.
+
+Every arm trains the same network, from the same initial weights, on the same stream of windows and
+noise, with Adam; only the loss differs. The network and the arms are those of
+`lossbook.lab.motion.model`, the data those of `lossbook.lab.motion.windows`. Tested are three sign
+languages that were held out, one window of each clip that is long enough, and a woman who talks.
+
+Record the evidence the chapter shows with::
+
+    python -m lossbook.lab.motion.experiment --record
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from pydantic import model_validator
+from torch import Tensor
+
+from lossbook.lab.motion.clips import (
+    SIGN_HEADS,
+    TALKING_HEAD,
+    Heads,
+    TalkingHead,
+    load_sign_heads,
+    load_talking_head,
+)
+from lossbook.lab.motion.model import (
+    AFTERWARDS,
+    ARMS,
+    Denoiser,
+    Generated,
+    Settings,
+    generate,
+    score,
+    train,
+)
+from lossbook.lab.motion.windows import (
+    FOLDS,
+    Standard,
+    Windows,
+    clip_windows,
+    split_by_language,
+    standard,
+    talker_windows,
+)
+from lossbook.lab.run import records
+from lossbook.lab.run.command import main
+from lossbook.lab.run.experiment import Experiment, Sweep
+from lossbook.lab.run.records import Digits, Model, Score
+from lossbook.motion.metrics import MotionMetrics
+
+__all__ = [
+    "EXPERIMENT",
+    "LIVE",
+    "METRICS",
+    "RECORDED",
+    "Baseline",
+    "Config",
+    "Motions",
+    "Record",
+    "Result",
+    "baseline",
+    "load_motions",
+    "load_record",
+    "run",
+    "scores",
+    "try_rate",
+]
+
+RECORD = Path(__file__).with_name("data") / "record.json"
+METRICS = ("head_error", "head_jitter", "head_jump", "face_error", "face_jitter", "face_jump")
+"""Measured on every test clip."""
+
+
+class Motions(NamedTuple):
+    """The data of the experiment."""
+
+    heads: Heads
+    talker: TalkingHead
+
+
+def load_motions() -> Motions:
+    """Load the signers and the woman who talks."""
+    return Motions(load_sign_heads(), load_talking_head())
+
+
+class Config(Settings, records.Config):
+    """Everything that decides the outcome of the experiment, beside the code and the device.
+
+    Attributes:
+        arms: names in `ARMS`.
+        folds: parts of `split_by_language` that are held out in turn. A fold's number is also the
+            seed of the initial weights and of the stream of windows.
+        own_rates: arms and the rate they have instead.
+    """
+
+
+RECORDED = Config(arms=tuple(ARMS), folds=tuple(range(FOLDS)))
+"""The evidence: every arm on every fold, 72 runs."""
+
+LIVE = RECORDED.replace(arms=("P", "P+V+A"), folds=(0,), steps=400)
+"""What the chapter's cells run: about 20 seconds on one CPU core."""
+
+
+class Result(records.Result):
+    """How one trained network did on languages it had never seen.
+
+    ``head`` is pitch, yaw and roll in degrees, ``face`` the 63 coordinates of the face in mm; see
+    `lossbook.motion.metrics.motion_metrics`. All are means over clips.
+
+    Attributes:
+        arm: name in `ARMS`.
+        fold: which languages were held out; also the seed.
+        seconds: of training.
+        units: the six scores of `METRICS` of each test clip, in the order of their numbers.
+        head_error: root mean square of the error.
+        head_jitter: mean jerk, in degrees/s³.
+        head_jump: from the frame before to the first.
+        face_error: root mean square of the error.
+        face_jitter: mean jerk, in mm/s³.
+        face_jump: from the frame before to the first.
+        talker_error: ``head_error`` of the woman who talks, in windows of 80 frames.
+        talker_jitter: likewise.
+        talker_jump: likewise.
+        head_spectrum: power of the error by frequency, from 0 to 12.5 Hz, in degrees squared.
+        face_spectrum: likewise in mm squared.
+        log: mean of each term over the last hundred steps of training.
+    """
+
+    head_error: Score
+    head_jitter: Score
+    head_jump: Score
+    face_error: Score
+    face_jitter: Score
+    face_jump: Score
+    talker_error: Score
+    talker_jitter: Score
+    talker_jump: Score
+    head_spectrum: tuple[Digits, ...]
+    face_spectrum: tuple[Digits, ...]
+    log: Mapping[str, Digits]
+
+    @model_validator(mode="after")
+    def _check_means(self) -> Result:
+        for name in METRICS:
+            values = self.units.get(name, ())
+            # Both may be rounded to five digits.
+            if not values or abs(statistics.fmean(values) / getattr(self, name) - 1) > 1e-4:
+                raise ValueError(f"{self.arm}, fold {self.fold}: {name} is not the clips' mean")
+        return self
+
+
+class Baseline(Model):
+    """What it takes to beat, and what is true, on the test clips of one fold; as in `Result`.
+
+    Attributes:
+        fold: which languages were held out.
+        clips: number of test clips.
+        hold_head_error: of a head that stays as it was in the frame before.
+        hold_face_error: of such a face.
+        mean_head_error: of the mean pose of the clips trained on.
+        mean_face_error: of their mean face.
+        head_jitter: of the truth.
+        head_jump: of the truth.
+        face_jitter: of the truth.
+        face_jump: of the truth.
+        hold_talker_error: as `hold_head_error`, of the woman who talks.
+        talker_jitter: of the truth.
+    """
+
+    fold: int
+    clips: int
+    hold_head_error: Score
+    hold_face_error: Score
+    mean_head_error: Score
+    mean_face_error: Score
+    head_jitter: Score
+    head_jump: Score
+    face_jitter: Score
+    face_jump: Score
+    hold_talker_error: Score
+    talker_jitter: Score
+
+
+class Record(records.Record[Config, Result, Baseline]):
+    """The recorded experiment."""
+
+    headline: ClassVar[str] = "head_error"
+
+
+class _Fold(NamedTuple):
+    norm: Standard
+    training: Windows
+    test: Windows
+    talker: Windows
+
+
+def _fold(motions: Motions, training: Tensor, test: Tensor) -> _Fold:
+    norm = standard(motions.heads, training)
+    return _Fold(
+        norm,
+        clip_windows(motions.heads, training, norm),
+        clip_windows(motions.heads, test, norm, every=False),
+        talker_windows(motions.talker, norm),
+    )
+
+
+def _columns(scored: Generated) -> dict[str, Tensor]:
+    """The six scores of each clip."""
+    found: dict[str, Tensor] = {}
+    for name, values in scored._asdict().items():
+        found[f"{name}_error"] = values.position_error
+        found[f"{name}_jitter"] = values.jitter
+        found[f"{name}_jump"] = values.first_frame_jump
+    return found
+
+
+def scores(model: Denoiser, arm: str, part: _Fold, motions: Motions, calls: int) -> dict[str, Any]:
+    """Let a network make motion for the test clips and the talker, and score it.
+
+    Args:
+        model: trained.
+        arm: name in `ARMS`, as one of them changes the motion afterwards.
+        part: the windows of a fold.
+        motions: for the frame rates.
+        calls: of the network for each window.
+
+    Returns:
+        The fields of `Result` that are measured, under their names.
+    """
+    found, talks = (generate(model, windows, calls=calls) for windows in (part.test, part.talker))
+    if arm in AFTERWARDS:
+        found, talks = (AFTERWARDS[arm](motion) for motion in (found, talks))
+    scored = score(found, part.test, part.norm, fps=motions.heads.fps)
+    columns = _columns(scored)
+    talker: MotionMetrics = score(talks, part.talker, part.norm, fps=motions.talker.fps).head
+    return {
+        **{name: values.mean().item() for name, values in columns.items()},
+        "talker_error": talker.position_error.mean().item(),
+        "talker_jitter": talker.jitter.mean().item(),
+        "talker_jump": _mean(talker.first_frame_jump),
+        "head_spectrum": _numbers(scored.head.spectrum.mean(0)),
+        "face_spectrum": _numbers(scored.face.spectrum.mean(0)),
+        "units": {name: _numbers(values) for name, values in columns.items()},
+    }
+
+
+def _numbers(values: Tensor) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _mean(values: Tensor | None) -> float:
+    return float("nan") if values is None else values.mean().item()
+
+
+def run(
+    arm: str,
+    fold: int,
+    config: Config,
+    motions: Motions,
+    *,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> Result:
+    """Train one arm on all folds but one and score it on that one.
+
+    Args:
+        arm: name in `ARMS`.
+        fold: which languages are held out; also the seed.
+        config: see `Config`.
+        motions: as `load_motions` gives them.
+        device: where to train.
+        progress: whether to show a progress bar.
+    """
+    part = _fold(motions, *split_by_language(motions.heads, fold))
+    model, history = train(
+        ARMS[arm],
+        part.training,
+        seed=fold,
+        settings=config,
+        learning_rate=config.rate(arm),
+        device=device,
+        progress=progress,
+        description=f"{arm}, fold {fold}",
+    )
+    skipped = ("learning_rate", "grad_norm")
+    log = {n: statistics.fmean(v[-100:]) for n, v in history.log.items() if n not in skipped}
+    return Result(
+        arm=arm,
+        fold=fold,
+        seconds=history.seconds,
+        log=log,
+        **scores(model, arm, part, motions, config.calls),
+    )
+
+
+def try_rate(
+    arm: str,
+    rate: float,
+    fold: int,
+    config: Config,
+    motions: Motions,
+    *,
+    device: torch.device | str = "cpu",
+) -> dict[str, float]:
+    """Try a learning rate on languages held out from the training part of a fold.
+
+    Args:
+        arm: name in `ARMS`.
+        rate: to try.
+        fold: trained on twelve of its fifteen languages, scored on those of the fold after next.
+        config: its steps, batch size and network are used.
+        motions: as `load_motions` gives them.
+        device: where to train.
+
+    Returns:
+        The six scores of `METRICS`.
+    """
+    training, _ = split_by_language(motions.heads, fold)
+    _, validation = split_by_language(motions.heads, (fold + 2) % FOLDS)
+    kept = training[~torch.isin(training, validation)]
+    part = _fold(motions, kept, validation)
+    model, _ = train(
+        ARMS[arm],
+        part.training,
+        seed=fold,
+        settings=config,
+        learning_rate=rate,
+        device=device,
+        progress=False,
+    )
+    found = scores(model, arm, part, motions, config.calls)
+    return {name: found[name] for name in METRICS}
+
+
+def baseline(fold: int, motions: Motions, config: Settings = RECORDED) -> Baseline:
+    """Score a head that stays where it was, and the mean; and measure the truth.
+
+    Args:
+        fold: see `run`.
+        motions: as `load_motions` gives them.
+        config: not used.
+    """
+    part = _fold(motions, *split_by_language(motions.heads, fold))
+
+    def scored(found: Tensor, windows: Windows, fps: float) -> Generated:
+        return score(found.expand_as(windows.motion), windows, part.norm, fps=fps)
+
+    test, talker = part.test, part.talker
+    hold = scored(test.cond[:, None], test, motions.heads.fps)
+    mean = scored(torch.zeros_like(test.motion), test, motions.heads.fps)
+    talks = scored(talker.cond[:, None], talker, motions.talker.fps).head
+    return Baseline(
+        fold=fold,
+        clips=len(test.clip),
+        hold_head_error=hold.head.position_error.mean().item(),
+        hold_face_error=hold.face.position_error.mean().item(),
+        mean_head_error=mean.head.position_error.mean().item(),
+        mean_face_error=mean.face.position_error.mean().item(),
+        head_jitter=hold.head.jitter_target.mean().item(),
+        head_jump=_mean(hold.head.first_frame_jump_target),
+        face_jitter=hold.face.jitter_target.mean().item(),
+        face_jump=_mean(hold.face.first_frame_jump_target),
+        hold_talker_error=talks.position_error.mean().item(),
+        talker_jitter=talks.jitter_target.mean().item(),
+    )
+
+
+def _summary(found: Mapping[str, Any]) -> str:
+    return (
+        f"head {found['head_error']:.3f}°, jitter {found['head_jitter']:.0f}, jump "
+        f"{found['head_jump']:.2f}°; face {found['face_error']:.3f} mm, jitter "
+        f"{found['face_jitter']:.0f}, jump {found['face_jump']:.2f}"
+    )
+
+
+SWEEP = Sweep(rates=(1e-3, 2e-3, 4e-3), folds=(0, 1), steps=500)
+
+
+def _files() -> list[Path]:
+    return [SIGN_HEADS, TALKING_HEAD]
+
+
+EXPERIMENT = Experiment(
+    module="lossbook.lab.motion.experiment",
+    path=RECORD,
+    config=RECORDED,
+    kind=Record,
+    load=load_motions,
+    files=_files,
+    run=run,
+    try_rate=try_rate,
+    baseline=baseline,
+    rates=SWEEP,
+    summary=_summary,
+)
+
+load_record = EXPERIMENT.load_record
+
+if __name__ == "__main__":
+    main(EXPERIMENT.module)
