@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lossbook.lab.motion.clips import FaceMesh, head_rotation
 
-__all__ = ["LINES", "POINTS", "outline"]
+__all__ = ["LINES", "POINTS", "outline", "seen"]
 
 _OVAL = (10, 297, 284, 389, 454, 361, 397, 379, 400, 152, 176, 150, 172, 132, 234, 162, 54, 67)
 _EYES = (
@@ -53,10 +53,28 @@ def outline(
         ``(frames, points, 2)`` in cm at the distance of the head, y up, for
         `lossbook.lab.page.objects.Clip` with `LINES`.
     """
-    points = mesh.vertices[list(POINTS)].double()
+    return seen(mesh.vertices[list(POINTS)], euler, t=t)
+
+
+def seen(
+    points: Float[Tensor, "*frames points 3"],
+    euler: Float[Tensor, "frames 3"],
+    *,
+    t: Float[Tensor, "frames 3"] | None = None,
+) -> NDArray[np.float64]:
+    """Where points of a turning head are in the picture.
+
+    Args:
+        points: of a head that is not turned, in cm, the same in all frames or not.
+        euler: as for `outline`.
+        t: as for `outline`.
+
+    Returns:
+        As `outline`.
+    """
     # About the middle of the head, which lies behind the face.
     centre = torch.tensor([0.0, 0.0, -4.0], dtype=torch.float64)
-    turned = (points - centre) @ head_rotation(euler.double()).mT
+    turned = (points.double() - centre) @ head_rotation(euler.double()).mT
     if t is not None:
         turned = turned + t.double()[:, None]
     nearer = _DISTANCE / (_DISTANCE - turned[..., 2:])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sympy as sp
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from lossbook.lab.motion.bins import BINS, SPACING, WIDTH
-from lossbook.lab.motion.heads import LINES
+from lossbook.lab.motion.clips import FaceMesh, Heads
+from lossbook.lab.motion.heads import LINES, outline, seen
+from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.objects import (
     Axis,
     Button,
@@ -28,7 +32,7 @@ from lossbook.lab.page.objects import (
 from lossbook.motion import symbolic
 from lossbook.symbolic import B
 
-__all__ = ["bins", "disturb", "filters", "heads", "terms_of"]
+__all__ = ["anatomy", "bins", "disturb", "filters", "heads", "reader", "terms_of"]
 
 TERMS = {"P": symbolic.POSITION, "V": symbolic.VELOCITY, "A": symbolic.ACCELERATION}
 GAINS = {
@@ -86,7 +90,13 @@ def heads(
     count = len(truth)
     beneath = Clip(truth, frame, LINES, look="ground truth", label="truth", width=1.5)
     panels = [
-        Panel([beneath, Clip(face, frame, LINES, look=look)], *_FACE, look, equal=True, frame=False)
+        Panel(
+            [beneath, Clip(face, frame, LINES, look=look, width=2.5)],
+            *_FACE,
+            look,
+            equal=True,
+            frame=False,
+        )
         for look, face in faces.items()
     ]
     cursor = Line([(frame, span[0]), (frame, span[1])], look="neutral", width=1)
@@ -101,6 +111,67 @@ def heads(
     said = [(sentence, {"frame": frame})] if "{frame" in sentence else [sentence] * bool(sentence)
     control = Range(1, count, 1, 1, label="frame", fps=round(fps))
     return Scene(name, title, {frame: control}, [*panels, below], said)
+
+
+def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
+    """One clip: the head with its 21 points, and what its 265 dimensions say.
+
+    Args:
+        signer: as `load_sign_heads` gives them.
+        mesh: as `load_face_mesh` gives it.
+        clip: its number.
+    """
+    at = (signer.clip == clip).nonzero().flatten()
+    frame = sp.Symbol("frame", integer=True)
+    count = len(at)
+    euler, t, exp = signer.euler[at], signer.t[at], signer.exp[at]
+    points = mesh.vertices[list(signer.points)] + exp.reshape(count, -1, 3)
+    head = [
+        Clip(outline(euler, mesh, t=t), frame, LINES, look="neutral", width=1.5),
+        Clip(seen(points, euler, t=t), frame, look="velocity", size=3, label="21 points"),
+    ]
+    rows = {
+        "pitch, yaw, roll: 3 × 66": (euler.T, ("pitch", "yaw", "roll"), Axis(-16, 16, "[°]")),
+        "exp: 63, four of them": (
+            10 * exp[:, _SHOWN].T,
+            ("brow", "upper lip", "lower lip", "chin"),
+            Axis(-8, 8, "[mm]"),
+        ),
+        "t: 3, and scale: 1": (
+            torch.cat([10 * t, 100 * (signer.scale[at, None] - 1)], 1).T,
+            ("x", "y", "z", "scale"),
+            Axis(-12, 12, "[mm], [%]"),
+        ),
+    }
+    panels = [Panel(head, *_FACE, "The head", equal=True, frame=False)]
+    for title, (values, names, axis) in rows.items():
+        cursor = Line([(frame, axis.start), (frame, axis.stop)], look="neutral", width=1)
+        lines = [
+            Line(list(enumerate(line, 1)), look=look, solid=True, width=2)
+            for look, line in zip(_HUES, np.round(values.tolist(), 3).tolist(), strict=False)
+        ]
+        names_at = [
+            Text((count, height), name, anchor="end", shift=(0, -8))
+            for name, height in zip(names, _apart(values[:, -1].tolist(), axis), strict=True)
+        ]
+        panels.append(Panel([cursor, *lines, *names_at], Axis(1, count, "frame"), axis, title))
+    control = Range(1, count, 1, 1, label="frame", fps=round(signer.fps))
+    return Scene("anatomy", "A clip: 265 numbers a frame", {frame: control}, panels)
+
+
+def _apart(heights: Sequence[float], axis: Axis) -> list[float]:
+    """Heights that names can stand at without lying on one another."""
+    gap = 0.075 * abs(axis.stop - axis.start)
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    placed = list(heights)
+    for before, now in itertools.pairwise(order):
+        placed[now] = max(placed[now], placed[before] + gap)
+    return placed
+
+
+# Heights of a brow, of the inner lips and of the chin.
+_SHOWN = [3 * point + 1 for point in (1, 14, 15, 16)]
+_HUES = ("position", "velocity", "acceleration", "neutral")
 
 
 def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
@@ -131,29 +202,34 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
     time = Panel(
         [true, Line(moved, look="prediction", label="disturbed", solid=True), Dots(moved, size=2)],
         Axis(1, frames, "frame"),
-        Axis(-16, 16, "yaw [°]"),
+        Axis(-12, 12, "yaw [°]"),
         "The clip",
     )
-    tones = {round(j / 5 * frames / 2): f"{j * fps / 10:g}" for j in range(6)}
+    tones: dict[Number, str] = {j * frames / 10: f"{j * fps / 10:g}" for j in range(6)}
     heard = Panel(
         [Stems(spectrum, k, (0, frames // 2), look="prediction")],
         Axis(-0.5, frames / 2 + 0.5, "frequency of the error [Hz]", ticks=tones),
-        Axis(0, 4, "power [°²]"),
+        Axis(0, 9, "power [°²]"),
         "Its error by frequency",
     )
     terms = terms_of(error, t, frames)
     answer = bars(
-        terms, Axis(0, 64, "loss [°²]"), title="What the loss says", looks=LOOKS, format=".2f"
+        terms,
+        Axis(0, 64, "loss [°²]"),
+        title="What the loss says",
+        looks=LOOKS,
+        format=".2f",
+        wide=True,
     )
     return Scene(
         "disturb",
         "Disturb a clip",
         {
             kind: Choice("Disturb", ("all frames alike", "one frame", "a wave"), 2),
-            size: Range(0, 2, 1, 0.05, "°", "position error, root mean square"),
+            size: Range(0, 3, 2, 0.1, "°", "position error (rms)"),
             hertz: Range(0.5, fps / 2, 3, 0.25, "Hz", "frequency of the wave"),
         },
-        [time, answer, heard],
+        [time, heard, answer],
         [
             (
                 "P is {P:.2f}. V is {r:.2f} and A is {s:.2f} times as much.",
@@ -250,7 +326,9 @@ def bins() -> Scene:
     mass = sp.Sum(share, (k, 1, BINS))
     read = sp.Sum(centre * share, (k, 1, BINS)) / mass
     error = sp.Sum(change**2, (k, 1, BINS)) / BINS
-    ticks = {1 + BINS / 2 + angle / SPACING - 0.5: f"{angle}" for angle in (-90, -45, 0, 45, 90)}
+    ticks: dict[Number, str] = {
+        1 + BINS / 2 + angle / SPACING - 0.5: f"{angle}" for angle in (-90, -45, 0, 45, 90)
+    }
     across = Axis(0, BINS + 1, "bin [°]", ticks=ticks)
     return Scene(
         "bins",
@@ -288,5 +366,47 @@ def bins() -> Scene:
             Button("all bins by 4", {shift: 4, push: 0}),
             Button("one far bin by 6", {shift: 0, push: 6, at: 3}),
             Button("one near bin by 6", {shift: 0, push: 6, at: 42}),
+        ],
+    )
+
+
+def reader(log: Mapping[str, tuple[float, float]]) -> Scene:
+    """Read from two ratios of a log how the errors of neighbouring frames hang together.
+
+    Args:
+        log: by part, the ratios V / P and A / P of a public log.
+    """
+    v, a = sp.symbols("V_P A_P", nonnegative=True)
+    rho = {symbolic.rho_1: 1 - v / 2}
+    # What A / P says, solved for the correlation two frames apart.
+    (second,) = sp.solve(symbolic.ACCELERATION_RATIO - a, symbolic.rho_2)
+    first, second = rho[symbolic.rho_1], second.subs(rho)
+    numbers = [(float(first.subs(v, x)), float(second.subs({v: x, a: y}))) for x, y in log.values()]
+    x = sp.Symbol("x", real=True)
+    across = Axis(-1, 1, "correlation of neighbours ρ₁")
+    marks = [
+        Curve(2 * x**2 - 1, x, label="nothing lies below", look="neutral", width=1.5),
+        Curve(x**2, x, label="memory of one frame: ρ₂ = ρ₁²", look="velocity"),
+        Dots(numbers, look="acceleration", label="Ditto's six parts", size=4),
+        Dots([(first, second)], look="position", label="your log", size=7),
+    ]
+    return Scene(
+        "reader",
+        "Read a log",
+        {
+            v: Range(0, 4, 2, 0.01, label="V / P"),
+            a: Range(0, 16, 6, 0.01, label="A / P"),
+        },
+        [Panel(marks, across, Axis(-1, 1, "two frames apart ρ₂"), height=330)],
+        [
+            (
+                "Neighbouring frames err alike to {one:.2f}, frames two apart to {two:.2f}.",
+                {"one": first, "two": second},
+            )
+        ],
+        [
+            Button("noise", {v: 2, a: 6}),
+            Button("tremble", {v: 4, a: 16}),
+            *(Button(name, dict(zip((v, a), at, strict=True))) for name, at in log.items()),
         ],
     )

@@ -9,7 +9,7 @@ from lossbook.lab.page.dotplots import DotPlot, Metric, Recorded, dot_plot
 from lossbook.lab.page.formulas import Equation, derivative, equation, evaluate, latex
 from lossbook.lab.page.palette import COLOURS, colour, style, styles
 from lossbook.lab.page.pictures import faces, skeletons
-from lossbook.lab.page.results import mean_interval, paired_interval, results_table
+from lossbook.lab.page.results import compare, mean_interval, paired_interval, results_table
 from lossbook.lab.page.sliders import slider
 from lossbook.lab.page.tables import Table, table
 
@@ -22,6 +22,7 @@ __all__ = [
     "Table",
     "ced",
     "colour",
+    "compare",
     "derivative",
     "dot_plot",
     "equation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -58,6 +59,69 @@ def paired_interval(a: Numbers, b: Numbers, confidence: Number = 0.95) -> tuple[
     if first.size != second.size:
         raise ValueError(f"paired results need equal lengths, got {first.size} and {second.size}")
     return mean_interval(first - second, confidence)
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Holm's correction of p-values, for a family of comparisons.
+
+    Args:
+        chances: One p-value a comparison.
+
+    Returns:
+        Corrected p-values in the same order: below 0.05 in all that are held for real, the chance
+        that one of them is not is at most 0.05.
+    """
+    corrected = [0.0] * len(chances)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        largest = max(largest, min(1.0, (len(chances) - rank) * chances[index]))
+        corrected[index] = largest
+    return corrected
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms on the same folds, as :func:`compare` gives it.
+
+    Attributes:
+        metric: Its name.
+        arm: The first.
+        other: The second.
+        difference: Mean of the first minus the second.
+        half: Half-width of Student's 95 % interval for it.
+        chance: Its p-value, corrected by Holm's rule over all comparisons made together.
+    """
+
+    metric: str
+    arm: str
+    other: str
+    difference: float
+    half: float
+    chance: float
+
+    def within(self, margin: Number) -> bool:
+        """Whether the whole interval lies within a margin on either side of 0."""
+        return abs(self.difference) + self.half < margin
+
+
+def compare(
+    results: Mapping[str, Mapping[str, Numbers]], pairs: Sequence[tuple[str, str, str]]
+) -> list[Comparison]:
+    """Compare arms in pairs, fold by fold, as one family.
+
+    Args:
+        results: By metric and arm, one number a fold, in the same order.
+        pairs: Metric, arm and other arm.
+
+    Raises:
+        ValueError: As for :func:`paired_interval`.
+    """
+    found, chances = [], []
+    for metric, arm, other in pairs:
+        first, second = (finite(results[metric][name]) for name in (arm, other))
+        found.append((metric, arm, other, *paired_interval(first, second)))
+        chances.append(float(stats.ttest_rel(first, second).pvalue))
+    return [Comparison(*row, p) for row, p in zip(found, holm(chances), strict=True)]
 
 
 def finite(values: Numbers) -> Array:

@@ -2,9 +2,15 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, stats
 
-from lossbook.lab.page.results import mean_interval, paired_interval, results_table
+from lossbook.lab.page.results import (
+    compare,
+    holm,
+    mean_interval,
+    paired_interval,
+    results_table,
+)
 
 
 def student_probability(quantile: float, freedom: int) -> float:
@@ -68,3 +74,17 @@ def test_one_seed_gives_a_mean_without_an_interval():
 
 def test_equal_seeds_give_an_interval_of_zero():
     assert results_table({"a": [2.0, 2.0]}).rows == (("a", "2", "2.00 ± 0"),)
+
+
+def test_holm_multiplies_the_smallest_by_how_many_there_are():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+
+
+def test_a_comparison_is_paired_by_fold_and_corrected_over_the_family():
+    results = {"error": {"a": [1.0, 2.0, 3.0], "b": [1.5, 2.6, 3.4], "c": [3.0, 1.0, 2.0]}}
+    first, second = compare(results, [("error", "a", "b"), ("error", "a", "c")])
+    assert (first.difference, first.half) == paired_interval([1, 2, 3], [1.5, 2.6, 3.4])
+    alone = stats.ttest_rel([1, 2, 3], [1.5, 2.6, 3.4]).pvalue
+    assert first.chance == pytest.approx(2 * alone) and second.chance == 1.0
+    assert first.within(0.8) and not first.within(0.7)
