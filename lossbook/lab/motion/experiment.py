@@ -44,6 +44,7 @@ from lossbook.lab.motion.windows import (
     Standard,
     Windows,
     clip_windows,
+    face,
     split_by_language,
     standard,
     talker_windows,
@@ -73,7 +74,15 @@ __all__ = [
 ]
 
 RECORD = Path(__file__).with_name("data") / "record.json"
-METRICS = ("head_error", "head_jitter", "head_jump", "face_error", "face_jitter", "face_jump")
+METRICS = (
+    "head_error",
+    "head_jitter",
+    "head_jump",
+    "face_error",
+    "face_jitter",
+    "face_jump",
+    "face_size",
+)
 """Measured on every test clip."""
 
 
@@ -117,13 +126,14 @@ class Result(records.Result):
         arm: name in `ARMS`.
         fold: which languages were held out; also the seed.
         seconds: of training.
-        units: the six scores of `METRICS` of each test clip, in the order of their numbers.
+        units: the scores of `METRICS` of each test clip, in the order of their numbers.
         head_error: root mean square of the error.
         head_jitter: mean jerk, in degrees/s³.
         head_jump: from the frame before to the first.
         face_error: root mean square of the error.
         face_jitter: mean jerk, in mm/s³.
         face_jump: from the frame before to the first.
+        face_size: root mean square of the face itself, around the clips' mean face.
         talker_error: ``head_error`` of the woman who talks, in windows of 80 frames.
         talker_jitter: likewise.
         talker_jump: likewise.
@@ -138,6 +148,7 @@ class Result(records.Result):
     face_error: Score
     face_jitter: Score
     face_jump: Score
+    face_size: Score
     talker_error: Score
     talker_jitter: Score
     talker_jump: Score
@@ -169,6 +180,7 @@ class Baseline(Model):
         head_jump: of the truth.
         face_jitter: of the truth.
         face_jump: of the truth.
+        face_size: of the truth.
         hold_talker_error: as `hold_head_error`, of the woman who talks.
         talker_jitter: of the truth.
     """
@@ -183,6 +195,7 @@ class Baseline(Model):
     head_jump: Score
     face_jitter: Score
     face_jump: Score
+    face_size: Score
     hold_talker_error: Score
     talker_jitter: Score
 
@@ -210,14 +223,20 @@ def _fold(motions: Motions, training: Tensor, test: Tensor) -> _Fold:
     )
 
 
-def _columns(scored: Generated) -> dict[str, Tensor]:
-    """The six scores of each clip."""
-    found: dict[str, Tensor] = {}
+def _columns(scored: Generated, found: Tensor, norm: Standard) -> dict[str, Tensor]:
+    """The scores of each clip."""
+    columns: dict[str, Tensor] = {}
     for name, values in scored._asdict().items():
-        found[f"{name}_error"] = values.position_error
-        found[f"{name}_jitter"] = values.jitter
-        found[f"{name}_jump"] = values.first_frame_jump
-    return found
+        columns[f"{name}_error"] = values.position_error
+        columns[f"{name}_jitter"] = values.jitter
+        columns[f"{name}_jump"] = values.first_frame_jump
+    columns["face_size"] = _size(found, norm)
+    return columns
+
+
+def _size(motion: Tensor, norm: Standard) -> Tensor:
+    """Root mean square of the face of each clip, in mm."""
+    return face(norm.undo(motion)).square().mean((1, 2)).sqrt()
 
 
 def scores(model: Denoiser, arm: str, part: _Fold, motions: Motions, calls: int) -> dict[str, Any]:
@@ -237,7 +256,7 @@ def scores(model: Denoiser, arm: str, part: _Fold, motions: Motions, calls: int)
     if arm in AFTERWARDS:
         found, talks = (AFTERWARDS[arm](motion) for motion in (found, talks))
     scored = score(found, part.test, part.norm, fps=motions.heads.fps)
-    columns = _columns(scored)
+    columns = _columns(scored, found, part.norm)
     talker: MotionMetrics = score(talks, part.talker, part.norm, fps=motions.talker.fps).head
     return {
         **{name: values.mean().item() for name, values in columns.items()},
@@ -319,7 +338,7 @@ def try_rate(
         device: where to train.
 
     Returns:
-        The six scores of `METRICS`.
+        The scores of `METRICS`.
     """
     training, _ = split_by_language(motions.heads, fold)
     _, validation = split_by_language(motions.heads, (fold + 2) % FOLDS)
@@ -366,6 +385,7 @@ def baseline(fold: int, motions: Motions, config: Settings = RECORDED) -> Baseli
         head_jump=_mean(hold.head.first_frame_jump_target),
         face_jitter=hold.face.jitter_target.mean().item(),
         face_jump=_mean(hold.face.first_frame_jump_target),
+        face_size=_size(test.motion, part.norm).mean().item(),
         hold_talker_error=talks.position_error.mean().item(),
         talker_jitter=talks.jitter_target.mean().item(),
     )

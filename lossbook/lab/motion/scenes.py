@@ -14,6 +14,7 @@ from lossbook.lab.motion.bins import BINS, SPACING, WIDTH
 from lossbook.lab.motion.clips import FaceMesh, Heads
 from lossbook.lab.motion.heads import LINES, outline, seen
 from lossbook.lab.page.formulas import Number
+from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Axis,
     Button,
@@ -384,7 +385,7 @@ def reader(log: Mapping[str, tuple[float, float]]) -> Scene:
     numbers = [(float(first.subs(v, x)), float(second.subs({v: x, a: y}))) for x, y in log.values()]
     x = sp.Symbol("x", real=True)
     across = Axis(-1, 1, "correlation of neighbours ρ₁")
-    marks = [
+    marks: list[Mark] = [
         Curve(2 * x**2 - 1, x, label="nothing lies below", look="neutral", width=1.5),
         Curve(x**2, x, label="memory of one frame: ρ₂ = ρ₁²", look="velocity"),
         Dots(numbers, look="acceleration", label="Ditto's six parts", size=4),

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from html import escape
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from lossbook.lab.page.charts import Chart
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Dots, Line, Mark
-from lossbook.lab.page.palette import styles
 from lossbook.lab.page.panels import Axis, Panel
-from lossbook.lab.page.program import Program
 from lossbook.lab.page.results import Numbers, finite, mean_interval, written
-from lossbook.lab.page.shown import Shown
 from lossbook.lab.page.tables import Table
 
 Interval: TypeAlias = Callable[[Numbers], tuple[float, float]]
@@ -57,31 +53,6 @@ class Metric:
         return "   ".join(filter(None, (self.unit, direction[self.better])))
 
 
-@dataclass(frozen=True)
-class DotPlot(Shown):
-    """Panels and table, which a notebook shows; made by :func:`dot_plot`."""
-
-    title: str
-    panels: tuple[Panel, ...]
-    table: Table
-
-    def __repr__(self) -> str:
-        return f"{self.title}\n{self.table!r}"
-
-    @cached_property
-    def markup(self) -> str:
-        """HTML for a page that loads ``scene.css``; the same on every run."""
-        marks = [mark for panel in self.panels for mark in panel.marks]
-        looks = styles([name for mark in marks for name in mark.names()])
-        program = Program({}, {}, {})
-        drawn = "".join(p.draw(program, 0, looks, self.title).svg for p in self.panels)
-        return (
-            f'<figure class="lossbook-scene" aria-label="{escape(self.title)}">'
-            f'<figcaption><b>{escape(self.title)}</b></figcaption><div class="panels">{drawn}</div>'
-            f"<details><summary>The numbers</summary>{self.table.html()}</details></figure>"
-        )
-
-
 def dot_plot(
     results: Recorded | Mapping[str, Mapping[str, Numbers]],
     metrics: Sequence[Metric],
@@ -90,7 +61,7 @@ def dot_plot(
     arms: Sequence[str] | None = None,
     baseline: str | None = None,
     interval: Interval = mean_interval,
-) -> DotPlot:
+) -> Chart:
     """Mean and interval of each arm, one panel a metric; each single result is a faint dot.
 
     Args:
@@ -134,7 +105,7 @@ def dot_plot(
                 row.append(difference)
         panels.append(_panel(metric, values, means, baseline))
     table = Table(tuple(columns), tuple(map(tuple, rows)), (False, *(True for _ in columns[1:])))
-    return DotPlot(title, tuple(panels), table)
+    return Chart(title, tuple(panels), table)
 
 
 def _arms(results: Recorded | Mapping[str, Mapping[str, Numbers]]) -> Sequence[str]:

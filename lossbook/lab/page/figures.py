@@ -4,8 +4,9 @@ Only chapters import this module; the losses need none of it.
 """
 
 from lossbook.lab.page.canvas import use_style
+from lossbook.lab.page.charts import Chart
 from lossbook.lab.page.curves import ced, history, shares, surface, value_and_gradient
-from lossbook.lab.page.dotplots import DotPlot, Metric, Recorded, dot_plot
+from lossbook.lab.page.dotplots import Metric, Recorded, dot_plot
 from lossbook.lab.page.formulas import Equation, derivative, equation, evaluate, latex
 from lossbook.lab.page.palette import COLOURS, colour, style, styles
 from lossbook.lab.page.pictures import faces, skeletons
@@ -15,7 +16,7 @@ from lossbook.lab.page.tables import Table, table
 
 __all__ = [
     "COLOURS",
-    "DotPlot",
+    "Chart",
     "Equation",
     "Metric",
     "Recorded",

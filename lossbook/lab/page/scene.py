@@ -19,14 +19,15 @@ from typing import TypeAlias
 import numpy.typing as npt
 import sympy
 
+from lossbook.lab.page.charts import heading
 from lossbook.lab.page.controls import Button, Control
-from lossbook.lab.page.marks import Dots, Handle, Mark
-from lossbook.lab.page.palette import legible, styles
+from lossbook.lab.page.marks import Handle, Mark
+from lossbook.lab.page.palette import styles
 from lossbook.lab.page.panels import Panel
 from lossbook.lab.page.program import Minimum, Program
-from lossbook.lab.page.sheet import Formula, Looks, dashes, hues, live, looks_of
+from lossbook.lab.page.sheet import Formula, Looks, live, looks_of
 from lossbook.lab.page.shown import Shown
-from lossbook.lab.page.strokes import circle, plain
+from lossbook.lab.page.strokes import plain
 
 Sentence: TypeAlias = str | tuple[str, Mapping[str, Formula]]
 
@@ -116,7 +117,7 @@ class Scene(Shown):
         ).replace("</", "<\\/")
         return (
             f'<figure class="lossbook-scene" id="scene-{self.name}" data-scene="{self.name}" '
-            f'aria-label="{escape(self.title)}">{self._heading(looks)}'
+            f'aria-label="{escape(self.title)}">{heading(self.title, self._marks(), looks)}'
             f'<form hidden autocomplete="off">{self._inputs()}'
             f'<div class="buttons">{"".join(button.html() for button in buttons)}</div></form>'
             f'<div class="panels">{"".join(d.svg for d in drawn)}</div>{texts}'
@@ -136,26 +137,6 @@ class Scene(Shown):
     def _sentence(self, sentence: Sentence, program: Program, looks: Looks) -> str:
         template, values = (sentence, {}) if isinstance(sentence, str) else sentence
         return live(template, values, program, looks)
-
-    def _heading(self, looks: Looks) -> str:
-        legend = ""
-        labels = {mark.label: mark for mark in self._marks() if mark.label}
-        for label, mark in labels.items():
-            (look,) = mark.names()
-            hue = legible(looks[look]["color"])
-            shape = (
-                f'class="k f" {hues(look, looks)} fill="{hue}" d="{circle(6, 6, 5)}"'
-                if isinstance(mark, (Dots, Handle))
-                else f'class="k s" {hues(look, looks)}{dashes(look, looks, 2.5)} stroke="{hue}" '
-                'stroke-width="2.5" d="M0,6H26"'
-            )
-            width = 12 if isinstance(mark, (Dots, Handle)) else 26
-            legend += (
-                f'<span class="entry"><svg width="{width}" height="12" aria-hidden="true">'
-                f"<path {shape}/></svg>{escape(label)}</span>"
-            )
-        heading = "" if self.title in labels else f"<b>{escape(self.title)}</b>"
-        return f"<figcaption>{heading}{legend}</figcaption>"
 
     def _inputs(self) -> str:
         dragged: set[sympy.Symbol] = set()
