@@ -219,6 +219,13 @@ def test_angles_of_the_actress_turn_the_mesh_as_her_poses_do(mesh, talking):
         assert (moved * sign * talking.euler[far, column] > 0).all()
 
 
+def test_heads_sink_when_they_look_down(heads, talking):
+    """Necks bend: pitch and height share one sign in both files, though nothing made them."""
+    pitch = torch.cat([part - part.mean() for part in split(heads.euler[:, 0], heads)])
+    for angle, height in ((pitch, heads.t[:, 1]), (talking.euler[:, 0], talking.t[:, 1])):
+        assert torch.corrcoef(torch.stack([angle, height]))[0, 1] < -0.7
+
+
 def test_jaws_go_down_in_the_own_frame_of_a_head(heads):
     """y up in expressions too: where the lips part, the lower one and the chin go down."""
     exp = heads.exp.view(-1, 21, 3)

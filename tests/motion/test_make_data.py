@@ -1,5 +1,6 @@
 import importlib.util
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from lossbook.lab.motion.make_data import (
     read_faces,
     resample,
 )
+from lossbook.lab.run.spelling import open_clips
 
 CHIN = POINTS.index(152)
 NOSE_TIP = 1
@@ -203,12 +205,30 @@ def test_the_command_makes_a_file_out_of_a_wheel(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose(heads.euler, expected, atol=2e-3)
 
 
-def test_the_shipped_heads_come_out_of_the_wheel(tmp_path):
+@pytest.fixture
+def source():
     """Set LOSSBOOK_SPOKEN_TO_SIGNED to the wheel's path; or have the package installed."""
     pose_format()
-    source = os.environ.get("LOSSBOOK_SPOKEN_TO_SIGNED")
-    if not source and importlib.util.find_spec("spoken_to_signed") is None:
+    path = os.environ.get("LOSSBOOK_SPOKEN_TO_SIGNED")
+    if not path and importlib.util.find_spec("spoken_to_signed") is None:
         pytest.skip("needs the wheel of spoken-to-signed 0.4.0")
+    return path
+
+
+def test_real_faces_turn_as_their_angles_say(source):
+    """Seen in the picture alone, without depth and without the mesh."""
+    clips = [c for c in read_faces(open_clips(source and Path(source))) if 12 < len(c.points) < 100]
+    points = np.concatenate([c.points[:, :, :2] for c in clips])
+    euler = np.concatenate([fit_mesh(c.points).euler for c in clips])
+    left, right, nose = points[:, 33], points[:, 263], points[:, NOSE_TIP]
+    to_right, down = ((nose - (left + right) / 2) / np.linalg.norm(right - left, axis=1)[:, None]).T
+    slope = (right - left)[:, 1] / (right - left)[:, 0]
+    assert np.corrcoef(down, euler[:, 0])[0, 1] > 0.9
+    assert np.corrcoef(to_right, euler[:, 1])[0, 1] > 0.8
+    assert np.corrcoef(slope, euler[:, 2])[0, 1] < -0.9
+
+
+def test_the_shipped_heads_come_out_of_the_wheel(source, tmp_path):
     main([*([source] if source else []), "--out", str(tmp_path / "made.npz")])
     with np.load(tmp_path / "made.npz") as made, np.load(SIGN_HEADS) as shipped:
         assert made.files == shipped.files

@@ -12,7 +12,8 @@ the viewer**, lengths in cm. A head is turned by three angles in degrees, in thi
 The rotation applies pitch first, then yaw, then roll, each about an axis that stays where it is:
 ``R = R_z(roll) @ R_y(yaw) @ R_x(pitch)``, scipy's ``"xyz"``. `head_rotation` computes it.
 
-Where the files come from stands in `lossbook.lab.motion.make_data`.
+Where the files come from stands in `lossbook.lab.motion.make_data`, that of the signers, and
+`lossbook.lab.motion.make_face`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ SIGN_HEADS = _DATA / "sign_heads.npz"
 """What `lossbook.lab.motion.make_data` writes."""
 TALKING_HEAD = _DATA / "talking_head.npz"
 FACE_MESH = _DATA / "face_mesh.npz"
+"""What `lossbook.lab.motion.make_face` writes, as it does `TALKING_HEAD`."""
 
 _POINTS = 21
 _BLENDSHAPES = 52
@@ -194,7 +196,7 @@ def load_talking_head(path: Path = TALKING_HEAD) -> TalkingHead:
     """Load the take of an actress.
 
     Args:
-        path: of a file with the poses and blendshapes that MediaPipe finds in a film.
+        path: of a file that `lossbook.lab.motion.make_face` writes.
 
     Raises:
         OSError: if it cannot be read.
@@ -232,7 +234,7 @@ def load_face_mesh(path: Path = FACE_MESH) -> FaceMesh:
     """Load the face that the motion can be drawn with.
 
     Args:
-        path: of a file with MediaPipe's canonical face.
+        path: of a file that `lossbook.lab.motion.make_face` writes.
 
     Raises:
         OSError: if it cannot be read.

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import roma
@@ -42,7 +43,7 @@ _NOSE_BRIDGE = (168, 6, 197, 195, 5)
 _TEMPLES = (54, 284, 21, 251, 162, 389, 127, 356)
 _EYE_CORNERS = (33, 263)
 RIGID = (*_FOREHEAD, *_NOSE_BRIDGE, *_TEMPLES, *_EYE_CORNERS)
-"""Points that move with the skull and hardly with the face: they give the pose."""
+"""Points that move with the skull and hardly with the face. They give the pose."""
 
 _BROWS = (70, 105, 107, 336, 334, 300)
 _EYELIDS = (159, 145, 386, 374)
@@ -60,7 +61,8 @@ _TO_MESH = np.array([1.0, -1.0, -1.0])
 _Array = NDArray[Any]
 
 
-class Clip(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Clip:
     """The face of one clip.
 
     Attributes:
@@ -70,13 +72,14 @@ class Clip(NamedTuple):
         word: what is spelt.
     """
 
-    points: _Array
+    points: NDArray[Any]
     fps: float
     language: str
     word: str
 
 
-class Fit(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Fit:
     """Where the head is, frame by frame, in the axes of `lossbook.lab.motion.clips`.
 
     Attributes:
@@ -87,11 +90,11 @@ class Fit(NamedTuple):
         miss: ``(frames,)``, root of the mean squared distance of the `RIGID` points in cm.
     """
 
-    euler: _Array
-    scale: _Array
-    place: _Array
-    own: _Array
-    miss: _Array
+    euler: NDArray[Any]
+    scale: NDArray[Any]
+    place: NDArray[Any]
+    own: NDArray[Any]
+    miss: NDArray[Any]
 
 
 def read_faces(files: dict[str, bytes]) -> list[Clip]:

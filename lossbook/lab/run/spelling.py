@@ -22,9 +22,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -53,7 +54,8 @@ _INDEX = "index.csv"
 _Array = NDArray[Any]
 
 
-class Track(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Track:
     """One component of one clip, such as the right hand.
 
     Attributes:
@@ -63,8 +65,8 @@ class Track(NamedTuple):
         fps: frames a second.
     """
 
-    points: _Array
-    found: _Array
+    points: NDArray[Any]
+    found: NDArray[Any]
     fps: float
 
 
