@@ -195,7 +195,9 @@ def test_positive_roll_tilts_the_top_to_the_left_of_the_picture(mesh):
 
 
 def test_pitch_comes_first_and_roll_last():
-    axes = [head_rotation(torch.tensor([row]))[0] for row in ([30.0, 0, 0], [0, 20, 0], [0, 0, 10])]
+    axes = [
+        head_rotation(torch.tensor([row]))[0] for row in ([30.0, 0, 0], [0, 20.0, 0], [0, 0, 10.0])
+    ]
     together = head_rotation(torch.tensor([[30.0, 20, 10]]))[0]
     torch.testing.assert_close(together, axes[2] @ axes[1] @ axes[0])
 
