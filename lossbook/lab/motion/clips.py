@@ -12,7 +12,8 @@ the viewer**, lengths in cm. A head is turned by three angles in degrees, in thi
 The rotation applies pitch first, then yaw, then roll, each about an axis that stays where it is:
 ``R = R_z(roll) @ R_y(yaw) @ R_x(pitch)``, scipy's ``"xyz"``. `head_rotation` computes it.
 
-Where the files come from stands in `lossbook.lab.motion.make_data`.
+Where the files come from stands in `lossbook.lab.motion.make_data`, that of the signers, and
+`lossbook.lab.motion.make_face`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ SIGN_HEADS = _DATA / "sign_heads.npz"
 """What `lossbook.lab.motion.make_data` writes."""
 TALKING_HEAD = _DATA / "talking_head.npz"
 FACE_MESH = _DATA / "face_mesh.npz"
+"""What `lossbook.lab.motion.make_face` writes, as it does `TALKING_HEAD`."""
 
 _POINTS = 21
 _BLENDSHAPES = 52
@@ -56,10 +58,16 @@ class Heads:
     """Heads and faces of people who sign, sorted by clip and, within a clip, by time.
 
     **Every clip begins with the same face in the same pose.** The authors of the clips took the
-    signers' looks away: they subtracted a clip's first frame from all of its frames, and added the
-    mean face of many people. So the first frame of a clip shows that mean face, turned by
-    (-3.77, -0.40, 1.03) degrees in all of them, and angles, also those of the later frames, say how
-    far a head has turned *since the first frame*, not where it looks.
+    signers' looks away: they subtracted the points of a clip's first frame from those of all of its
+    frames, and added the mean face of many people. So a clip's first frame is no frame of its own:
+    it shows that mean face, at angles of (-4.48, -0.39, 1.07) degrees. The later angles say how far
+    a head has turned *since the first frame*, not where it looks. ``exp``, ``t`` and ``scale`` are
+    about the clip's mean, so their first frames differ from clip to clip.
+
+    The first frame is left out by ``load_sign_heads(skip=1)``. It is the 575 first frames that have
+    exactly these angles. Of the other 13782 frames 24 come within 0.1 degrees of them and 1054
+    within 0.5 degrees; half of the second frames are farther than 0.57 degrees, where heads turn by
+    0.38 degrees from frame to frame (both medians, of the angle that differs most).
 
     Attributes:
         euler: ``(n, 3)``, pitch, yaw and roll in degrees.
@@ -188,7 +196,7 @@ def load_talking_head(path: Path = TALKING_HEAD) -> TalkingHead:
     """Load the take of an actress.
 
     Args:
-        path: of a file with the poses and blendshapes that MediaPipe finds in a film.
+        path: of a file that `lossbook.lab.motion.make_face` writes.
 
     Raises:
         OSError: if it cannot be read.
@@ -226,7 +234,7 @@ def load_face_mesh(path: Path = FACE_MESH) -> FaceMesh:
     """Load the face that the motion can be drawn with.
 
     Args:
-        path: of a file with MediaPipe's canonical face.
+        path: of a file that `lossbook.lab.motion.make_face` writes.
 
     Raises:
         OSError: if it cannot be read.
