@@ -399,7 +399,7 @@ def _summary(found: Mapping[str, Any]) -> str:
     )
 
 
-SWEEP = Sweep(rates=(1e-3, 2e-3, 4e-3), folds=(0,), steps=500)
+SWEEP = Sweep(rates=(1e-3, 2e-3, 4e-3, 8e-3), folds=(0,), steps=500)
 
 
 def _files() -> list[Path]:
