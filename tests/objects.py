@@ -5,12 +5,19 @@ is in `SHOWN`: the numbers of its sentences, bars and texts, in the order of ``s
 in the page, from the values of its symbols. Each chapter adds its own; one that is missing fails.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 
 from lossbook.hands import keypoint_2d_loss, mano_prior_loss
+from lossbook.lab.motion.bins import to_degrees, to_logits
+from lossbook.lab.motion.clips import load_talking_head
+from lossbook.lab.motion.experiment import load_record
 from lossbook.landmarks import smooth_l1_loss, wing_loss
+from lossbook.motion import pva_loss
 
 
 def _weighted_l1(error, zero, *, c, reduction):
@@ -39,7 +46,95 @@ LOSSES: dict[str, Callable] = {
 }
 """Elementwise losses of an error and zero; the other symbols are keyword arguments."""
 
-SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {}
+
+@lru_cache
+def some_yaw():
+    """The yaw of the talking head that the motion chapter disturbs, in degrees."""
+    yaw = load_talking_head().euler[100:124, 1]
+    return yaw - yaw.mean()
+
+
+@lru_cache
+def recorded_spectrum():
+    """The power of the heads' error after training with P alone, in the mean over the folds."""
+    found = [result.head_spectrum for result in load_record().results if result.arm == "P"]
+    return torch.tensor(found, dtype=torch.float64).mean(0)
+
+
+def _pva(error, target=None):
+    """P, V and A of one dimension."""
+    target = torch.zeros_like(error) if target is None else target
+    clips = ((target + error)[None, :, None], target[None, :, None])
+    terms = pva_loss(*clips, parts={"x": (0, 1, 1.0)}).terms
+    return torch.stack([terms[f"x_{letter}"] for letter in "PVA"])
+
+
+def _disturb(at):
+    truth = some_yaw().double()
+    frames = torch.arange(len(truth), dtype=torch.float64)
+    error = {
+        0: torch.ones_like(frames),
+        1: (frames == len(truth) // 2 - 1).double(),
+        2: (2 * math.pi * at["hertz"] / 25 * frames).cos(),
+    }[round(at["kind"])]
+    p, v, a = _pva(at["size"] * error / error.square().mean().sqrt(), truth).tolist()
+    least = max(p, 1e-9)
+    return [p, v, a, p, v / least, a / least]
+
+
+def _repeated(wave):
+    """P, V and A of a wave that goes on as it began, and what its neighbours have in common.
+
+    With its first two frames at its end there are as many differences as frames.
+    """
+    period = len(wave)
+    longer = torch.cat([wave, wave[:2]])
+    terms = torch.stack([_pva(longer[: period + order])[order] for order in range(3)])
+    alike = [(wave * wave.roll(-apart)).mean() / terms[0] for apart in (1, 2)]
+    return terms, torch.stack(alike)
+
+
+def _filters(at):
+    """Of a wave with the recorded power at each frequency."""
+    power = recorded_spectrum()
+    period = 2 * (len(power) - 1)
+    frames = torch.arange(period, dtype=torch.float64)
+    alone = torch.zeros(len(power), dtype=torch.bool)
+    alone[[0, -1]] = True
+    waves = torch.stack([(2 * math.pi * k / period * frames).cos() for k in range(len(power))])
+    wave = torch.where(alone, power, 2 * power).sqrt() @ waves
+    weights = torch.tensor([at[f"w_{letter}"] for letter in "PVA"], dtype=torch.float64)
+    heard = weights * _repeated(wave)[0]
+    ends = [weights @ _repeated(sign**frames)[0] for sign in (1.0, -1.0)]
+    return [*(heard / heard.sum().clamp(min=1e-12)), *ends]
+
+
+def _reader(at):
+    """Of three waves with powers that make the two ratios."""
+    frames = torch.arange(8, dtype=torch.float64)
+    waves = [(angle * frames).cos() for angle in (0, math.pi / 2, math.pi)]
+    terms, alike = map(torch.stack, zip(*map(_repeated, waves), strict=True))
+    log = torch.tensor([1, at["V_P"], at["A_P"]], dtype=torch.float64)
+    power = torch.linalg.solve((terms / terms[:, :1]).T, log)
+    return power @ alike
+
+
+def _bins(at):
+    angle = torch.tensor(at["theta"], dtype=torch.float64)
+    true = to_logits(angle)
+    logits = true + at["shift"]
+    logits[round(at["bin"]) - 1] += at["push"]
+    read = to_degrees(logits)
+    return [read, F.mse_loss(logits, true), (read - angle).abs()]
+
+
+SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
+    "anatomy": lambda at: [],
+    "bins": _bins,
+    "disturb": _disturb,
+    "filters": _filters,
+    "reader": _reader,
+}
 """From the symbols' values to the numbers shown."""
 
 

@@ -1,0 +1,304 @@
+"""The chapter's objects to move say what torch says, before a browser moves them."""
+
+import math
+from functools import cache
+from string import Formatter
+
+import numpy as np
+import objects
+import pytest
+import sympy as sp
+import torch
+from objects import SHOWN
+
+from lossbook.lab.motion import scenes
+from lossbook.lab.motion.bins import to_degrees, to_logits
+from lossbook.lab.motion.clips import load_face_mesh, load_sign_heads, load_talking_head
+from lossbook.lab.motion.heads import outline
+from lossbook.lab.page.formulas import evaluate
+from lossbook.lab.page.objects import Clip, Stems, Text
+from lossbook.lab.run.devices import threads
+from lossbook.motion import pva_loss
+from lossbook.motion.metrics import motion_metrics
+
+FRAMES = 24
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    with threads(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def disturb():
+    return scenes.disturb(objects.some_yaw().tolist())
+
+
+@pytest.fixture
+def spectrum(generator, monkeypatch):
+    """Any power of an error, in place of the recorded one."""
+    power = torch.rand(11, generator=generator, dtype=torch.float64)
+    monkeypatch.setattr(objects, "recorded_spectrum", lambda: power)
+    return power
+
+
+@cache
+def function(formula, symbols, arrays):
+    return evaluate(formula, symbols, {base: np.array(values) for base, values in arrays})
+
+
+def value(scene, formula, state, **more):
+    """A formula of a scene where its symbols have these values."""
+    symbols = (*scene.controls, *(sp.Symbol(name, integer=True) for name in more))
+    numbers = [state.get(s.name, c.value) for s, c in scene.controls.items()]
+    arrays = tuple((base, tuple(values)) for base, values in scene.arrays.items())
+    return float(function(sp.sympify(formula), symbols, arrays)(*numbers, *more.values()))
+
+
+def shown(scene, state):
+    """The moving numbers of a scene, in the order in which they stand on the page."""
+    told = [(mark.template, mark.values) for panel in scene.panels for mark in panel.marks
+            if isinstance(mark, Text)]  # fmt: skip
+    told += [sentence for sentence in scene.sentences if not isinstance(sentence, str)]
+    found = []
+    for template, values in told:
+        for _, name, _, _ in Formatter().parse(template):
+            if name and set(scene.controls) & sp.sympify(values[name]).free_symbols:
+                found.append(value(scene, values[name], state))
+    return found
+
+
+def stems(scene, state):
+    """The heights of the stems of each panel that has some."""
+    found = []
+    for panel in scene.panels:
+        for mark in panel.marks:
+            if isinstance(mark, Stems):
+                name = mark.variable.name
+                heights = [
+                    value(scene, mark.expr, state, **{name: at})
+                    for at in range(mark.span[0], mark.span[1] + 1)
+                ]
+                found.append(torch.tensor(heights, dtype=torch.float64))
+    return found
+
+
+def agree(scene, state):
+    full = {symbol.name: control.value for symbol, control in scene.controls.items()} | state
+    expected = torch.as_tensor(SHOWN[scene.name](full), dtype=torch.float64)
+    found = torch.tensor(shown(scene, state), dtype=torch.float64)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
+
+
+def presets(scene):
+    """The first state, and those of the buttons."""
+    return [{}, *({s.name: v for s, v in button.sets.items()} for button in scene.buttons)]
+
+
+# P, V and A of a formula
+
+
+@pytest.mark.parametrize("frames", [3, 13, 24])
+def test_terms_of_a_wave_are_those_of_torch(frames, generator):
+    t = sp.Symbol("t", integer=True)
+    for _ in range(3):
+        size, turn, phase, slope = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+        wave = size * sp.cos(3 * turn * t + phase) + slope * t / 10
+        at = torch.arange(1, frames + 1, dtype=torch.float64)
+        error = size * (3 * turn * at + phase).cos() + slope * at / 10
+        target = torch.randn(1, frames, 1, generator=generator, dtype=torch.float64)
+        expected = pva_loss(target + error[None, :, None], target, parts={"x": (0, 1, 1.0)})
+        for name, formula in scenes.terms_of(wave, t, frames).items():
+            assert float(evaluate(formula, [t])(0)) == pytest.approx(expected[f"x_{name}"].item())
+
+
+# A disturbed clip
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2])
+@pytest.mark.parametrize("hertz", [0.5, 3.0, 12.5])
+def test_what_is_shown_of_a_disturbed_clip_is_what_torch_says(disturb, kind, hertz):
+    for size in (0, 0.1, 2):
+        agree(disturb, {"kind": kind, "size": size, "hertz": hertz})
+
+
+def test_all_disturbances_have_the_same_position_error(disturb):
+    for size in (0.5, 2.0):
+        for kind, hertz in ((0, 3), (1, 3), (2, 0.5), (2, 3.25), (2, 7), (2, 12.5)):
+            p, v, a, *_ = shown(disturb, {"kind": kind, "size": size, "hertz": hertz})
+            assert p == pytest.approx(size**2)
+            assert (v < 1e-12 and a < 1e-12) if kind == 0 else (v > 0 and a > 0)
+
+
+def test_the_frame_that_is_disturbed_alone_stands_out_by_the_root_of_all(disturb):
+    p, v, a, *_ = shown(disturb, {"kind": 1, "size": 1.5})
+    square = 1.5**2 * FRAMES
+    assert [p, v, a] == pytest.approx(
+        [square / FRAMES, 2 * square / (FRAMES - 1), 6 * square / (FRAMES - 2)]
+    )
+
+
+def test_a_tremble_of_every_other_frame_costs_four_and_sixteen_times_as_much(disturb):
+    tremble = presets(disturb)[2]
+    assert shown(disturb, tremble)[-2:] == pytest.approx([4, 16])
+
+
+def error_of(kind, hertz):
+    at = torch.arange(FRAMES, dtype=torch.float64)
+    wave = (2 * math.pi * hertz / 25 * at).cos()
+    error = {0: torch.ones_like(at), 1: (at == 11).double(), 2: wave}[kind]
+    return error / error.square().mean().sqrt()
+
+
+@pytest.mark.parametrize(("kind", "hertz"), [(0, 3), (1, 3), (2, 0.5), (2, 3), (2, 12.5)])
+def test_the_spectrum_of_the_error_adds_up_to_p(disturb, kind, hertz):
+    state = {"kind": kind, "size": 2, "hertz": hertz}
+    (power,) = stems(disturb, state)
+    assert power.sum().item() == pytest.approx(4)
+    assert power.sum().item() == pytest.approx(shown(disturb, state)[0])
+    error = 2 * error_of(kind, hertz)[None, :, None]
+    found = motion_metrics(error, torch.zeros_like(error), fps=25.0)
+    torch.testing.assert_close(power, found.spectrum[0])
+    # The ticks stand where the frequencies are.
+    axis = disturb.panels[1].x
+    places = [at for at in axis.ticks if at in range(len(power))]
+    assert places
+    for at in places:
+        assert float(axis.ticks[at]) == pytest.approx(found.frequencies[int(at)].item())
+
+
+# Three weights
+
+
+def test_what_is_shown_of_three_weights_is_what_torch_says(spectrum):
+    scene = scenes.filters(spectrum.numpy())
+    states = [
+        *presets(scene),
+        {"w_P": 0.35, "w_V": 2.0, "w_A": 0.0},
+        dict.fromkeys(("w_P", "w_V", "w_A"), 0),
+    ]
+    for state in states:
+        agree(scene, state)
+
+
+def test_the_shares_are_of_all_and_of_the_weights_that_count(spectrum):
+    scene = scenes.filters(spectrum.numpy())
+    for state in presets(scene):
+        assert sum(shown(scene, state)[:3]) == pytest.approx(1)
+    # The default weights, and one alone.
+    first, *alone = (shown(scene, state)[:3] for state in presets(scene))
+    assert min(first) > 0
+    assert alone == [pytest.approx([float(i == j) for j in range(3)]) for i in range(3)]
+
+
+def test_an_offset_weighs_as_p_says_and_a_tremble_twenty_one_times_as_much(spectrum):
+    assert shown(scenes.filters(spectrum.numpy()), {})[3:] == pytest.approx([1, 21])
+
+
+def test_slow_errors_are_heard_by_p_and_fast_ones_by_a():
+    slow, fast = torch.zeros(2, 11)
+    slow[1], fast[10] = 1, 1
+    assert shown(scenes.filters(slow.numpy()), {})[0] > 0.9
+    assert shown(scenes.filters(fast.numpy()), {})[:3] == pytest.approx([1 / 21, 4 / 21, 16 / 21])
+
+
+# Bins
+
+
+@pytest.mark.parametrize("theta", [-45, 0, 12, 45])
+def test_what_is_shown_of_66_bins_is_what_torch_says(theta):
+    scene = scenes.bins()
+    for state in [*presets(scene), {"bin": 1, "push": -6}, {"bin": 66, "push": 6, "shift": -4}]:
+        agree(scene, {"theta": theta} | state)
+
+
+def test_the_bins_are_drawn_as_the_laboratory_encodes_them():
+    scene = scenes.bins()
+    logits, shares = stems(scene, {"theta": 20})
+    expected = to_logits(torch.tensor(20.0, dtype=torch.float64))
+    torch.testing.assert_close(logits - logits.mean(), expected)
+    torch.testing.assert_close(shares, expected.softmax(0))
+    shifted, same = stems(scene, {"theta": 20, "shift": 3})
+    torch.testing.assert_close(shifted, logits + 3)
+    torch.testing.assert_close(same, shares)
+    pushed, _ = stems(scene, {"theta": 20, "bin": 7, "push": 5})
+    assert (pushed - logits).nonzero().flatten().tolist() == [6]
+    assert shown(scene, {"theta": 20})[0] == pytest.approx(to_degrees(expected).item())
+
+
+def test_a_shift_of_all_bins_costs_most_and_turns_nothing():
+    scene = scenes.bins()
+    _, all_bins, far, near = ([*shown(scene, state)[1:]] for state in presets(scene))
+    assert all_bins[0] == pytest.approx(16)
+    assert far[0] == near[0] == pytest.approx(36 / 66)
+    assert all_bins[1] < 1e-3 < far[1] + 1e-3
+    assert near[1] > 1
+    assert near[1] > 10 * far[1]
+
+
+# A log that is read
+
+
+@pytest.fixture
+def reader():
+    return scenes.reader({"yaw": (0.44, 0.61), "exp": (1.2, 2.5)})
+
+
+def test_what_is_read_off_a_log_is_what_torch_says(reader):
+    assert len(presets(reader)) == 5
+    for state in [*presets(reader), {"V_P": 0, "A_P": 0}, {"V_P": 3.3, "A_P": 1.1}]:
+        agree(reader, state)
+
+
+def test_noise_has_nothing_in_common_and_a_tremble_changes_its_sign(reader):
+    _, noise, tremble, *_ = presets(reader)
+    assert shown(reader, noise) == pytest.approx([0, 0])
+    assert shown(reader, tremble) == pytest.approx([-1, 1])
+
+
+def test_an_error_with_memory_is_read_back_from_its_ratios(reader, generator):
+    error = torch.randn(40_000, generator=generator, dtype=torch.float64)
+    for at in range(1, len(error)):
+        error[at] += 0.7 * error[at - 1]
+    clips = error[None, :, None]
+    terms = pva_loss(clips, torch.zeros_like(clips), parts={"x": (0, 1, 1.0)}).terms
+    state = {f"{letter}_P": (terms[f"x_{letter}"] / terms["x_P"]).item() for letter in "VA"}
+    assert shown(reader, state) == pytest.approx([0.7, 0.49], abs=0.02)
+
+
+# Heads
+
+
+def test_heads_turn_over_the_truth_and_the_sentence_counts_the_frames():
+    talker, mesh = load_talking_head(), load_face_mesh()
+    euler = talker.euler[:12]
+    faces = {"prediction": outline(euler + 3, mesh), "position": outline(euler, mesh)}
+    yaw = {"ground truth": euler[:, 1].tolist(), "prediction": (euler[:, 1] + 3).tolist()}
+    truth = outline(euler, mesh)
+    scene = scenes.heads(
+        "two", "Two heads", faces, yaw, truth=truth, fps=24.0, span=(-20.0, 20.0),
+        sentence="Frame {frame} of 12.",
+    )  # fmt: skip
+    (control,) = scene.controls.values()
+    assert (control.start, control.stop, control.fps) == (1, 12, 24)
+    assert shown(scene, {"frame": 7}) == [7]
+    for panel, face in zip(scene.panels, faces.values(), strict=False):
+        beneath, above = (mark.table for mark in panel.marks if isinstance(mark, Clip))
+        assert np.array_equal(beneath, truth)
+        assert np.array_equal(above, face)
+    silent = scenes.heads("one", "One", faces, yaw, truth=truth, fps=24.0, span=(-20.0, 20.0))
+    assert silent.sentences == []
+
+
+@pytest.mark.parametrize("clip", [0, 300])
+def test_a_clip_is_drawn_with_its_points_and_numbers_that_do_not_move(clip):
+    heads = load_sign_heads()
+    scene = scenes.anatomy(heads, load_face_mesh(), clip)
+    count = int((heads.clip == clip).sum())
+    (control,) = scene.controls.values()
+    assert (control.start, control.stop) == (1, count)
+    face, points = (mark.table for mark in scene.panels[0].marks)
+    assert face.shape[0] == points.shape[0] == count
+    assert points.shape[1] == 21
+    assert shown(scene, {}) == SHOWN["anatomy"]({}) == []
