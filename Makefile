@@ -60,6 +60,7 @@ record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where ther
 	$(BIN)/python -m lossbook.lab.run.benchmark
 	$(BIN)/python -m lossbook.lab.landmarks.experiment --record
 	$(BIN)/python -m lossbook.lab.hands.experiment --record
+	$(BIN)/python -m lossbook.lab.motion.experiment --record
 
 requirements: $(STAMP) ## Pin the newest versions that pyproject.toml allows in requirements.txt
 	$(BIN)/python -m pip install --quiet uv

@@ -133,7 +133,9 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "bins": _bins,
     "disturb": _disturb,
     "filters": _filters,
+    "puzzle": lambda at: [],
     "reader": _reader,
+    "turning": lambda at: [],
 }
 """From the symbols' values to the numbers shown."""
 
