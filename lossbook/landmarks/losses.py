@@ -1,6 +1,7 @@
 """Losses of single coordinates as functions: SmoothL1 and Wing."""
 
 import math
+import struct
 
 import torch
 import torch.nn.functional as F
@@ -163,13 +164,23 @@ def wing_loss(
             near = w * (error / epsilon).log1p()
             return reduced(torch.where(error < w, near, error - constant), reduction)
         near = torch.log1p(F.hardtanh(error, -w, w).div_(epsilon))
-        far = error.clamp(min=w).sub_(w)
-        return w * reduced(near, reduction) + reduced(far, reduction)
+        # Neither has a slope at its own border, so the far part begins one number before w.
+        far = F.softshrink(error, _just_below(w, error.dtype))
+        return torch.add(reduced(far, reduction), reduced(near, reduction), alpha=w)
 
     loss = elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
     if checks.checking_values(input, target, weight):
         _explain_reach(input, target, weight, w, epsilon)
     return loss
+
+
+def _just_below(number: float, dtype: torch.dtype) -> float:
+    """The largest number of float32 or float64 that is smaller than a positive one."""
+    if dtype is torch.float64:
+        return math.nextafter(number, 0)
+    (bits,) = struct.unpack("<i", struct.pack("<f", number))
+    below: float = struct.unpack("<f", struct.pack("<i", max(bits - 1, 0)))[0]
+    return below
 
 
 def _explain_reach(
