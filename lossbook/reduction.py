@@ -136,7 +136,10 @@ def elementwise_loss(
 def widened(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
     """Bring tensors, whose common dtype this is, into the dtype to compute in."""
     working = working_dtype(dtype)
-    return tuple(tensor if tensor.dtype is working else tensor.to(working) for tensor in tensors)
+    for tensor in tensors:
+        if tensor.dtype is not working:
+            return tuple(t if t.dtype is working else t.to(working) for t in tensors)
+    return tensors
 
 
 def apply(
