@@ -39,7 +39,7 @@ class Factors(NamedTuple):
     pose: Tensor
     rarity: Tensor | None
     product: Tensor
-    divisor: Tensor | float | None
+    divisor: Tensor | int | float | None
 
 
 def hide_absent(batch: Batch, weights: Weights) -> Batch:
@@ -74,7 +74,7 @@ def find_factors(
         rarity = rarity_of(attributes, counts, samples)
         rarity = rarity + attribute_bias if attribute_bias else rarity
         product = pose * rarity
-    divisor: Tensor | float | None = None
+    divisor: Tensor | int | float | None = None
     if isinstance(samples, Tensor):
         # Averaged over the ranks, as their gradients are, this is the mean over all samples.
         samples = samples if ranks is None else samples / dist.get_world_size(ranks)
@@ -144,7 +144,7 @@ def turn(difference: Tensor, degrees: bool, *, weighs_points: bool = False) -> T
 
 def totals(
     attributes: Tensor, weight: Tensor | None, ranks: "dist.ProcessGroup | None"
-) -> tuple[Tensor, Tensor | float]:
+) -> tuple[Tensor, Tensor | int | float]:
     """How many samples have each attribute, shape (C,), and how many samples there are."""
     counts = (attributes if weight is None else attributes * weight[:, None]).sum(0)
     samples = attributes.shape[0] if weight is None else weight.sum()
@@ -155,7 +155,7 @@ def totals(
     return counts, samples
 
 
-def rarity_of(attributes: Tensor, counts: Tensor, samples: Tensor | float) -> Tensor:
+def rarity_of(attributes: Tensor, counts: Tensor, samples: Tensor | int | float) -> Tensor:
     """The sum of the inverse frequencies of what a sample has."""
     # An attribute that nobody has is 0 in every row: what its count is replaced by is no matter.
     return (attributes / counts.masked_fill(counts == 0, 1)).sum(1) * samples
