@@ -36,6 +36,11 @@ def squared(input: Tensor, target: Tensor, reduction: str) -> Tensor:
     return losses
 
 
+def square(error: Tensor, reduction: str) -> Tensor:
+    """Square of an error that is there already."""
+    return reduced(error * error, reduction)
+
+
 def reduced(losses: Tensor, reduction: str) -> Tensor:
     """Elementwise losses, or their sum or mean."""
     if reduction == "none":

@@ -10,7 +10,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.hands import values
 from lossbook.hands.shapes import advise_matrices
-from lossbook.kernels import squared
+from lossbook.kernels import square, squared
 from lossbook.reduction import (
     Reduction,
     apply,
@@ -247,9 +247,7 @@ def prior_terms(
         values.check_prior(betas, hand_pose, weight, fitted, names)
 
     options: dict[str, Any] = {"weight": fitted, "reduction": "mean", "dtype": working}
-    (betas,) = widened(dtype, betas)
-    mean_hand = betas.new_zeros(()).expand_as(betas)
-    terms = {"shape_prior": apply(squared, betas, mean_hand, **options)}
+    terms = {"shape_prior": apply(square, *widened(dtype, betas), **options)}
     weights: dict[str, float | Tensor] = {"shape_prior": shape_weight}
     if hand_pose is not None and (monitor or pose_weight > 0):
         # One row a hand: a sum over nine numbers at a time would be slow.
