@@ -62,10 +62,16 @@ def readable(*tensors: Tensor) -> bool:
     """Whether a value may be read at once: ordinary CPU tensors, outside of any tracing."""
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
         return False
-    return all(tensor.is_cpu and not _holds_no_values(tensor) for tensor in tensors)
+    # Neither all() nor a generator: this runs in every call.
+    for tensor in tensors:  # noqa: SIM110
+        if not tensor.is_cpu or _holds_no_values(tensor):
+            return False
+    return True
 
 
 def _is_fake(tensor: Tensor) -> bool:
+    if type(tensor) is Tensor:
+        return False
     # While its module is not loaded, which takes as long as all of lossbook, none can exist.
     module = sys.modules.get("torch._subclasses.fake_tensor")
     return module is not None and isinstance(tensor, module.FakeTensor)
@@ -254,7 +260,6 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
             f"{name} must be on the device of {of}: {name} is on {weight.device}, {of} on "
             f"{input.device}; move it with {name}.to({of}.device)"
         )
-    missing = input.ndim - weight.ndim
     if not _fits(weight.shape, input.shape):
         own, other = tuple(weight.shape), tuple(input.shape)
         raise ValueError(
@@ -265,12 +270,14 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
     working = torch.float64 if input.dtype is torch.float64 else torch.float32
     if weight.dtype is not working:
         weight = weight.to(working)
-    fitted: Tensor = weight.reshape(weight.shape + (1,) * missing) if missing else weight
+    for _ in range(input.ndim - weight.ndim):
+        weight = weight.unsqueeze(-1)
+    fitted: Tensor = weight
     return fitted
 
 
 def _fits(own: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    return own == other[: len(own)] or _broadcasts(own, other)
+    return own == other or own == other[: len(own)] or _broadcasts(own, other)
 
 
 def _broadcasts(own: tuple[int, ...], other: tuple[int, ...]) -> bool:

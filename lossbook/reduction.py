@@ -24,6 +24,9 @@ __all__ = [
     "working_dtype",
 ]
 
+# Numbers from which on a smaller product pays for one more operation.
+_MANY = 20_000
+
 Reduction = Literal["none", "mean", "sum", "batchmean"]
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
 
@@ -103,7 +106,8 @@ def elementwise_loss(
         input: predictions, any shape.
         target: same shape.
         weight: multiplies the losses, never the inputs; see :func:`lossbook.checks.fit_weight`
-            for its shape. What has weight 0 contributes nothing, whatever it holds, NaN included.
+            for its shape. What has weight 0 contributes nothing, whatever it holds, NaN included;
+            on the CPU a NaN or infinity there costs a second evaluation.
         reduction: see :func:`reduce_loss`.
         names: what the errors call the three tensors.
 
@@ -132,7 +136,10 @@ def elementwise_loss(
 def widened(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
     """Bring tensors, whose common dtype this is, into the dtype to compute in."""
     working = working_dtype(dtype)
-    return tuple(tensor if tensor.dtype is working else tensor.to(working) for tensor in tensors)
+    for tensor in tensors:
+        if tensor.dtype is not working:
+            return tuple(t if t.dtype is working else t.to(working) for t in tensors)
+    return tensors
 
 
 def apply(
@@ -164,9 +171,12 @@ def apply(
         return _divide(kernel(*tensors, "sum"), reduction, tensors[0])
     if reduction != "none" and not weight.requires_grad and checks.readable(*tensors, weight):
         # On the CPU it costs nothing to see whether there was a NaN to mask at all.
-        total = (kernel(*tensors, "none") * weight).sum()
-        if math.isfinite(total.detach()):
-            return _divide(total, reduction, tensors[0], weight)
+        losses = kernel(*tensors, "none")
+        total = (losses * for_both_coordinates(weight, losses)).sum()
+        if math.isfinite(total.item()):
+            if reduction != "mean":
+                return _divide(total, reduction, losses)
+            return total / (weight.sum().item() * _repeats(weight, losses) or 1)
     weight = weight if mend is None else mend(weight)
     # Every kernel is a function of the difference.
     error = tensors[0] if len(tensors) == 1 else tensors[0] - tensors[1]
@@ -196,12 +206,26 @@ def _divide(
     if reduction == "sum":
         return total
     if reduction == "mean" and weight is not None:
-        repeats = losses.numel() // max(weight.numel(), 1)
-        count = weight.sum(dtype=total.dtype) * repeats
+        count = weight.sum(dtype=total.dtype) * _repeats(weight, losses)
         return total / torch.where(count != 0, count, 1)
     if reduction == "mean":
         return total / max(losses.numel(), 1)
     return total / max(losses.shape[0], 1) if losses.ndim else total
+
+
+def _repeats(weight: Tensor, losses: Tensor) -> int:
+    return losses.numel() // max(weight.numel(), 1)
+
+
+def for_both_coordinates(weight: Tensor, losses: Tensor) -> Tensor:
+    """Write the weight of each point out for its two coordinates, where there are many.
+
+    Two tensors of one shape are multiplied at full speed, of these two shapes a pair at a time.
+    """
+    if losses.numel() < _MANY or losses.shape[-1] != 2 or weight.shape != (*losses.shape[:-1], 1):
+        return weight
+    # A complex number is such a pair, and the fastest way to write one.
+    return torch.view_as_real(torch.complex(weight, weight)).squeeze(-2)
 
 
 def _look(

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.checks import working_dtype
 
 Weight = Float[Tensor, "..."] | Bool[Tensor, "..."]
 
@@ -37,6 +38,14 @@ def point_weight(
         ValueError: for a shape that does not fit, one value for each coordinate, or another
             device.
     """
+    if (
+        isinstance(weight, Tensor)
+        and (weight.dtype is torch.bool or weight.is_floating_point())
+        and weight.shape == points.shape[:2]
+        and weight.device == points.device
+    ):
+        # As it nearly always comes.
+        return weight.to(working_dtype(points.dtype))
     batch, count, dimensions = points.shape
     if isinstance(weight, Tensor) and (
         weight.shape[2:] == (dimensions,) or weight.shape == (batch, count * dimensions)
@@ -46,7 +55,8 @@ def point_weight(
             f"{tuple(weight.shape)}, one a coordinate; pass "
             f"weight.reshape(-1, {count}, {dimensions})[..., 0], or of a mask .all(-1)"
         )
-    return checks.fit_weight(weight, points, of=of)[..., 0].expand(batch, count)
+    fitted = checks.fit_weight(weight, points, of=of).squeeze(-1)
+    return fitted if weight.shape == (batch, count) else fitted.expand(batch, count)
 
 
 def visible_mean(

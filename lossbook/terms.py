@@ -79,7 +79,7 @@ class LossTerms:
         # Copies, so that a later change of the caller's dictionaries cannot part them from total.
         self._terms = dict(terms)
         self._weights = {name: weights[name] for name in terms}
-        self._total = _weighted_sum(self._terms, self._weights)
+        self._total = _apart(weighted_sum(self._terms, self._weights), self._terms)
 
     @classmethod
     def _trusted(cls, terms: dict[str, Tensor], weights: dict[str, float | Tensor]) -> LossTerms:
@@ -87,7 +87,7 @@ class LossTerms:
         loss = cls.__new__(cls)
         loss._terms = terms
         loss._weights = weights
-        loss._total = _weighted_sum(terms, weights)
+        loss._total = _apart(weighted_sum(terms, weights), terms)
         return loss
 
     @property
@@ -359,24 +359,32 @@ def _is_monitor(weight: float | Tensor) -> bool:
     return not isinstance(weight, Tensor) and weight == 0
 
 
-def _weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> Tensor:
-    counted = [name for name, weight in weights.items() if not _is_monitor(weight)]
-    if not counted:
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> Tensor:
+    """The total of some terms; the term itself where there is one, of weight 1."""
+    total = None
+    # In eager mode without a product by 1. A compiled graph gains nothing by that, and would be
+    # made anew for a weight that is warmed up to 1.
+    multiplies = torch.compiler.is_compiling()
+    for name, weight in weights.items():
+        term = terms[name]
+        if _is_monitor(weight):
+            continue
+        if multiplies or isinstance(weight, Tensor) or weight != 1:
+            term = term * weight
+        total = term if total is None else total + term
+    if total is None:
         # The total still has a gradient, which is 0, so that training goes on.
         nothing = [t.where(torch.zeros_like(t, dtype=torch.bool), 0) for t in terms.values()]
         return reduce(torch.add, nothing)
-    parts: list[Tensor] = []
-    for name in counted:
-        term, weight = terms[name], weights[name]
-        # In eager mode without a product by 1. A compiled graph gains nothing by that, and would be
-        # made anew for a weight that is warmed up to 1.
-        if torch.compiler.is_compiling() or isinstance(weight, Tensor) or weight != 1:
-            term = term * weight
-        elif len(counted) == 1:
-            # The total is never the same tensor as a term.
-            term = term.clone()
-        parts.append(term)
-    return reduce(torch.add, parts)
+    return total
+
+
+def _apart(total: Tensor, terms: Mapping[str, Tensor]) -> Tensor:
+    """The total, never the same tensor as a term."""
+    for term in terms.values():
+        if total is term:
+            return total.clone()
+    return total
 
 
 # As a pytree a LossTerms passes through torch.func.vmap and torch.export. Weights that are tensors

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lossbook.kernels import squared
-from lossbook.landmarks import smooth_l1_loss
+from lossbook.landmarks import smooth_l1_loss, wing_loss
 from lossbook.reduction import elementwise_loss, reduce_loss, working_dtype
 from lossbook.registry import card
 
@@ -161,3 +161,21 @@ def test_the_second_derivative_of_l1_is_zero_also_where_there_is_no_error(name):
     for error in (0.0, 1.0):
         second = torch.func.hessian(lambda x: loss(x, points, **options))(points + error)
         assert not second.any()
+
+
+@pytest.mark.parametrize("holds", [0.0, torch.nan, torch.inf])
+@pytest.mark.parametrize("d", [2, 3])
+def test_many_points_are_weighed_as_a_few_are(holds, d):
+    """From some thousand numbers on, weights are written out for both coordinates."""
+    generator = torch.Generator().manual_seed(0)
+    input, target = torch.randn(2, 200, 98, d, generator=generator)
+    weight = (torch.rand(200, 98, generator=generator) - 0.2).clamp(min=0)
+    target = target.where(weight[..., None] > 0, holds)
+    for given in (weight, weight > 0):
+        few, many = input.clone().requires_grad_(), input.clone().requires_grad_()
+        loss = wing_loss(many, target, weight=given, reduction="sum")
+        parts = zip(few.split(2), target.split(2), given.split(2), strict=True)
+        expected = sum(wing_loss(a, b, weight=w, reduction="sum") for a, b, w in parts)
+        torch.testing.assert_close(loss, expected)
+        (got,) = torch.autograd.grad(loss, many)
+        torch.testing.assert_close(got, torch.autograd.grad(expected, few)[0])

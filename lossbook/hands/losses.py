@@ -195,39 +195,71 @@ def keypoint_loss(
 
     See :func:`keypoint_2d_loss`, and :func:`keypoint_3d_loss` for a root.
     """
-    checks.floating(**{names[0]: input, names[1]: target})
-    expected, matches = f"(B, N, {dimensions})", is_points(dimensions)
-    checks.shape(expected, matches, advise_points, **{names[0]: input})
-    target, confidence = _part(target, confidence, dimensions, names)
-    dtype = checks.pair(input, target, names[:2])
+    target, confidence, dtype = _gate(input, target, confidence, dimensions, names)
     check_reduction(reduction)
     if root is not None:
         checks.index(input.shape[1], root=root)
-    factor = None
+    factor = certain = present = None
     if confidence is not None:
-        factor = checks.fit_weight(confidence, input, name=names[2], of=names[0])
+        factor = certain = checks.fit_weight(confidence, input, name=names[2], of=names[0])
     if weight is not None:
-        fitted = checks.fit_weight(weight, input, of=names[0])
-        factor = fitted if factor is None else factor.where(fitted != 0, 0) * fitted
+        factor = present = checks.fit_weight(weight, input, of=names[0])
+        factor = factor if certain is None else certain * factor
+
+    def mend(factor: Tensor) -> Tensor:
+        factor = _careful(factor, certain, present)
+        return factor if root is None else _with_known_roots(factor, target, root)
+
     if checks.checking_values(input, target, confidence, weight):
-        values.check_keypoints(input, target, confidence, weight, factor, root, dimensions, names)
+        counted = None if factor is None else _careful(factor, certain, present)
+        values.check_keypoints(input, target, confidence, weight, counted, root, dimensions, names)
 
     # From the root in float32 at least: half precision would round away small differences.
     first, second = widened(dtype, input, target)
     options: dict[str, Any] = {"weight": factor, "reduction": reduction, "dtype": dtype}
+    options["mend"] = mend
     if root is None:
         return apply(absolute, first, second, **options)
-
-    def with_known_roots(factor: Tensor) -> Tensor:
-        """A hand whose hidden root holds no number cannot be measured: none of it counts."""
-        seen = (factor.expand(-1, input.shape[1], -1)[:, root] != 0).any(1)
-        known = seen | target[:, root].isfinite().all(1)
-        return factor.where(known[:, None, None], 0)
-
     # One difference of the hands instead of two from the roots: fewer passes over memory.
     error = first - second
     error = error - _rows(error[:, root : root + 1], error.shape[1])
-    return apply(magnitude, error, mend=with_known_roots, **options)
+    return apply(magnitude, error, **options)
+
+
+def _gate(
+    input: Tensor,
+    target: Tensor,
+    confidence: Confidence | None,
+    dimensions: int,
+    names: tuple[str, str, str],
+) -> tuple[Tensor, Weight | None, torch.dtype]:
+    """Check points that fit; the target's points, the confidence, and the dtype of both."""
+    if (
+        checks.alike(input, target)
+        and not isinstance(confidence, str)
+        and input.shape == target.shape
+        and is_points(dimensions)(input.shape)
+    ):
+        return target, confidence, input.dtype
+    checks.floating(**{names[0]: input, names[1]: target})
+    expected, matches = f"(B, N, {dimensions})", is_points(dimensions)
+    checks.shape(expected, matches, advise_points, **{names[0]: input})
+    target, confidence = _part(target, confidence, dimensions, names)
+    return target, confidence, checks.pair(input, target, names[:2])
+
+
+def _careful(factor: Tensor, certain: Tensor | None, present: Tensor | None) -> Tensor:
+    """The product of a confidence and a weight, which leaves out a confidence of NaN."""
+    if certain is None or present is None:
+        return factor
+    return certain.where(present != 0, 0) * present
+
+
+def _with_known_roots(factor: Tensor, target: Tensor, root: int) -> Tensor:
+    """A hand whose hidden root holds no number cannot be measured: none of it counts."""
+    seen = (factor.expand(-1, target.shape[1], -1)[:, root] != 0).any(1)
+    known = seen | target[:, root].isfinite().all(1)
+    return factor.where(known[:, None, None], 0)
 
 
 def mesh_loss(

@@ -74,8 +74,10 @@ def mano_prior_loss(
         Romero et al., *Embodied Hands* (MANO), SIGGRAPH Asia 2017. Source note:
         ``src/losses/loss.py`` of Eric-Lin-HKUSTGZ/UTNet. Derived in :doc:`/book/hands`.
     """
-    return prior_loss(
-        betas, hand_pose, shape_weight=shape_weight, pose_weight=pose_weight, weight=weight
+    return LossTerms._trusted(
+        *prior_terms(
+            betas, hand_pose, shape_weight=shape_weight, pose_weight=pose_weight, weight=weight
+        )
     )
 
 
@@ -204,7 +206,7 @@ def rotation_loss(
     return result.to(dtype) if reduction == "none" else result
 
 
-def prior_loss(
+def prior_terms(
     betas: Tensor,
     hand_pose: Tensor | None,
     *,
@@ -213,14 +215,15 @@ def prior_loss(
     weight: Weight | None,
     names: tuple[str, str] = ("betas", "hand_pose"),
     monitor: bool = True,
-) -> LossTerms:
-    """:func:`mano_prior_loss` under the names that the caller gave its tensors.
+) -> tuple[dict[str, Tensor], dict[str, float | Tensor]]:
+    """Terms and weights of :func:`mano_prior_loss`, under the names that the caller gave.
 
     Without ``monitor`` a pose prior of weight 0 is not computed.
     """
     checks.number(shape_weight=shape_weight, pose_weight=pose_weight)
-    checks.floating(**{names[0]: betas})
-    checks.shape("(B, K)", _is_vector, **{names[0]: betas})
+    if not (checks.alike(betas) and _is_vector(betas.shape)):
+        checks.floating(**{names[0]: betas})
+        checks.shape("(B, K)", _is_vector, **{names[0]: betas})
     dtype = betas.dtype
     if hand_pose is None:
         if pose_weight > 0:
@@ -244,7 +247,7 @@ def prior_loss(
         values.check_prior(betas, hand_pose, weight, fitted, names)
 
     options: dict[str, Any] = {"weight": fitted, "reduction": "mean", "dtype": working}
-    terms = {"shape_prior": apply(square, betas.to(working), **options)}
+    terms = {"shape_prior": apply(square, *widened(dtype, betas), **options)}
     weights: dict[str, float | Tensor] = {"shape_prior": shape_weight}
     if hand_pose is not None and (monitor or pose_weight > 0):
         # One row a hand: a sum over nine numbers at a time would be slow.
@@ -254,7 +257,7 @@ def prior_loss(
         # A mean over all nine entries, times nine, is the mean of the matrices' squared norms.
         terms["pose_prior"] = 9 * apply(squared, rows, centre, **options)
         weights["pose_prior"] = pose_weight
-    return LossTerms._trusted(terms, weights)
+    return terms, weights
 
 
 def first_stage_loss(
@@ -269,8 +272,8 @@ def first_stage_loss(
 ) -> Tensor:
     """:func:`auxiliary_loss` under the names that the caller gave its tensors."""
     check_form(form, AuxiliaryForm)
-    named = dict(zip(names, (pose, shape, pose_target, shape_target), strict=True))
-    fits = checks.alike(pose, shape, pose_target, shape_target) and (
+    tensors = (pose, shape, pose_target, shape_target)
+    fits = checks.alike(*tensors) and (
         _is_vector(pose.shape)
         and _is_vector(shape.shape)
         and pose.shape == pose_target.shape
@@ -278,6 +281,7 @@ def first_stage_loss(
         and pose.shape[0] == shape.shape[0]
     )
     if not fits:
+        named = dict(zip(names, tensors, strict=True))
         checks.floating(**named)
         checks.shape("(B, P)", _is_vector, **named)
         checks.same_shape(**{names[0]: pose, names[2]: pose_target})
@@ -285,8 +289,8 @@ def first_stage_loss(
         checks.same_batch(**{names[0]: pose, names[1]: shape})
         checks.same_dtype(**named)
     fitted = _of_samples(weight, pose)
-    if checks.checking_values(*named.values(), weight):
-        values.check_first_stage(named, weight)
+    if checks.checking_values(*tensors, weight):
+        values.check_first_stage(dict(zip(names, tensors, strict=True)), weight)
 
     def mean_square(input: Tensor, target: Tensor) -> Tensor:
         pair = widened(input.dtype, input, target)

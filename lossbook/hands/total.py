@@ -8,10 +8,10 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.hands.containers import HandLossWeights, HandPrediction, HandTarget
 from lossbook.hands.losses import Weight, keypoint_loss, mesh_loss
-from lossbook.hands.priors import AuxiliaryForm, check_form, first_stage_loss, prior_loss
+from lossbook.hands.priors import AuxiliaryForm, check_form, first_stage_loss, prior_terms
 from lossbook.modules import LossModule
 from lossbook.reduction import Reduction, check_reduction
-from lossbook.terms import LossTerms
+from lossbook.terms import LossTerms, weighted_sum
 
 Term = Literal["2d", "3d_joint", "3d_vert", "prior", "aux"]
 TERMS: tuple[str, ...] = get_args(Term)
@@ -23,6 +23,11 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "3d_vert": ("prediction.vertices", "target.vertices"),
     "prior": ("prediction.betas",),
     "aux": ("prediction.coarse_pose", "prediction.coarse_shape", "target.pose", "target.shape"),
+}
+# The same as fields of the target or of the prediction.
+_FIELDS = {
+    name: tuple((needed.startswith("target."), needed.partition(".")[2]) for needed in needs)
+    for name, needs in _NEEDS.items()
 }
 
 
@@ -165,7 +170,10 @@ class HandLoss(LossModule):
                 name == "aux" and not self.use_aux_loss
             ):
                 continue
-            inputs = _inputs(name, prediction, target)
+            inputs = [
+                getattr(target if of_target else prediction, field)
+                for of_target, field in _FIELDS[name]
+            ]
             missing, torn = _missing(name, inputs)
             if name == "prior" and self.pose_weight > 0:
                 if prediction.hand_pose is None:
@@ -203,7 +211,7 @@ class HandLoss(LossModule):
         if name == "aux":
             return first_stage_loss(*inputs, form=self.auxiliary_form, weight=weight, names=names)
         if name == "prior":
-            return prior_loss(
+            terms, weights = prior_terms(
                 inputs[0],
                 prediction.hand_pose,
                 shape_weight=self.shape_weight,
@@ -211,7 +219,8 @@ class HandLoss(LossModule):
                 weight=weight,
                 names=(*names, "prediction.hand_pose"),
                 monitor=False,
-            ).total
+            )
+            return weighted_sum(terms, weights)
         if name == "3d_vert":
             return mesh_loss(
                 *inputs, weight=weight, reduction=self.reduction, names=(*names, "weight")
@@ -229,22 +238,9 @@ class HandLoss(LossModule):
         )
 
 
-def _inputs(name: str, prediction: HandPrediction, target: HandTarget) -> list[Any]:
-    """What a term is computed from, in the order of its names; None for what is missing."""
-    if name == "2d":
-        return [prediction.keypoints_2d, target.keypoints_2d]
-    if name == "3d_joint":
-        return [prediction.keypoints_3d, target.keypoints_3d]
-    if name == "3d_vert":
-        return [prediction.vertices, target.vertices]
-    if name == "prior":
-        return [prediction.betas]
-    return [prediction.coarse_pose, prediction.coarse_shape, target.pose, target.shape]
-
-
 def _missing(name: str, inputs: list[Any]) -> tuple[list[str], bool]:
     """The inputs that a term lacks, and whether a part of one side is there without the rest."""
-    if all(value is not None for value in inputs):
+    if not any(value is None for value in inputs):
         return [], False
     wanted = _NEEDS[name]
     missing = [field for field, value in zip(wanted, inputs, strict=True) if value is None]

@@ -1,6 +1,7 @@
 """Losses of single coordinates as functions: SmoothL1 and Wing."""
 
 import math
+import struct
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,7 @@ def smooth_l1_loss(
         weight: multiplies the loss; float, or bool as a mask. Its shape is that of ``input`` or
             a leading part of it, with 1 for a dimension that it does not tell apart: ``(B,)``
             weighs samples, ``(B, N)`` or ``(1, N)`` points of ``(B, N, 2)``. An element of weight
-            0 contributes nothing, even where it is NaN.
+            0 contributes nothing, even where it is NaN; that costs a second evaluation on the CPU.
         reduction: ``"batchmean"`` (default, as in the source: summed over coordinates, averaged
             over the batch, that is the first dimension), ``"sum"``, ``"mean"`` or ``"none"``.
 
@@ -123,7 +124,7 @@ def wing_loss(
         weight: multiplies the loss; float, or bool as a mask. Its shape is that of ``input`` or
             a leading part of it, with 1 for a dimension that it does not tell apart: ``(B,)``
             weighs samples, ``(B, N)`` or ``(1, N)`` points of ``(B, N, 2)``. An element of weight
-            0 contributes nothing, even where it is NaN.
+            0 contributes nothing, even where it is NaN; that costs a second evaluation on the CPU.
         reduction: ``"batchmean"`` (default, as in the source: summed over points and
             coordinates, averaged over the batch, that is the first dimension), ``"sum"``,
             ``"mean"`` or ``"none"``.
@@ -163,13 +164,23 @@ def wing_loss(
             near = w * (error / epsilon).log1p()
             return reduced(torch.where(error < w, near, error - constant), reduction)
         near = torch.log1p(F.hardtanh(error, -w, w).div_(epsilon))
-        far = error.clamp(min=w).sub_(w)
-        return w * reduced(near, reduction) + reduced(far, reduction)
+        # Neither has a slope at its own border, so the far part begins one number before w.
+        far = F.softshrink(error, _just_below(w, error.dtype))
+        return torch.add(reduced(far, reduction), reduced(near, reduction), alpha=w)
 
     loss = elementwise_loss(kernel, input, target, weight=weight, reduction=reduction)
     if checks.checking_values(input, target, weight):
         _explain_reach(input, target, weight, w, epsilon)
     return loss
+
+
+def _just_below(number: float, dtype: torch.dtype) -> float:
+    """The largest number of float32 or float64 that is smaller than a positive one."""
+    if dtype is torch.float64:
+        return math.nextafter(number, 0)
+    (bits,) = struct.unpack("<i", struct.pack("<f", number))
+    below: float = struct.unpack("<f", struct.pack("<i", max(bits - 1, 0)))[0]
+    return below
 
 
 def _explain_reach(

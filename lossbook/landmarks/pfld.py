@@ -3,13 +3,25 @@
 import math
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.kernels import squared
-from lossbook.landmarks.groups import Group, resolve_group, share_totals
+from lossbook.landmarks.groups import Group, resolve_group
+from lossbook.landmarks.kernel import (
+    NO_WEIGHTS,
+    Batch,
+    Factors,
+    Weights,
+    by_coordinate,
+    find_factors,
+    hide_absent,
+    means,
+    rarity_of,
+    safe_means,
+    totals,
+    turn,
+)
 from lossbook.landmarks.shapes import Landmarks, check_landmarks, is_landmarks
 from lossbook.reduction import widened, working_dtype
 from lossbook.scoring import point_weight
@@ -55,7 +67,7 @@ def pose_weight(
     dtype = _check_angles(angles, angles_target)
     _look_at_angles(angles, angles_target, degrees)
     angles, angles_target = widened(dtype, angles, angles_target)
-    return _pose(angles - angles_target, degrees)
+    return turn(angles - angles_target, degrees)
 
 
 def attribute_weight(
@@ -98,7 +110,7 @@ def attribute_weight(
     _check_attributes(attributes)
     _look_at_attributes(attributes)
     constant = attributes.detach().to(working_dtype(attributes.dtype))
-    return _rarity(constant, *_totals(constant, None, resolve_group(group)))
+    return rarity_of(constant, *totals(constant, None, resolve_group(group)))
 
 
 def pfld_loss(
@@ -142,7 +154,7 @@ def pfld_loss(
             :math:`\sum_n w_{bn} \lVert x_{bn} - \hat x_{bn} \rVert_2^2`, not divided by the
             visible points, since a point then pulls as hard as it does among visible ones; and the
             sample counts as much as its heaviest point. What has weight 0 contributes nothing,
-            NaN included.
+            NaN included (which on the CPU costs a second evaluation).
         group: ranks of data-parallel training: ``"world"``, or a process group. Frequencies and
             the mean are then those of the global batch, so that gradients averaged over the ranks
             (as ``DistributedDataParallel`` does) are those of one process with the whole batch.
@@ -189,72 +201,33 @@ def pfld_loss(
     points, points_target, angles, angles_target = widened(
         dtype, landmarks, landmarks_target, angles, angles_target
     )
-    constant = None if attributes is None else attributes.detach().to(working)
-    by_coordinate = None
-    if weight is not None:
-        points, points_target = points.flatten(1), points_target.flatten(1)
-        weight, by_coordinate = _weights(weight, points)
-        absent = (weight == 0)[:, None]
-        hidden = absent if by_coordinate is None else by_coordinate == 0
-        points, points_target = (p.masked_fill(hidden, 0) for p in (points, points_target))
-        angles, angles_target = (a.masked_fill(absent, 0) for a in (angles, angles_target))
-        constant = None if constant is None else constant.masked_fill(absent, 0)
-    _look_at_angles(angles, angles_target, degrees)
-    if constant is not None:
-        _look_at_attributes(constant)
+    constant = None if attributes is None else _constant(attributes, working)
+    batch = Batch(points, points_target, angles, angles_target, constant)
+    weights = NO_WEIGHTS if weight is None else _weights(weight, batch.points)
 
-    pose = _pose(angles - angles_target, degrees, weighs_points=True)
-    pose = pose + pose_bias if pose_bias else pose
-    present = points.flatten(1)[:, :0] if constant is None else constant
-    counts, samples = _totals(present, weight, ranks)
-    factor, rarity = pose, None
-    if constant is not None:
-        rarity = _rarity(constant, counts, samples)
-        rarity = rarity + attribute_bias if attribute_bias else rarity
-        factor = pose * rarity
-    if checks.checking_values(landmarks, landmarks_target, factor):
-        counted = (factor != 0)[:, None]
-        checks.finite(
-            landmarks=points.flatten(1).where(counted, 0),
-            landmarks_target=points_target.flatten(1).where(counted, 0),
-        )
-        if weight is None or bool(weight.any()):
-            _explain_zero_weights(pose, torch.ones_like(pose) if rarity is None else rarity)
+    def factors(batch: Batch) -> Factors:
+        return find_factors(batch, weights.of_samples, degrees, pose_bias, attribute_bias, ranks)
 
-    count: Tensor | int | None = None
-    if isinstance(samples, Tensor):
-        # Averaged over the ranks, as their gradients are, this is the mean over all samples.
-        samples = samples if ranks is None else samples / dist.get_world_size(ranks)
-        count = samples.masked_fill(samples == 0, 1)
-    elif samples == 0:
-        count = 1
-
-    # A weight of points is in the distances already.
-    outside = weight if by_coordinate is None else None
-
-    def mean(values: Tensor) -> Tensor:
-        values = values if outside is None else values * outside
-        return values.mean() if count is None else values.sum() / count
-
-    def add(squares: Tensor) -> Tensor:
-        if by_coordinate is not None:
-            squares = squares * by_coordinate
-        return squares.flatten(1).sum(1)
-
-    distance = add(squared(points, points_target, "none"))
-    weighted = mean(factor * distance)
-    if not (checks.readable(weighted) and math.isfinite(weighted.detach())):
-        # A sample of factor 0 stays at 0 even where its distance is infinite or NaN. Elsewhere its
-        # second derivative counts, which compiled code does not have: there one pass is spared.
-        hidden = factor == 0
-        if not torch.compiler.is_compiling():
-            hidden = hidden & ~distance.isfinite()
-        hidden = hidden[:, None] if points.ndim == 2 else hidden[:, None, None]
-        error = (points - points_target).masked_fill(hidden, 0)
-        weighted = mean(factor * add(error * error))
-    return LossTerms._trusted(
-        {"weighted": weighted, "l2": mean(distance)}, {"weighted": 1.0, "l2": 0.0}
-    )
+    # On the CPU a look at the result tells whether there was a NaN to hide at all. The ranks of a
+    # group would not all find one, and they exchange their totals once.
+    looks = checks.readable(landmarks) and not checks.checking_values()
+    hides_late = looks and ranks is None
+    if not hides_late:
+        batch = hide_absent(batch, weights)
+    _look_at_angles(batch.angles, batch.angles_target, degrees)
+    if batch.attributes is not None:
+        _look_at_attributes(batch.attributes)
+    found = factors(batch)
+    if checks.checking_values(landmarks, landmarks_target, found.product):
+        _look_at_landmarks(batch, weights, found)
+    if looks:
+        terms = means(batch, weights, found)
+        if checks.readable(terms[0]) and math.isfinite(terms[0].item()):
+            return _named(terms)
+        if hides_late and weight is not None:
+            batch = hide_absent(batch, weights)
+            found = factors(batch)
+    return _named(safe_means(batch, weights, found))
 
 
 def _gate(
@@ -272,8 +245,10 @@ def _gate(
         and is_landmarks(landmarks.shape)
         and landmarks.shape == landmarks_target.shape
         and angles.shape == angles_target.shape == (landmarks.shape[0], 3)
-        and (attributes is None or attributes.shape[0] == landmarks.shape[0])
-        and (attributes is None or attributes.device == landmarks.device)
+        and (
+            attributes is None
+            or (attributes.shape[0] == landmarks.shape[0] and attributes.device == landmarks.device)
+        )
     ):
         return landmarks.dtype
     check_landmarks(landmarks=landmarks, landmarks_target=landmarks_target)
@@ -301,6 +276,8 @@ def _check_angles(angles: Tensor, angles_target: Tensor) -> torch.dtype:
 
 
 def _check_attributes(attributes: Tensor) -> None:
+    if checks.alike(attributes) and attributes.ndim == 2 and attributes.shape[1]:
+        return
     checks.floating(attributes=attributes)
     checks.shape(
         "(B, C) with C attributes of 0 or 1",
@@ -309,39 +286,23 @@ def _check_attributes(attributes: Tensor) -> None:
     )
 
 
-def _weights(weight: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The weights of the samples, ``(B,)``, and of the coordinates, ``(B, 2N)``, if they differ."""
-    faces = points.reshape(points.shape[0], points.shape[1] // 2, 2)
-    of_points = point_weight(weight, faces, of="landmarks").detach()
+def _weights(weight: Tensor, points: Tensor) -> Weights:
+    faces = points.reshape(points.shape[0], -1, 2) if points.ndim == 2 else points
+    of_points = _constant(point_weight(weight, faces, of="landmarks"), points.dtype)
     if checks.checking_values(weight):
         checks.weights(weight=weight)
     if weight.ndim < 2 or weight.shape[1] == 1:
-        return of_points[:, 0], None
-    return of_points.amax(1), of_points[..., None].expand(-1, -1, 2).flatten(1)
+        return Weights(of_points[:, 0], None)
+    return Weights(of_points.amax(1), of_points)
 
 
-def _pose(difference: Tensor, degrees: bool, *, weighs_points: bool = False) -> Tensor:
-    """Sum of 1 - cos as 2 sin^2 of the half: half precision and small angles keep their digits."""
-    sine = (difference * (math.pi / 360 if degrees else 0.5)).sin()
-    parts = sine * (sine + sine)
-    if weighs_points and torch.compiler.is_compiling():
-        # The compiler works a sum of three out again for every point; a running sum it keeps.
-        return parts.cumsum(1)[:, -1]
-    return parts.sum(1)
+def _constant(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    tensor = tensor.detach() if tensor.requires_grad else tensor
+    return tensor if tensor.dtype is dtype else tensor.to(dtype)
 
 
-def _totals(
-    attributes: Tensor, weight: Tensor | None, ranks: "dist.ProcessGroup | None"
-) -> tuple[Tensor, Tensor | int]:
-    """How many samples have each attribute, shape (C,), and how many samples there are."""
-    counts = (attributes if weight is None else attributes * weight[:, None]).sum(0)
-    samples = attributes.shape[0] if weight is None else weight.sum()
-    return (counts, samples) if ranks is None else share_totals(counts, samples, ranks)
-
-
-def _rarity(attributes: Tensor, counts: Tensor, samples: Tensor | int) -> Tensor:
-    # An attribute that nobody has is 0 in every row: what its count is replaced by is no matter.
-    return (attributes / counts.masked_fill(counts == 0, 1)).sum(1) * samples
+def _named(terms: tuple[Tensor, Tensor]) -> LossTerms:
+    return LossTerms._trusted({"weighted": terms[0], "l2": terms[1]}, {"weighted": 1.0, "l2": 0.0})
 
 
 # Inside check_values ----------------------------------------------------------------------------
@@ -358,6 +319,23 @@ def _look_at_attributes(attributes: Tensor) -> None:
     if checks.checking_values(attributes):
         checks.finite(attributes=attributes)
         checks.zero_or_one(attributes=attributes)
+
+
+def _look_at_landmarks(batch: Batch, weights: Weights, factors: Factors) -> None:
+    points, points_target = batch.points.flatten(1), batch.points_target.flatten(1)
+    counted = (factors.product != 0)[:, None]
+    if weights.of_samples is not None:
+        spread = by_coordinate(weights)
+        present = weights.of_samples[:, None] if spread is None else spread
+        counted = counted & (present != 0)
+    checks.finite(
+        landmarks=points.where(counted, 0), landmarks_target=points_target.where(counted, 0)
+    )
+    if weights.of_samples is None or bool(weights.of_samples.any()):
+        rarity = factors.rarity
+        _explain_zero_weights(
+            factors.pose, torch.ones_like(factors.pose) if rarity is None else rarity
+        )
 
 
 def _explain_zero_weights(pose: Tensor, rarity: Tensor) -> None:

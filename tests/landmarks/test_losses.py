@@ -147,3 +147,15 @@ def test_a_weight_on_another_device_is_named(loss):
     x = torch.ones(2, 3)
     with pytest.raises(ValueError, match="weight is on meta, input on cpu; move it with weight.to"):
         loss(x, x, weight=torch.ones(2, device="meta"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("w", [10.0, 0.1, 3.7, 1e-30])
+def test_wing_has_the_outer_slope_from_w_on(dtype, w):
+    border = torch.tensor(w, dtype=dtype)
+    below = torch.nextafter(border, torch.zeros_like(border))
+    x = torch.stack([below, border, 2 * border]).requires_grad_()
+    losses = wing_loss(x, torch.zeros_like(x), w=w, epsilon=2.0, reduction="none")
+    (slope,) = torch.autograd.grad(losses.sum(), x)
+    torch.testing.assert_close(slope, torch.tensor([w / (w + 2.0), 1.0, 1.0], dtype=dtype))
+    torch.testing.assert_close(losses[2] - losses[1], border)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lossbook
-from lossbook.landmarks import PFLDLoss, pfld_loss
+from lossbook.landmarks import PFLDLoss, attribute_weight, pfld_loss, pose_weight
 from lossbook.registry import card
 
 
@@ -208,3 +208,25 @@ def test_a_sample_of_weight_zero_may_hold_anything():
         assert not gradient[2].any()
     nothing = pfld_loss(**inputs, weight=0 * kept.float())
     assert nothing.total == 0
+
+
+def test_many_points_are_weighed_as_a_few_are():
+    generator = torch.Generator().manual_seed(0)
+    inputs = pfld_inputs(200)
+    inputs["landmarks"], inputs["landmarks_target"] = torch.randn(
+        2, 200, 98, 2, generator=generator, dtype=torch.float64
+    )
+    weight = torch.rand(200, 98, generator=generator) < 0.5
+    weight[3] = False
+    for flat in (False, True):
+        shaped = {
+            k: v.flatten(1) if flat and k.startswith("landmarks") else v for k, v in inputs.items()
+        }
+        loss = pfld_loss(**shaped, weight=weight)
+        distance = (inputs["landmarks"] - inputs["landmarks_target"]).square().sum(-1) * weight
+        present = weight.any(1)
+        kept = {k: v[present] for k, v in inputs.items()}
+        factor = pose_weight(kept["angles"], kept["angles_target"])
+        factor = factor * attribute_weight(kept["attributes"])
+        torch.testing.assert_close(loss.total, (factor * distance.sum(1)[present]).mean())
+        torch.testing.assert_close(loss["l2"], distance.sum(1)[present].mean())
