@@ -109,7 +109,23 @@ class Config(Settings, records.Config):
     """
 
 
-RECORDED = Config(arms=tuple(ARMS), folds=tuple(range(FOLDS)))
+RECORDED = Config(
+    arms=tuple(ARMS),
+    folds=tuple(range(FOLDS)),
+    # The rate of `SWEEP` with the least error of the head, for every arm by the same rule.
+    own_rates=(
+        ("V", 0.008),
+        ("A", 0.004),
+        ("P+V", 0.004),
+        ("P+V+A", 0.004),
+        ("P+V+A+L", 0.008),
+        ("P+V+A, equal dims", 0.008),
+        ("P+V+A+R", 0.008),
+        ("P+L", 0.008),
+        ("P+R, 1000 times", 0.004),
+        ("P, as noise", 0.008),
+    ),
+)
 """The evidence: every arm on every fold, 72 runs."""
 
 LIVE = RECORDED.replace(arms=("P", "P+V+A"), folds=(0,), steps=400)
