@@ -33,7 +33,7 @@ book: $(STAMP) ## Build the book (warnings are errors) into _build/html/index.ht
 test: $(STAMP) ## Run the unit tests, the same with run-time type checks, and every notebook
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests --typecheck
-	$(BIN)/python -m pytest --nbval --nbval-current-env book
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env book
 
 notebooks: $(STAMP) ## Run every notebook in place, the status page last
 	$(BIN)/python .ci/run_notebooks.py
@@ -54,7 +54,7 @@ lint: $(STAMP) ## Check style, formatting and types
 	$(BIN)/mypy
 
 browser: $(STAMP) ## Open every page of the built book in Chromium, without network
-	$(BIN)/python -m pytest -m browser tests/book
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/book
 
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.lab.run.benchmark

@@ -12,7 +12,7 @@ from lossbook import checks
 # Numbers that ranks exchange at once: a few take as long as one.
 _BLOCK = 256
 
-Group: TypeAlias = "dist.ProcessGroup | str | None"
+Group: TypeAlias = "torch.distributed.ProcessGroup | str | None"
 """Ranks that share a batch: ``"world"`` for all, a process group or its name, None for one."""
 
 

@@ -72,7 +72,7 @@ def heads(
     *,
     truth: NDArray[np.float64],
     fps: float,
-    span: tuple[float, float],
+    span: tuple[Number, Number],
     sentence: str = "",
 ) -> Scene:
     """Heads that turn side by side over the truth, and their yaw beneath.
@@ -371,7 +371,7 @@ def bins() -> Scene:
     )
 
 
-def reader(log: Mapping[str, tuple[float, float]]) -> Scene:
+def reader(log: Mapping[str, tuple[Number, Number]]) -> Scene:
     """Read from two ratios of a log how the errors of neighbouring frames hang together.
 
     Args:

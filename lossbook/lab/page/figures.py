@@ -10,13 +10,20 @@ from lossbook.lab.page.dotplots import Metric, Recorded, dot_plot
 from lossbook.lab.page.formulas import Equation, derivative, equation, evaluate, latex
 from lossbook.lab.page.palette import COLOURS, colour, style, styles
 from lossbook.lab.page.pictures import faces, skeletons
-from lossbook.lab.page.results import compare, mean_interval, paired_interval, results_table
+from lossbook.lab.page.results import (
+    Comparison,
+    compare,
+    mean_interval,
+    paired_interval,
+    results_table,
+)
 from lossbook.lab.page.sliders import slider
 from lossbook.lab.page.tables import Table, table
 
 __all__ = [
     "COLOURS",
     "Chart",
+    "Comparison",
     "Equation",
     "Metric",
     "Recorded",
