@@ -253,7 +253,8 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
     if not weight.is_floating_point() and weight.dtype is not torch.bool:
         raise TypeError(
             f"{name} must be a floating-point or boolean tensor, got {weight.dtype}; a visibility "
-            f"of 0, 1 or 2 becomes a mask by visibility > 0, a count a weight by {name}.float()"
+            f"of 0, 1 or 2 becomes a mask by visibility > 0, the lengths of clips one by "
+            f"torch.arange(frames) < lengths[:, None], a count a weight by {name}.float()"
         )
     if weight.device != input.device:
         raise ValueError(

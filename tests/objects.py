@@ -125,7 +125,7 @@ def _bins(at):
     logits = true + at["shift"]
     logits[round(at["bin"]) - 1] += at["push"]
     read = to_degrees(logits)
-    return [read, F.mse_loss(logits, true), (read - angle).abs()]
+    return [F.mse_loss(logits, true), (read - angle).abs()]
 
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {

@@ -245,6 +245,10 @@ class MotionLoss(_MotionModule):
         names_of(only, self.parts.layout)
         if use_reg_loss or coefficients is not None:
             factors_of(coefficients, only, self.parts.layout)
+        if coefficients is not None and not use_reg_loss:
+            checks.warn(
+                "coefficients are given, and R is off; pass use_reg_loss=True, or leave them out"
+            )
         self.use_last_frame_loss = use_last_frame_loss
         self.use_reg_loss = use_reg_loss
         self.coefficients = coefficients

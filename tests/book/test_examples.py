@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lossbook.hands import HandLoss
 from lossbook.landmarks import wing_loss
+from lossbook.motion import MotionLoss
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,3 +108,32 @@ def test_the_recipe_for_masked_means_gives_the_gradient_of_one_process(tmp_path,
         (expected,) = torch.autograd.grad(loss, network.weight)
         for found in both:
             torch.testing.assert_close(torch.tensor(found[name]), expected)
+
+
+def motion_as_the_readme_does(rank):
+    """The gradient of the mean over both ranks, each with its part of the clips."""
+    torch.manual_seed(2)
+    clips = {name: torch.rand(7, 20, 265) for name in ("predicted", "motion")}
+    frames = torch.arange(20) < torch.tensor([20, 20, 9, 5, 20, 3, 12])[:, None]
+    frames[1, 4:7] = False
+    given = clips | {"cond": torch.rand(7, 265), "frames": frames}
+    if rank is None:
+        predicted = given["predicted"].requires_grad_()
+        MotionLoss()(predicted, given["motion"], given["cond"], weight=frames).total.backward()
+        return predicted.grad
+    names = {name: value.split(SIZES)[rank] for name, value in given.items()}
+    names |= {"torch": torch, "motion_loss": MotionLoss()}
+    leaf = names["predicted"] = names["predicted"].clone().requires_grad_()
+    codes = blocks("README.md")
+    (helper,) = (code for code in codes if "def share" in code)
+    exec(helper[helper.index("import torch.distributed") : helper.rindex("loss = share")], names)
+    exec(next(code for code in codes if "counted =" in code), names)
+    names["total"].backward()
+    # Averaged over the ranks, as DistributedDataParallel does.
+    return (leaf.grad / 2).tolist()
+
+
+def test_the_recipe_for_motion_gives_the_gradient_of_one_process(tmp_path, monkeypatch):
+    parts = on_two_ranks(tmp_path, monkeypatch, motion_as_the_readme_does)
+    found = torch.cat([torch.tensor(part) for part in parts])
+    torch.testing.assert_close(found, motion_as_the_readme_does(None), atol=1e-7, rtol=1e-4)

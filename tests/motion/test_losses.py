@@ -537,3 +537,8 @@ def test_a_plain_mapping_of_parts_and_masked_nan_compile():
     found = compiled(values, target)
     torch.testing.assert_close(found, expected)
     assert torch.autograd.grad(found, values)[0].isfinite().all()
+
+
+def test_coefficients_without_r_are_warned_of():
+    with pytest.warns(UserWarning, match="coefficients are given, and R is off"):
+        MotionLoss(coefficients=0.1)

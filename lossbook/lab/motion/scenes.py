@@ -279,7 +279,7 @@ def filters(spectrum: ArrayLike, *, fps: float = 25.0) -> Scene:
     ]
     across = Axis(0, fps / 2, "frequency of the error [Hz]")
     picture = Panel(
-        [*curves, Curve(whole, hertz, label="sum", look="neutral", width=3)],
+        [Curve(whole, hertz, label="sum", look="neutral", width=5), *curves],
         across,
         Axis(0, 24, "weight of the error"),
         "What an error weighs",
@@ -320,13 +320,15 @@ def bins() -> Scene:
     theta, shift, push = sp.symbols("theta shift push", real=True)
     at, k = sp.Symbol("bin", integer=True), sp.Symbol("k", integer=True)
     centre = SPACING * (k - sp.Rational(BINS + 1, 2))
-    change = shift + push * sp.Piecewise((1, sp.Eq(k, at)), (0, True))
+    pushed = sp.Piecewise((1, sp.Eq(k, at)), (0, True))
     # As in lab/motion/bins.py; a constant in all logits would change nothing, and is left out.
-    logit = -((centre - theta) ** 2) / (2 * WIDTH**2) + change
+    logit = -((centre - theta) ** 2) / (2 * WIDTH**2) + shift + push * pushed
     share = sp.exp(logit - shift)
-    mass = sp.Sum(share, (k, 1, BINS))
-    read = sp.Sum(centre * share, (k, 1, BINS)) / mass
-    error = sp.Sum(change**2, (k, 1, BINS)) / BINS
+    j = sp.Symbol("j", integer=True)
+    mass = sp.Sum(share.subs(k, j), (j, 1, BINS))
+    read = sp.Sum((centre * share).subs(k, j), (j, 1, BINS)) / mass
+    error = sp.Sum((shift + push * pushed.subs(k, j)) ** 2, (j, 1, BINS)) / BINS
+    true_at, read_at = (BINS / 2 + 0.5 + angle / SPACING for angle in (theta, read))
     ticks: dict[Number, str] = {
         1 + BINS / 2 + angle / SPACING - 0.5: f"{angle}" for angle in (-90, -45, 0, 45, 90)
     }
@@ -350,10 +352,11 @@ def bins() -> Scene:
             Panel(
                 [
                     Stems(share / mass, k, (1, BINS), look="velocity", width=3),
-                    Text((BINS, 0.36), "{d:.1f}° is read", {"d": read}, anchor="end"),
+                    Line([(true_at, 0), (true_at, 1)], look="truth", label="true angle"),
+                    Line([(read_at, 0), (read_at, 1)], look="prediction", label="angle read"),
                 ],
                 across,
-                Axis(0, 0.4),
+                Axis(0, 1),
                 "Their softmax",
             ),
         ],
@@ -384,9 +387,9 @@ def reader(log: Mapping[str, tuple[Number, Number]]) -> Scene:
     first, second = rho[symbolic.rho_1], second.subs(rho)
     numbers = [(float(first.subs(v, x)), float(second.subs({v: x, a: y}))) for x, y in log.values()]
     x = sp.Symbol("x", real=True)
-    across = Axis(-1, 1, "correlation of neighbours ρ₁")
+    across = Axis(-1.05, 1.05, "correlation of neighbours ρ₁")
     marks: list[Mark] = [
-        Curve(2 * x**2 - 1, x, label="nothing lies below", look="neutral", width=1.5),
+        Curve(2 * x**2 - 1, x, label="no steady error lies below", look="neutral", width=1.5),
         Curve(x**2, x, label="memory of one frame: ρ₂ = ρ₁²", look="velocity"),
         Dots(numbers, look="acceleration", label="Ditto's six parts", size=4),
         Dots([(first, second)], look="position", label="your log", size=7),
@@ -398,7 +401,7 @@ def reader(log: Mapping[str, tuple[Number, Number]]) -> Scene:
             v: Range(0, 4, 2, 0.01, label="V / P"),
             a: Range(0, 16, 6, 0.01, label="A / P"),
         },
-        [Panel(marks, across, Axis(-1, 1, "two frames apart ρ₂"), height=330)],
+        [Panel(marks, across, Axis(-1.05, 1.05, "two frames apart ρ₂"), height=330)],
         [
             (
                 "Neighbouring frames err alike to {one:.2f}, frames two apart to {two:.2f}.",

@@ -48,8 +48,15 @@ def pieces(expr: sympy.Expr, variable: sympy.Symbol, breaks: tuple[sympy.Expr, .
 
     Raises:
         ValueError: If a condition is not polynomial of degree 1 or 2 in `variable`, and no
-            `breaks` are given.
+            `breaks` are given; if a sum counts with `variable`, whose conditions would then not.
     """
+    counters = {
+        limit[0] for total in sympy.sympify(expr).atoms(sympy.Sum) for limit in total.limits
+    }
+    if variable in counters:
+        raise ValueError(
+            f"a sum counts with {variable}, which is drawn along: give it its own symbol"
+        )
     expr = sympy.sympify(expr).rewrite([sympy.Max, sympy.Min, sympy.Heaviside], sympy.Piecewise)
     inside = sympy.Dummy("m", real=True)
     found: set[sympy.Expr] = set()

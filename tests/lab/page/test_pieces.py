@@ -80,3 +80,9 @@ def test_a_condition_without_a_simple_solution_needs_its_breaks_named():
     with pytest.raises(ValueError, match="name the breaks"):
         pieces(waves, x)
     assert pieces(waves, x, (sympy.S.Zero, sympy.pi)).breaks == (sympy.S.Zero, sympy.pi)
+
+
+def test_a_sum_must_not_count_with_what_is_drawn_along():
+    k = sympy.Symbol("k", integer=True)
+    with pytest.raises(ValueError, match="a sum counts with k"):
+        pieces(sympy.exp(k) / sympy.Sum(sympy.exp(k), (k, 1, 3)), k, (sympy.S.Zero,))
