@@ -185,7 +185,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
     motion = np.asarray(truth, dtype=np.float64)
     frames = len(motion)
     kind, size, hertz = sp.Symbol("kind"), sp.Symbol("size"), sp.Symbol("hertz")
-    t, k = sp.Symbol("t", integer=True), sp.Symbol("k", integer=True)
+    t, k = symbolic.t, sp.Symbol("k", integer=True)
     wave = sp.cos(2 * sp.pi * hertz / fps * (t - 1))
     power = sp.Sum(wave**2, (t, 1, frames)) / frames
     error = size * sp.Piecewise(

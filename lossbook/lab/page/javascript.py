@@ -65,7 +65,7 @@ def javascript(expr: sympy.Basic, names: Names) -> str:
     arrays = {base: name for base, name in names.items() if isinstance(base, sympy.IndexedBase)}
     renamed = {s: sympy.Symbol(n) for s, n in names.items() if s not in arrays} | {
         counter: sympy.Symbol(f"i{index}")
-        for index, counter in enumerate(sorted(counters, key=str))
+        for index, counter in enumerate(sorted(counters, key=_named))
         if counter not in names
     }
     constants, unsupported, code = _Printer(arrays).doprint(expr.xreplace(renamed))
@@ -111,6 +111,11 @@ def javascript_block(exprs: Sequence[sympy.Basic], names: Names) -> str:
         known[symbol] = f"c{index}"
     values = ",".join(javascript(expr, known) for expr in reduced)
     return f"{''.join(statements)}return[{values}]"
+
+
+def _named(counter: sympy.Symbol) -> tuple[str, str]:
+    """Orders counters; those of one name differ in what is assumed of them."""
+    return str(counter), str(sorted(counter.assumptions0.items()))
 
 
 def _outermost_sums(expr: sympy.Basic) -> set[sympy.Sum]:

@@ -1,6 +1,8 @@
 import json
+import os
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -84,3 +86,24 @@ def test_what_javascript_does_not_have_is_refused():
         javascript(sympy.erf(x), {x: "x"})
     with pytest.raises(ValueError, match="default condition"):
         javascript(sympy.Piecewise((x, x < 0)), {x: "x"})
+
+
+def test_counters_of_one_name_keep_their_order_whatever_the_hash():
+    code = (
+        "import sympy\n"
+        "from lossbook.lab.page.javascript import javascript\n"
+        "a, b = sympy.Symbol('t', integer=True), sympy.Symbol('t', positive=True)\n"
+        "s = sympy.Sum(sympy.Sum(a * b, (a, 1, 3)), (b, 1, 4))\n"
+        "print(javascript(s, {}))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(found) == 1
