@@ -20,11 +20,6 @@ EYE_LEFT_IN_PICTURE, EYE_RIGHT_IN_PICTURE = 33, 263
 
 
 @pytest.fixture(scope="module")
-def heads():
-    return load_sign_heads()
-
-
-@pytest.fixture(scope="module")
 def talking():
     return load_talking_head()
 

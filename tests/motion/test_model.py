@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from lossbook import check_values
-from lossbook.lab.motion.clips import load_sign_heads
 from lossbook.lab.motion.model import (
     AFTERWARDS,
     ARMS,
@@ -28,8 +27,6 @@ from lossbook.lab.motion.windows import (
     clip_windows,
     encode,
     face,
-    split_by_language,
-    standard,
 )
 from lossbook.lab.run.devices import threads
 from lossbook.motion import DITTO_PARTS, last_frame_loss, motion_l1, pva_loss
@@ -42,21 +39,6 @@ INPUTS = ("noisy", "level", "cond", "drive")
 def one_thread():
     with threads(1):
         yield
-
-
-@pytest.fixture(scope="module")
-def heads():
-    return load_sign_heads()
-
-
-@pytest.fixture(scope="module")
-def parts(heads):
-    return split_by_language(heads, 0)
-
-
-@pytest.fixture(scope="module")
-def norm(heads, parts):
-    return standard(heads, parts[0])
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lossbook.lab.motion.clips import load_face_mesh, load_sign_heads, load_talking_head
+from lossbook.lab.motion.clips import load_face_mesh, load_talking_head
 from lossbook.lab.motion.windows import (
     FIRST,
     FOLDS,
@@ -33,23 +33,8 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def heads():
-    return load_sign_heads()
-
-
-@pytest.fixture(scope="module")
 def talker():
     return load_talking_head()
-
-
-@pytest.fixture(scope="module")
-def parts(heads):
-    return split_by_language(heads, 0)
-
-
-@pytest.fixture(scope="module")
-def norm(heads, parts):
-    return standard(heads, parts[0])
 
 
 def motion_of(heads, frames=slice(None)):
