@@ -157,6 +157,10 @@ def _darken(page):
         if page.evaluate(COLOURS)["theme"] == "dark":
             break
         page.locator("button.theme-switch-button:visible").first.click()
+    # The theme's tooltip fades in and out: caught in between, its contrast is any number.
+    page.mouse.move(0, 0)
+    page.evaluate("() => document.activeElement.blur()")
+    page.wait_for_function("() => !document.querySelector('.tooltip')")
     page.wait_for_timeout(300)
     return page.evaluate(COLOURS)
 
