@@ -72,11 +72,9 @@ def _pva(error, target=None):
 def _disturb(at):
     truth = some_yaw().double()
     frames = torch.arange(len(truth), dtype=torch.float64)
-    error = {
-        0: torch.ones_like(frames),
-        1: (frames == len(truth) // 2 - 1).double(),
-        2: (2 * math.pi * at["hertz"] / 25 * frames).cos(),
-    }[round(at["kind"])]
+    error = (2 * math.pi * at["hertz"] / 25 * frames).cos()
+    if at["alone"]:
+        error = (frames == len(truth) // 2 - 1).double()
     p, v, a = _pva(at["size"] * error / error.square().mean().sqrt(), truth).tolist()
     least = max(p, 1e-9)
     return [p, v, a, p, v / least, a / least]
@@ -128,14 +126,32 @@ def _bins(at):
     return [F.mse_loss(logits, true), (read - angle).abs()]
 
 
+def _waves(at):
+    """The share of a clip's motion in its slowest waves, an offset aside."""
+    motion = some_yaw().double()
+    tones = torch.fft.rfft(motion - motion.mean())
+    tones[round(at["many"]) + 1 :] = 0
+    return [torch.fft.irfft(tones, n=len(motion)).square().mean() / motion.var(correction=0)]
+
+
+def _circle(at):
+    """V and A of a point that goes round, in its two coordinates; any three frames will do."""
+    angle = 2 * math.pi * at["hertz"] / 25 * torch.arange(3, dtype=torch.float64)
+    point = torch.stack([angle.cos(), angle.sin()], 1)[None]
+    p, v, a = pva_loss(point, torch.zeros_like(point), parts={"x": (0, 2, 1.0)}).terms.values()
+    return [360 * at["hertz"] / 25, (v / p).sqrt(), v / p, a / p]
+
+
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "anatomy": lambda at: [],
     "bins": _bins,
+    "circle": _circle,
     "disturb": _disturb,
     "filters": _filters,
     "puzzle": lambda at: [],
     "reader": _reader,
     "turning": lambda at: [],
+    "waves": _waves,
 }
 """From the symbols' values to the numbers shown."""
 

@@ -11,12 +11,12 @@ import sympy as sp
 import torch
 from objects import SHOWN
 
-from lossbook.lab.motion import scenes
+from lossbook.lab.motion import scenes, waves
 from lossbook.lab.motion.bins import to_logits
 from lossbook.lab.motion.clips import load_face_mesh, load_sign_heads, load_talking_head
 from lossbook.lab.motion.heads import outline
 from lossbook.lab.page.formulas import evaluate
-from lossbook.lab.page.objects import Clip, Stems, Text
+from lossbook.lab.page.objects import Clip, Line, Stems, Text
 from lossbook.lab.run.devices import threads
 from lossbook.motion import pva_loss
 from lossbook.motion.metrics import motion_metrics
@@ -32,7 +32,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def disturb():
-    return scenes.disturb(objects.some_yaw().tolist())
+    return waves.disturb(objects.some_yaw().tolist())
 
 
 @pytest.fixture
@@ -109,30 +109,30 @@ def test_terms_of_a_wave_are_those_of_torch(frames, generator):
         error = size * (3 * turn * at + phase).cos() + slope * at / 10
         target = torch.randn(1, frames, 1, generator=generator, dtype=torch.float64)
         expected = pva_loss(target + error[None, :, None], target, parts={"x": (0, 1, 1.0)})
-        for name, formula in scenes.terms_of(wave, t, frames).items():
+        for name, formula in waves.terms_of(wave, t, frames).items():
             assert float(evaluate(formula, [t])(0)) == pytest.approx(expected[f"x_{name}"].item())
 
 
 # A disturbed clip
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2])
-@pytest.mark.parametrize("hertz", [0.5, 3.0, 12.5])
-def test_what_is_shown_of_a_disturbed_clip_is_what_torch_says(disturb, kind, hertz):
+@pytest.mark.parametrize("alone", [0, 1])
+@pytest.mark.parametrize("hertz", [0.0, 0.5, 3.0, 12.5])
+def test_what_is_shown_of_a_disturbed_clip_is_what_torch_says(disturb, alone, hertz):
     for size in (0, 0.1, 2):
-        agree(disturb, {"kind": kind, "size": size, "hertz": hertz})
+        agree(disturb, {"alone": alone, "size": size, "hertz": hertz})
 
 
 def test_all_disturbances_have_the_same_position_error(disturb):
     for size in (0.5, 2.0):
-        for kind, hertz in ((0, 3), (1, 3), (2, 0.5), (2, 3.25), (2, 7), (2, 12.5)):
-            p, v, a, *_ = shown(disturb, {"kind": kind, "size": size, "hertz": hertz})
+        for alone, hertz in ((0, 0), (1, 3), (0, 0.5), (0, 3.25), (0, 7), (0, 12.5)):
+            p, v, a, *_ = shown(disturb, {"alone": alone, "size": size, "hertz": hertz})
             assert p == pytest.approx(size**2)
-            assert (v < 1e-12 and a < 1e-12) if kind == 0 else (v > 0 and a > 0)
+            assert (v > 0 and a > 0) if alone or hertz else (v < 1e-12 and a < 1e-12)
 
 
 def test_the_frame_that_is_disturbed_alone_stands_out_by_the_root_of_all(disturb):
-    p, v, a, *_ = shown(disturb, {"kind": 1, "size": 1.5})
+    p, v, a, *_ = shown(disturb, {"alone": 1, "size": 1.5})
     square = 1.5**2 * FRAMES
     assert [p, v, a] == pytest.approx(
         [square / FRAMES, 2 * square / (FRAMES - 1), 6 * square / (FRAMES - 2)]
@@ -140,24 +140,23 @@ def test_the_frame_that_is_disturbed_alone_stands_out_by_the_root_of_all(disturb
 
 
 def test_a_tremble_of_every_other_frame_costs_four_and_sixteen_times_as_much(disturb):
-    tremble = presets(disturb)[2]
+    tremble = presets(disturb)[-1]
     assert shown(disturb, tremble)[-2:] == pytest.approx([4, 16])
 
 
-def error_of(kind, hertz):
+def error_of(alone, hertz):
     at = torch.arange(FRAMES, dtype=torch.float64)
-    wave = (2 * math.pi * hertz / 25 * at).cos()
-    error = {0: torch.ones_like(at), 1: (at == 11).double(), 2: wave}[kind]
+    error = (at == 11).double() if alone else (2 * math.pi * hertz / 25 * at).cos()
     return error / error.square().mean().sqrt()
 
 
-@pytest.mark.parametrize(("kind", "hertz"), [(0, 3), (1, 3), (2, 0.5), (2, 3), (2, 12.5)])
-def test_the_spectrum_of_the_error_adds_up_to_p(disturb, kind, hertz):
-    state = {"kind": kind, "size": 2, "hertz": hertz}
+@pytest.mark.parametrize(("alone", "hertz"), [(0, 0), (1, 3), (0, 0.5), (0, 3), (0, 12.5)])
+def test_the_spectrum_of_the_error_adds_up_to_p(disturb, alone, hertz):
+    state = {"alone": alone, "size": 2, "hertz": hertz}
     (power,) = stems(disturb, state)
     assert power.sum().item() == pytest.approx(4)
     assert power.sum().item() == pytest.approx(shown(disturb, state)[0])
-    error = 2 * error_of(kind, hertz)[None, :, None]
+    error = 2 * error_of(alone, hertz)[None, :, None]
     found = motion_metrics(error, torch.zeros_like(error), fps=25.0)
     torch.testing.assert_close(power, found.spectrum[0])
     # The ticks stand where the frequencies are.
@@ -168,11 +167,55 @@ def test_the_spectrum_of_the_error_adds_up_to_p(disturb, kind, hertz):
         assert float(axis.ticks[at]) == pytest.approx(found.frequencies[int(at)].item())
 
 
+# A sum of waves
+
+
+def line(scene, number, state):
+    """The heights of a line of the first panel that has as many."""
+    mark = [mark for panel in scene.panels for mark in panel.marks if isinstance(mark, Line)][
+        number
+    ]
+    return torch.tensor([value(scene, y, state) for _, y in mark.places], dtype=torch.float64)
+
+
+def test_waves_rebuild_a_clip_and_say_what_they_hold():
+    motion = objects.some_yaw().double()
+    scene = waves.rebuild(motion.numpy())
+    tones = torch.fft.rfft(motion)
+    for many in (0, 1, 2, 7, 12):
+        agree(scene, {"many": many})
+        kept = torch.where(torch.arange(13) <= many, tones, torch.zeros_like(tones))
+        expected = torch.fft.irfft(kept, n=FRAMES)
+        torch.testing.assert_close(line(scene, 1, {"many": many}), expected, atol=1e-4, rtol=0)
+    power, used = stems(scene, {"many": 12})
+    torch.testing.assert_close(power, used)
+    assert power.sum().item() == pytest.approx(motion.var(correction=0).item(), rel=1e-4)
+    _, used = stems(scene, {"many": 3})
+    assert used.count_nonzero() == 3
+
+
+# A point that goes round
+
+
+@pytest.mark.parametrize("hertz", [0.5, 2.5, 6.25, 12.5])
+def test_the_chord_is_the_step_of_the_wave(hertz):
+    scene = waves.circle()
+    for frame in (1, 4, 13):
+        agree(scene, {"hertz": hertz, "frame": frame})
+        chord, shadow = (
+            line(scene, 2, {"hertz": hertz, "frame": frame}),
+            line(scene, 4, {"hertz": hertz, "frame": frame}),
+        )
+        torch.testing.assert_close(chord, shadow)
+        heights = line(scene, 3, {"hertz": hertz})
+        torch.testing.assert_close(chord, heights[frame - 1 : frame + 1])
+
+
 # Three weights
 
 
 def test_what_is_shown_of_three_weights_is_what_torch_says(spectrum):
-    scene = scenes.filters(spectrum.numpy())
+    scene = waves.filters(spectrum.numpy())
     states = [
         *presets(scene),
         {"w_P": 0.35, "w_V": 2.0, "w_A": 0.0},
@@ -183,7 +226,7 @@ def test_what_is_shown_of_three_weights_is_what_torch_says(spectrum):
 
 
 def test_the_shares_are_of_all_and_of_the_weights_that_count(spectrum):
-    scene = scenes.filters(spectrum.numpy())
+    scene = waves.filters(spectrum.numpy())
     for state in presets(scene):
         assert sum(shown(scene, state)[:3]) == pytest.approx(1)
     # The default weights, and one alone.
@@ -193,14 +236,14 @@ def test_the_shares_are_of_all_and_of_the_weights_that_count(spectrum):
 
 
 def test_an_offset_weighs_as_p_says_and_a_tremble_twenty_one_times_as_much(spectrum):
-    assert shown(scenes.filters(spectrum.numpy()), {})[3:] == pytest.approx([1, 21])
+    assert shown(waves.filters(spectrum.numpy()), {})[3:] == pytest.approx([1, 21])
 
 
 def test_slow_errors_are_heard_by_p_and_fast_ones_by_a():
     slow, fast = torch.zeros(2, 11)
     slow[1], fast[10] = 1, 1
-    assert shown(scenes.filters(slow.numpy()), {})[0] > 0.9
-    assert shown(scenes.filters(fast.numpy()), {})[:3] == pytest.approx([1 / 21, 4 / 21, 16 / 21])
+    assert shown(waves.filters(slow.numpy()), {})[0] > 0.9
+    assert shown(waves.filters(fast.numpy()), {})[:3] == pytest.approx([1 / 21, 4 / 21, 16 / 21])
 
 
 # Bins
@@ -244,7 +287,7 @@ def test_a_shift_of_all_bins_costs_most_and_turns_nothing():
 
 @pytest.fixture
 def reader():
-    return scenes.reader({"yaw": (0.44, 0.61), "exp": (1.2, 2.5)})
+    return waves.reader({"yaw": (0.44, 0.61), "exp": (1.2, 2.5)})
 
 
 def test_what_is_read_off_a_log_is_what_torch_says(reader):
@@ -267,6 +310,26 @@ def test_an_error_with_memory_is_read_back_from_its_ratios(reader, generator):
     terms = pva_loss(clips, torch.zeros_like(clips), parts={"x": (0, 1, 1.0)}).terms
     state = {f"{letter}_P": (terms[f"x_{letter}"] / terms["x_P"]).item() for letter in "VA"}
     assert shown(reader, state) == pytest.approx([0.7, 0.49], abs=0.02)
+
+
+@pytest.mark.parametrize("log", [(2, 6), (0.3, 0.67), (1.2, 3), (2.8, 8.2), (0.5, 1.5)])
+def test_the_error_that_is_drawn_has_the_correlations_of_the_log(reader, log):
+    period = 4 * waves._TONES
+    (mark,) = [m for p in reader.panels for m in p.marks if isinstance(m, Stems)]
+    state = dict(zip(("V_P", "A_P"), log, strict=True))
+    heights = [value(reader, mark.expr, state, frame=at) for at in range(1, period + 1)]
+    error = torch.tensor(heights, dtype=torch.float64)
+    assert error.square().mean().item() == pytest.approx(1)
+    alike = [(error * error.roll(-apart)).mean().item() for apart in (1, 2)]
+    assert alike == pytest.approx(shown(reader, state), abs=0.02)
+
+
+@pytest.mark.parametrize("log", [(0, 0), (4, 16), (4, 0), (0, 16), (2, 0), (2, 16)])
+def test_an_error_is_drawn_where_no_steady_one_can_be(reader, log):
+    (mark,) = [m for p in reader.panels for m in p.marks if isinstance(m, Stems)]
+    state = dict(zip(("V_P", "A_P"), log, strict=True))
+    heights = [value(reader, mark.expr, state, frame=at) for at in range(1, 41)]
+    assert all(abs(height) < 4 for height in heights)
 
 
 # Heads

@@ -16,7 +16,7 @@ import sympy
 from lossbook.lab.page import strokes
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.palette import legible
-from lossbook.lab.page.pieces import pieces
+from lossbook.lab.page.pieces import Pieces, pieces
 from lossbook.lab.page.sheet import Formula, Place, Sheet, dashes, live, looks_of
 from lossbook.lab.page.strokes import pixel, plain
 
@@ -100,7 +100,9 @@ class Stems(_Look):
 
     def draw(self, sheet: Sheet) -> str:
         """Markup of the first picture."""
-        made = sheet.program.curve(pieces(self.expr, self.variable, (sympy.S.Zero,)))
+        # Only whole numbers are asked for, so nothing need be known of what lies between.
+        formula = sympy.sympify(self.expr)
+        made = sheet.program.curve(Pieces(formula, self.variable, sympy.Dummy("m"), ()))
         base = sheet.y(base_of(sheet.y))
         path = ""
         for k in range(self.span[0], self.span[1] + 1):

@@ -56,7 +56,7 @@ _STYLES: dict[str, tuple[str, Any]] = {
     "P+V+A+L": ("#000000", _DASHES[0]),
     "P, smoothed": ("#56B4E9", _DASHES[1]),
     "P, as noise": ("#CC79A7", _DASHES[2]),
-    "P+L": ("#5F6368", _DASHES[0]),
+    "P+L": ("#882255", _DASHES[1]),
     "P+V+A+R": ("#D55E00", _DASHES[2]),
     "truth": ("#009E73", _DASHES[0]),
     "cosine margin": ("#0072B2", _DASHES[0]),

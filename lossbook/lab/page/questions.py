@@ -159,8 +159,9 @@ class Guess(Shown):
             across = Axis(0, steps, self.xlabel, ticks=[0, steps])
             panel = Panel(marks, across, axis, title=term, height=168, small=True)
             drawn += panel.draw(Program({}, {}, {}), 0, looks, term).svg
+        thirds = "" if len(self.axes) % 3 else " thirds"
         return (
-            f'<figure class="lossbook-scene logs" aria-label="{name}">'
+            f'<figure class="lossbook-scene logs{thirds}" aria-label="{name}">'
             f'<div class="panels">{drawn}</div></figure>'
         )
 
