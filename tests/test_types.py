@@ -35,6 +35,7 @@ USE = {
     "assert_type(hands.HandTarget.pick({'image': x}), hands.HandTarget)": "",
     "assert_type(motion.PVALoss()(x, x, weight=x), LossTerms)": "",
     "assert_type(motion.MotionLoss(use_reg_loss=True)(x, x, x), LossTerms)": "",
+    "assert_type(motion.by_letter(motion.MotionLoss(weights={'V': 0.5})(x, x, x)), LossTerms)": "",
     "motion.pva_loss(x, x, parts={'all': motion.Part(0, 2)})": "",
     "motion.MotionLoss(parts={'all': (0, 2, 1.0)})": "",
     "motion.MotionLoss(parts=motion.load_parts('parts.json'))": "",

@@ -264,6 +264,7 @@ def motion_terms(
     only: str | Sequence[str] | None = None,
     weight: Weight | None = None,
     short_clips: ShortClips = "error",
+    weights: Mapping[str, float] | None = None,
 ) -> LossTerms:
     """The gate of all motion losses: those whose inputs are there."""
     dtype = check_clips(layout, input, target, short_clips)
@@ -282,6 +283,7 @@ def motion_terms(
         only=picked,
         dim_weights=fit_dim_weights(layout, input, dim_weights),
         weight=fitted,
+        weights=weights,
     )
     if checks.checking_values(*given.values(), weight, dim_weights):
         look(request, weight, dim_weights)
