@@ -240,4 +240,4 @@ def _look(
         checks.weights(**{names[2]: weight})
         present = fitted != 0
         input, target = input.where(present, 0), target.where(present, 0)
-    checks.finite(**{names[0]: input, names[1]: target})
+    checks.finite(checks.MASK, **{names[0]: input, names[1]: target})

@@ -24,6 +24,7 @@ from lossbook.motion.shapes import (
     Weight,
     check_dim_weights,
     check_short_clips,
+    refuse_mask,
 )
 from lossbook.terms import LossTerms
 
@@ -298,13 +299,14 @@ class MotionLoss(_MotionModule):
             part, each under the weight of its letter.
 
         Raises:
-            TypeError: for integer tensors, or tensors mixed with float64.
+            TypeError: for integer tensors, tensors mixed with float64, or a mask for a frame.
             ValueError: for a missing frame, or shapes, devices or weights that do not fit.
         """
         if target is None:
             checks.floating(target=target)
         weights = None if self.weights is None else weights_of(self.weights)
         if not self.use_last_frame_loss:
+            refuse_mask(self.parts.layout, input, cond_frame)
             cond_frame = None
         elif cond_frame is None and (weights is None or weights["L"] > 0):
             raise ValueError(
