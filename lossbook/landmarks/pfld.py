@@ -8,7 +8,6 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.calls import weight_by_name
-from lossbook.landmarks.groups import Group, resolve_group
 from lossbook.landmarks.kernel import (
     NO_WEIGHTS,
     Batch,
@@ -24,6 +23,7 @@ from lossbook.landmarks.kernel import (
     turn,
 )
 from lossbook.landmarks.shapes import Landmarks, check_landmarks, is_landmarks
+from lossbook.ranks import Group, resolve_group
 from lossbook.reduction import widened, working_dtype
 from lossbook.scoring import point_weight
 from lossbook.terms import LossTerms

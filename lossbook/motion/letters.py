@@ -56,7 +56,7 @@ def by_letter(loss: LossTerms) -> LossTerms:
 
     Returns:
         Terms ``"P"``, ``"V"``, ``"A"``, ``"L"`` and ``"R"``, as far as they are there: raw sums,
-        which :meth:`LossTerms.log`, ``print`` and ``|`` take as ever.
+        which :meth:`lossbook.LossTerms.log`, ``print`` and ``|`` take as ever.
 
     Raises:
         ValueError: if the terms of a letter have several weights, or weights that are tensors of
