@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossbook import registry
 from lossbook.checks import check_values
+from lossbook.ranks import rank_share
 from lossbook.registry import create, list_losses
 from lossbook.terms import LossTerms
 
@@ -23,6 +24,7 @@ __all__ = [
     "losses",
     "metrics",
     "motion",
+    "rank_share",
     "registry",
 ]
 __version__ = "0.2.0"

@@ -3,10 +3,22 @@
 Nothing here runs before an error is certain.
 """
 
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 Shape = tuple[int, ...]
+
+
+def instead_of_name(name: object, known: Sequence[str]) -> str:
+    """What to say of a name that is not among these: those that it is a part of, or close ones."""
+    word = str(name)
+    meant = [other for other in known if word in other.split("_")]
+    meant = meant or difflib.get_close_matches(word, known, n=3)
+    if not meant:
+        return f"there are {', '.join(known)}"
+    choice = " or ".join(filter(None, [", ".join(meant[:-1]), meant[-1]]))
+    return f"did you mean {choice}? There are {', '.join(known)}"
 
 
 def to_one_shape(shapes: list[Shape]) -> str:

@@ -34,11 +34,11 @@ def check_values() -> Iterator[None]:
     Example:
         >>> import torch, lossbook
         >>> from lossbook.landmarks import wing_loss
-        >>> with lossbook.check_values():
+        >>> with lossbook.check_values():  # doctest: +ELLIPSIS
         ...     wing_loss(torch.tensor([[float("nan")]]), torch.zeros(1, 1))
         Traceback (most recent call last):
             ...
-        ValueError: input holds 1 NaN or infinite value of 1, the first at index (0, 0)
+        ValueError: input holds 1 NaN or infinite value of 1, ...; mask what is missing with weight=
     """
     global _checking_values
     _checking_values += 1
@@ -410,8 +410,16 @@ def flag(**flags: Any) -> None:
             raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
-def finite(**tensors: Tensor) -> None:
+MASK = "mask what is missing with weight="
+"""The fix for a NaN that counts, where a loss has a weight."""
+
+
+def finite(fix: str = "", /, **tensors: Tensor) -> None:
     """Check the values for NaN and infinities, inside :func:`check_values`.
+
+    Args:
+        fix: what to do about them; may be empty.
+        tensors: by the names that the caller knows.
 
     Raises:
         ValueError: with how many there are and where the first one is.
@@ -424,7 +432,7 @@ def finite(**tensors: Tensor) -> None:
             plural = "s" if count > 1 else ""
             raise ValueError(
                 f"{name} holds {count} NaN or infinite value{plural} of {tensor.numel()}, "
-                f"the first at index {first}"
+                f"the first at index {first}{fix and '; '}{fix}"
             )
 
 
@@ -441,7 +449,9 @@ def weights(**tensors: Tensor) -> None:
                 f"{name} must not be negative, its smallest value is {weight.min():.4g}"
             )
         if weight.numel() and not bool((weight > 0).any()):
-            warn(f"every {name} is 0: the loss is exactly 0 and trains nothing")
+            counted = f"; a mask is True where something counts, of padding pass ~{name}"
+            also = counted if weight.dtype is torch.bool else ""
+            warn(f"every {name} is 0: the loss is exactly 0 and trains nothing{also}")
         no_visibility(**{name: weight})
 
 

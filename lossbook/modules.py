@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from lossbook.calls import weight_by_name
+
 if TYPE_CHECKING:
     from typing import ParamSpec, Protocol, TypeVar
 
@@ -26,8 +28,14 @@ class LossModule(nn.Module):
     """A loss as a module, whose options are attributes of the same names.
 
     Raises:
-        TypeError: for options that are not passed by keyword.
+        TypeError: for options, or in a call for a weight, that are not passed by keyword.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let a mask by position be refused in words."""
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls):
+            cls.forward = weight_by_name(cls.forward)
 
     def __new__(cls, *args: Any, **_: Any) -> Self:
         """Refuse options by position, naming them."""

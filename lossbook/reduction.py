@@ -64,10 +64,9 @@ def reduce_loss(
 
     In data-parallel training each rank divides by its own weights, and the average of the ranks'
     means is not the mean over all ranks. It becomes that mean if each rank's is multiplied by
-    :math:`R\,W_r / \sum_{r'} W_{r'}`, with :math:`R` ranks whose weights add up to :math:`W_r`.
-    The section *Data parallel* of the README has this in four lines. A ``"batchmean"`` needs it,
-    with the sizes of the batches as weights, only where these differ; a ``"sum"`` only
-    the factor :math:`R`.
+    :func:`lossbook.rank_share` of its weights. A ``"batchmean"`` needs that, with
+    ``torch.ones(batch)`` as weights, only where the sizes of the batches differ; a ``"sum"`` only
+    the number of ranks as a factor.
 
     Args:
         losses: elementwise losses, any shape.
@@ -240,4 +239,4 @@ def _look(
         checks.weights(**{names[2]: weight})
         present = fitted != 0
         input, target = input.where(present, 0), target.where(present, 0)
-    checks.finite(**{names[0]: input, names[1]: target})
+    checks.finite(checks.MASK, **{names[0]: input, names[1]: target})

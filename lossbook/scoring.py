@@ -107,4 +107,4 @@ def check_points(weight: Tensor | None, **points: Tensor) -> None:
                 f"nothing is visible in {hidden} of {len(weight)} samples: they have no error, "
                 f"and NaN stands for it"
             )
-    checks.finite(**points)
+    checks.finite(checks.MASK, **points)

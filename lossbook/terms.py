@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from lossbook import checks
+from lossbook.advice import instead_of_name
 from lossbook.checks import working_dtype
 
 _LARGEST = torch.finfo(torch.float32).max
@@ -121,7 +122,7 @@ class LossTerms:
         if name == "total":
             return self._total
         if name not in self._terms:
-            raise KeyError(f"no term named {name!r}; there are {', '.join(self.keys())}")
+            raise KeyError(f"no term named {name!r}; {instead_of_name(name, self.keys())}")
         return self._terms[name]
 
     def __contains__(self, name: object) -> bool:

@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501  (one row a mistake)
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from lossbook import LossTerms
 from lossbook.hands import (
     HandLoss,
     HandLossWeights,
+    HandPrediction,
     HandTarget,
     Keypoint2DLoss,
     Keypoint3DLoss,
@@ -46,6 +49,8 @@ from lossbook.motion import (
 FACES = torch.zeros(4, 98, 2)
 ANGLES = torch.zeros(4, 3)
 CLIPS = torch.zeros(4, 80, 265)
+FRAMES = torch.arange(80) < torch.tensor([[80], [64], [12], [80]])
+MOVING = torch.linspace(-1, 1, 80)[:, None].expand(4, -1, 265)
 HANDS_2D, HANDS_3D = torch.zeros(4, 21, 2), torch.zeros(4, 21, 3)
 VISIBLE = torch.full((4, 21), 2)
 PAIR = LossTerms({"l2": torch.tensor(1.0)}, {"l2": 1.0})
@@ -61,6 +66,12 @@ def pfld(**replaced):
 def checked(function, *arguments, **options):
     with lossbook.check_values():
         return function(*arguments, **options)
+
+
+def warned(function, *arguments, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checked(function, *arguments, **options)
 
 
 def only_2d(target, **options):
@@ -170,6 +181,31 @@ MISTAKES = {
     "a misspelt part": (lambda: last_frame_loss(CLIPS, CLIPS[:, 0], only="expr"), ValueError, "only", "'expr'", "did you mean 'exp'"),
     "a coefficient of no part": (lambda: motion_l1(CLIPS, coefficients={"x": 1.0}), ValueError, "coefficients", "'x'", "there are scale, pitch"),
     "a weight of bins": (lambda: motion_metrics(CLIPS, CLIPS, weight=torch.ones(4, 80, 265)), ValueError, "weight", r"got \(4, 80, 265\)", r"\[..., 0\]"),
+    "a mask by position": (lambda: wing_loss(FACES, FACES, VISIBLE > 0), TypeError, "wing_loss takes 2 by position, input and target", "got 3", "pass a mask or weight as weight=, and by name also w, epsilon, reduction"),
+    "a mask of a module by position": (lambda: WingLoss()(FACES, FACES, VISIBLE > 0), TypeError, "WingLoss takes 2 by position, input and target", "got 3", "as weight=$"),
+    "a mask of hands by position": (lambda: HandLoss()(PREDICTION, {}, VISIBLE > 0), TypeError, "HandLoss takes 2 by position, prediction and target", "got 3", "as weight=$"),
+    "a mask of a metric by position": (lambda: nme(FACES, FACES, VISIBLE > 0), TypeError, "nme takes 2 by position", "got 3", "a mask or weight as weight="),
+    "a mask of a face by position": (lambda: pfld_loss(FACES, FACES, ANGLES, ANGLES, None, VISIBLE > 0), TypeError, "pfld_loss takes 5 by position", "got 6", "a mask or weight as weight="),
+    "a mask of clips by position": (lambda: pva_loss(CLIPS, CLIPS, FRAMES), TypeError, "pva_loss takes 2 by position", "got 3", "a mask or weight as weight="),
+    "a mask for a frame": (lambda: MotionLoss()(CLIPS, CLIPS, FRAMES), TypeError, r"cond_frame must be a frame, \(B, 265\)", r"a mask, torch.bool of shape \(4, 80\)", "pass it as weight="),
+    "a float mask for a frame": (lambda: last_frame_loss(CLIPS, FRAMES.float()), TypeError, "cond_frame must be a frame", r"a mask, torch.float32 of shape \(4, 80\)", "pass it as weight="),
+    "a mask for a frame that is not used": (lambda: MotionLoss(use_last_frame_loss=False)(CLIPS, CLIPS, FRAMES[..., None].float()), TypeError, "cond_frame must be a frame", r"a mask, torch.float32 of shape \(4, 80, 1\)", "pass it as weight="),
+    "a mask of padding": (lambda: warned(pva_loss, MOVING, MOVING, weight=~FRAMES), UserWarning, "weight counts the end of clips", "as a mask of padding would", "pass ~weight"),
+    "a mask of padding that there is not": (lambda: warned(pva_loss, MOVING, MOVING, weight=~FRAMES[:1]), UserWarning, "every weight is 0", "a mask is True where something counts", "of padding pass ~weight"),
+    "a term of all letters": (lambda: MotionLoss()(CLIPS, CLIPS, CLIPS[:, 0])["exp"], KeyError, "no term named", "'exp'", "did you mean exp_P, exp_V, exp_A or exp_L. There are total, "),
+    "a letter of all parts": (lambda: pva_loss(CLIPS, CLIPS)["V"], KeyError, "no term named", "'V'", "did you mean scale_V, pitch_V, .* or exp_V"),
+    "a nearly right term": (lambda: pva_loss(CLIPS, CLIPS)["yaw_p"], KeyError, "no term named", "'yaw_p'", "did you mean .*yaw_P"),
+    "a letter that is none": (lambda: MotionLoss(weights={"Q": 1.0}), ValueError, "weights", "'Q'", "there are P, V, A, L, R"),
+    "a learned weight of a letter": (lambda: MotionLoss(weights={"V": torch.tensor(0.5)}), TypeError, r"weights\['V'\]", "got Tensor", r"float\(weights\['V'\]\)"),
+    "a NaN in a clip": (lambda: checked(pva_loss, CLIPS, CLIPS / 0), ValueError, "target", "84800 NaN", "mask what is missing with weight="),
+    "a NaN in a face": (lambda: checked(pfld, landmarks_target=FACES / 0, angles=ANGLES + 1), ValueError, "landmarks_target", "784 NaN", "mask what is missing with weight="),
+    "a NaN in a hand": (lambda: checked(only_2d, {"keypoints_2d": HANDS_2D / 0}), ValueError, "target.keypoints_2d", "168 NaN", "mask what is missing with weight="),
+    "a NaN in a mesh": (lambda: checked(vertex_loss, HANDS_3D, HANDS_3D / 0), ValueError, "target", "252 NaN", "mask what is missing with weight="),
+    "a NaN in a measured face": (lambda: checked(nme, FACES, FACES / 0), ValueError, "landmarks_target", "784 NaN", "mask what is missing with weight="),
+    "hands that are swapped": (lambda: HandLoss()(HandTarget(pose=ANGLES), HandPrediction(betas=ANGLES)), TypeError, "prediction must be a HandPrediction", "got HandTarget", "are they swapped. The prediction stands first, then the target"),
+    "a prediction for the target": (lambda: only_2d(HandPrediction(keypoints_2d=HANDS_2D)), TypeError, "target must be a HandTarget", "got HandPrediction", "are they swapped"),
+    "mappings that are swapped": (lambda: HandLoss()({"keypoints_2d": HANDS_2D, "confidence_2d": VISIBLE}, PREDICTION), ValueError, "prediction", "'confidence_2d'", "a field of HandTarget: are they swapped. The prediction stands first"),
+    "a prediction's mapping for the target": (lambda: only_2d(PREDICTION), ValueError, "target", "'betas'", "a field of HandPrediction: are they swapped"),
     "parameters beyond float32": (lambda: wing_loss(FACES, FACES, w=1e39), ValueError, "w must be", r"got 1e\+39", "compute in float64"),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ ROOT = Path(lossbook.__file__).parent
 USE = {
     "import torch": "",
     "from typing_extensions import assert_type": "",
-    "from lossbook import LossTerms, hands, landmarks, motion": "",
+    "from lossbook import LossTerms, hands, landmarks, motion, rank_share": "",
     "x, terms = torch.zeros(1, 2), LossTerms": "",
     "assert_type(landmarks.WingLoss()(x, x), torch.Tensor)": "",
     "assert_type(landmarks.SmoothL1Loss()(x, x, weight=x), torch.Tensor)": "",
@@ -35,6 +35,9 @@ USE = {
     "assert_type(hands.HandTarget.pick({'image': x}), hands.HandTarget)": "",
     "assert_type(motion.PVALoss()(x, x, weight=x), LossTerms)": "",
     "assert_type(motion.MotionLoss(use_reg_loss=True)(x, x, x), LossTerms)": "",
+    "assert_type(motion.by_letter(motion.MotionLoss(weights={'V': 0.5})(x, x, x)), LossTerms)": "",
+    "assert_type(rank_share(x > 0, group='world') * landmarks.WingLoss()(x, x), torch.Tensor)": "",
+    "motion.MotionLoss(weights=0.5)": "float",
     "motion.pva_loss(x, x, parts={'all': motion.Part(0, 2)})": "",
     "motion.MotionLoss(parts={'all': (0, 2, 1.0)})": "",
     "motion.MotionLoss(parts=motion.load_parts('parts.json'))": "",

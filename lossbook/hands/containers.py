@@ -103,6 +103,11 @@ class _Fields:
         """
         if isinstance(value, cls):
             return value
+        if isinstance(value, _Fields):
+            raise TypeError(
+                f"{name} must be a {cls.__name__} or a mapping, got {type(value).__name__}; are "
+                f"they swapped? The prediction stands first, then the target"
+            )
         if not isinstance(value, Mapping):
             known = ", ".join(_names(cls))
             raise TypeError(
@@ -260,12 +265,27 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
     return names
 
 
+# The fields that only one of the two containers has.
+_OF_THE_OTHER = {
+    name: kind
+    for kind, other in ((HandPrediction, HandTarget), (HandTarget, HandPrediction))
+    for name in _names(kind)
+    if name not in _names(other)
+}
+
+
 def _check_names(kind: type[Any], given: Mapping[str, Any], name: str) -> None:
     known = _names(kind)
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
+            other = _OF_THE_OTHER.get(key) if issubclass(kind, _Fields) else None
+            if other is not None:
+                meant = (
+                    f"; it is a field of {other.__name__}: are they swapped? The prediction stands "
+                    f"first, then the target"
+                )
             if not meant and issubclass(kind, _Fields):
                 meant = f"; of a batch with other keys pass {kind.__name__}.pick({name})"
             raise ValueError(f"{name} has no {key!r}; it knows {', '.join(known)}{meant}")

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.calls import weight_by_name
 from lossbook.hands import values
 from lossbook.hands.shapes import advise_points, is_points
 from lossbook.kernels import absolute, magnitude
@@ -22,6 +23,7 @@ Weight = Float[Tensor, "..."] | Bool[Tensor, "..."]
 Confidence = Weight | Literal["last"]
 
 
+@weight_by_name
 def keypoint_2d_loss(
     input: Float[Tensor, "batch points 2"],
     target: Float[Tensor, "batch points _"],
@@ -78,6 +80,7 @@ def keypoint_2d_loss(
     )
 
 
+@weight_by_name
 def keypoint_3d_loss(
     input: Float[Tensor, "batch points 3"],
     target: Float[Tensor, "batch points _"],
@@ -139,6 +142,7 @@ def keypoint_3d_loss(
     )
 
 
+@weight_by_name
 def vertex_loss(
     input: Float[Tensor, "batch vertices 3"],
     target: Float[Tensor, "batch vertices 3"],

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.calls import weight_by_name
 from lossbook.hands.shapes import from_root, is_points
 from lossbook.reduction import widened
 from lossbook.scoring import Weight, check_points, lengths, passed, point_weight, visible_mean
@@ -15,6 +16,7 @@ Joints = Float[Tensor, "batch joints 3"]
 AreaReduction = Literal["mean", "none"]
 
 
+@weight_by_name
 def mpjpe(
     input: Joints, target: Joints, *, root: int | None = 0, weight: Weight | None = None
 ) -> Float[Tensor, " batch"]:
@@ -68,6 +70,7 @@ def mpjpe(
     return visible_mean(lengths(input - target), weight)
 
 
+@weight_by_name
 def pa_mpjpe(
     input: Joints, target: Joints, *, weight: Weight | None = None
 ) -> Float[Tensor, " batch"]:
@@ -116,6 +119,7 @@ def pa_mpjpe(
     return errors.where(finite, torch.nan)
 
 
+@weight_by_name
 def pck_auc(
     input: Joints,
     target: Joints,

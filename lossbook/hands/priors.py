@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.calls import weight_by_name
 from lossbook.hands import values
 from lossbook.hands.shapes import advise_matrices
 from lossbook.kernels import square, squared
@@ -26,6 +27,7 @@ AuxiliaryForm = Literal["documented", "rotation"]
 RotationForm = Literal["chordal", "geodesic"]
 
 
+@weight_by_name
 def mano_prior_loss(
     betas: Float[Tensor, "batch betas"],
     hand_pose: Float[Tensor, "batch joints 3 3"] | None = None,
@@ -81,6 +83,7 @@ def mano_prior_loss(
     )
 
 
+@weight_by_name
 def auxiliary_loss(
     pose: Float[Tensor, "batch pose"],
     shape: Float[Tensor, "batch shape"],
@@ -131,6 +134,7 @@ def auxiliary_loss(
     return first_stage_loss(pose, shape, pose_target, shape_target, form=form, weight=weight)
 
 
+@weight_by_name
 def rotation_loss(
     input: Float[Tensor, "batch *joints 3 3"],
     target: Float[Tensor, "batch *joints 3 3"],
@@ -192,7 +196,7 @@ def rotation_loss(
         identity = torch.eye(3, dtype=working, device=input.device)
         first, second = first.where(present, identity), second.where(present, identity)
     if checks.checking_values(input, target, weight):
-        checks.finite(input=first, target=second)
+        checks.finite(checks.MASK, input=first, target=second)
         checks.rotations(input=first, target=second)
         if weight is not None:
             checks.weights(weight=weight)

@@ -58,7 +58,7 @@ def check_prior(
     if fitted is not None:
         identity = torch.eye(3, dtype=hand_pose.dtype, device=hand_pose.device)
         hand_pose = hand_pose.where((fitted != 0)[..., None, None], identity)
-    checks.finite(**{names[1]: hand_pose})
+    checks.finite(checks.MASK, **{names[1]: hand_pose})
     checks.rotations(**{names[1]: hand_pose})
 
 
@@ -72,7 +72,7 @@ def check_first_stage(named: Mapping[str, Tensor], weight: Tensor | None) -> Non
         checks.weights(weight=weight)
         present = weight.reshape(-1, 1) != 0
         named = {name: values.where(present, 0) for name, values in named.items()}
-    checks.finite(**named)
+    checks.finite(checks.MASK, **named)
     *_, (pose_name, pose), (shape_name, shape) = named.items()
     checks.radians(**{pose_name: pose})
     _check_betas(**{shape_name: shape})
@@ -99,7 +99,8 @@ def _check_visible(
     if root is not None:
         needed[:, root] |= counted.any(1)
     needed = needed[..., None]
-    checks.finite(**{names[0]: input.where(needed, 0), names[1]: target.where(needed, 0)})
+    points = {names[0]: input.where(needed, 0), names[1]: target.where(needed, 0)}
+    checks.finite(checks.MASK, **points)
     return counted
 
 
@@ -155,7 +156,7 @@ def _check_sizes(
 
 def _check_betas(**tensors: Tensor) -> None:
     for name, betas in tensors.items():
-        checks.finite(**{name: betas})
+        checks.finite(checks.MASK, **{name: betas})
         if not betas.numel():
             continue
         squares = betas.detach().to(working_dtype(betas.dtype)).square()

@@ -1,6 +1,4 @@
-"""Ranks of data-parallel training that share a batch."""
-
-from typing import TypeAlias
+"""What the ranks of data-parallel training tell each other of their attributes."""
 
 import torch
 import torch.distributed as dist
@@ -11,58 +9,6 @@ from lossbook import checks
 
 # Numbers that ranks exchange at once: a few take as long as one.
 _BLOCK = 256
-
-Group: TypeAlias = "torch.distributed.ProcessGroup | str | None"
-"""Ranks that share a batch: ``"world"`` for all, a process group or its name, None for one."""
-
-
-def check_group(group: Group) -> None:
-    """Check that an option names a group of ranks, one that there is.
-
-    Raises:
-        TypeError: saying what may be passed.
-        ValueError: for a name that no group has.
-    """
-    _check_kind(group)
-    if isinstance(group, str) and group != "world" and not _is_registered(group):
-        started = dist.is_available() and dist.is_initialized()
-        raise ValueError(
-            f"group must be None, 'world' or a process group, got {group!r}, which "
-            f"{'no process group is called' if started else 'cannot be one yet'}; pass 'world' "
-            f"for all ranks"
-        )
-
-
-def _check_kind(group: Group) -> None:
-    known = group is None or isinstance(group, str)
-    if not known and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
-        raise TypeError(
-            f"group must be None, 'world' or a process group, got {type(group).__name__}; "
-            f"torch.distributed.group.WORLD is None before init_process_group(): pass 'world'"
-        )
-
-
-def _is_registered(name: str) -> bool:
-    if not (dist.is_available() and dist.is_initialized()):
-        return False
-    return name in dist.distributed_c10d._world.pg_names.values()
-
-
-def resolve_group(group: Group) -> "dist.ProcessGroup | None":
-    """The process group to reduce over; None for none, and where no gradient is wanted."""
-    _check_kind(group)
-    if group is None or not torch.is_grad_enabled():
-        return None
-    if not (dist.is_available() and dist.is_initialized()):
-        raise RuntimeError(
-            "group is given, but torch.distributed is not initialised; call "
-            "torch.distributed.init_process_group() first, or leave group out on one process"
-        )
-    if not isinstance(group, str):
-        return group
-    if group == "world":
-        return dist.group.WORLD
-    return dist.distributed_c10d._resolve_process_group(group)  # type: ignore[attr-defined, arg-type]
 
 
 def share_totals(

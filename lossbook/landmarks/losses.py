@@ -9,10 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.calls import weight_by_name
 from lossbook.kernels import absolute, reduced, smooth
 from lossbook.reduction import Reduction, elementwise_loss
 
 
+@weight_by_name
 def smooth_l1_loss(
     input: Float[Tensor, "*shape"],
     target: Float[Tensor, "*shape"],
@@ -95,6 +97,7 @@ def wing_constant(w: float, epsilon: float) -> float:
     return w * (1.0 - math.log1p(w / epsilon))
 
 
+@weight_by_name
 def wing_loss(
     input: Float[Tensor, "*shape"],
     target: Float[Tensor, "*shape"],

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.calls import weight_by_name
 from lossbook.landmarks.shapes import Landmarks, check_landmarks
 from lossbook.reduction import widened
 from lossbook.scoring import Weight, check_points, lengths, passed, point_weight, visible_mean
@@ -24,6 +25,7 @@ _EYES: dict[tuple[str, int], Eyes] = {
 }
 
 
+@weight_by_name
 def nme(
     landmarks: Landmarks,
     landmarks_target: Landmarks,

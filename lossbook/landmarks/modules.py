@@ -4,11 +4,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.landmarks.groups import Group, check_group
 from lossbook.landmarks.losses import smooth_l1_loss, wing_loss
 from lossbook.landmarks.pfld import pfld_loss
 from lossbook.landmarks.shapes import Landmarks
 from lossbook.modules import LossModule
+from lossbook.ranks import Group, check_group
 from lossbook.reduction import Reduction, check_reduction
 from lossbook.terms import LossTerms
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.landmarks.groups import Group, resolve_group
+from lossbook.calls import weight_by_name
 from lossbook.landmarks.kernel import (
     NO_WEIGHTS,
     Batch,
@@ -23,6 +23,7 @@ from lossbook.landmarks.kernel import (
     turn,
 )
 from lossbook.landmarks.shapes import Landmarks, check_landmarks, is_landmarks
+from lossbook.ranks import Group, resolve_group
 from lossbook.reduction import widened, working_dtype
 from lossbook.scoring import point_weight
 from lossbook.terms import LossTerms
@@ -113,6 +114,7 @@ def attribute_weight(
     return rarity_of(constant, *totals(constant, None, resolve_group(group)))
 
 
+@weight_by_name
 def pfld_loss(
     landmarks: Landmarks,
     landmarks_target: Landmarks,
@@ -329,7 +331,9 @@ def _look_at_landmarks(batch: Batch, weights: Weights, factors: Factors) -> None
         present = weights.of_samples[:, None] if spread is None else spread
         counted = counted & (present != 0)
     checks.finite(
-        landmarks=points.where(counted, 0), landmarks_target=points_target.where(counted, 0)
+        checks.MASK,
+        landmarks=points.where(counted, 0),
+        landmarks_target=points_target.where(counted, 0),
     )
     if weights.of_samples is None or bool(weights.of_samples.any()):
         rarity = factors.rarity

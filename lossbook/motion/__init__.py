@@ -1,6 +1,7 @@
 """Motion of a talking head: Ditto's position, velocity and acceleration losses, and metrics."""
 
 from lossbook.motion.files import load_dim_weights, load_parts
+from lossbook.motion.letters import by_letter
 from lossbook.motion.losses import last_frame_loss, motion_l1, pva_loss
 from lossbook.motion.metrics import MotionMetrics, motion_metrics
 from lossbook.motion.modules import LastFrameLoss, MotionL1, MotionLoss, PVALoss
@@ -15,6 +16,7 @@ __all__ = [
     "PVALoss",
     "Part",
     "Parts",
+    "by_letter",
     "last_frame_loss",
     "load_dim_weights",
     "load_parts",

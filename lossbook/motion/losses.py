@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.calls import weight_by_name
 from lossbook.motion.parts import DITTO_PARTS, Layout, PartsLike, known, layout_of, names_of
 from lossbook.motion.shapes import (
     Clips,
@@ -27,6 +28,7 @@ from lossbook.terms import LossTerms
 Coefficients = float | Mapping[str, float] | None
 
 
+@weight_by_name
 def pva_loss(
     input: Clips,
     target: Clips,
@@ -108,6 +110,7 @@ def pva_loss(
     )
 
 
+@weight_by_name
 def last_frame_loss(
     input: Clips,
     cond_frame: Float[Tensor, "batch dims"],
@@ -168,6 +171,7 @@ def last_frame_loss(
     )
 
 
+@weight_by_name
 def motion_l1(
     input: Clips,
     *,
@@ -264,6 +268,7 @@ def motion_terms(
     only: str | Sequence[str] | None = None,
     weight: Weight | None = None,
     short_clips: ShortClips = "error",
+    weights: Mapping[str, float] | None = None,
 ) -> LossTerms:
     """The gate of all motion losses: those whose inputs are there."""
     dtype = check_clips(layout, input, target, short_clips)
@@ -282,6 +287,7 @@ def motion_terms(
         only=picked,
         dim_weights=fit_dim_weights(layout, input, dim_weights),
         weight=fitted,
+        weights=weights,
     )
     if checks.checking_values(*given.values(), weight, dim_weights):
         look(request, weight, dim_weights)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.calls import weight_by_name
 from lossbook.reduction import widened
 from lossbook.scoring import Weight, check_points, lengths, point_weight, visible_mean
 
@@ -37,6 +38,7 @@ class MotionMetrics(NamedTuple):
     spectrum: Tensor
 
 
+@weight_by_name
 def motion_metrics(
     input: Float[Tensor, "batch frames dims"],
     target: Float[Tensor, "batch frames dims"],

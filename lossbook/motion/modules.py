@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.modules import LossModule
+from lossbook.motion.letters import LetterWeights, weights_of
 from lossbook.motion.losses import (
     Coefficients,
     factors_of,
@@ -23,6 +24,7 @@ from lossbook.motion.shapes import (
     Weight,
     check_dim_weights,
     check_short_clips,
+    refuse_mask,
 )
 from lossbook.terms import LossTerms
 
@@ -182,6 +184,10 @@ class MotionLoss(_MotionModule):
         \mathcal L = \sum_{\text{parts}} \bigl( \mathcal L_P + \mathcal L_V + \mathcal L_A
         + \mathcal L_L + \mathcal L_R \bigr)
 
+    With ``weights`` each letter is multiplied by its own. A letter of weight 0 is a monitor: its
+    terms are computed and logged, and touch neither the total nor its gradient. For a shorter log
+    :func:`by_letter` adds up the terms of each letter.
+
     The terms are those of :func:`pva_loss`, :func:`last_frame_loss` and :func:`motion_l1`. In the
     source P is the diffusion loss itself, of a model that predicts :math:`x_0`.
 
@@ -192,16 +198,19 @@ class MotionLoss(_MotionModule):
             ``--dim_ws_npy``. They move to a device with the module.
         use_last_frame_loss: whether there is L; the source's ``train.sh`` turns it on.
         use_reg_loss: whether there is R; off in the source.
-        coefficients: of R, see :func:`motion_l1`.
+        weights: of the letters, as ``{"V": 0.5, "A": 0.0}``; those left out are 1, as all are in
+            the source. With the weight 0 L also does without ``cond_frame``. A schedule may set
+            another mapping: it is looked at in each call. Parts have their weights in ``parts``.
+        coefficients: of R, see :func:`motion_l1`; they are part of its terms.
         only: the part or parts of L and R: None (default) for all, as the source's code and its
             logs have it, ``"exp"`` as the table of the source note has it.
         short_clips: see :func:`pva_loss`.
 
     Raises:
         TypeError: for parts or weights of another form, flags that are neither True nor False, or
-            coefficients that are no numbers.
+            weights of letters or coefficients that are no numbers.
         ValueError: for parts that overlap or leave gaps, weights of another shape, negative or not
-            finite, a part that there is not, or another ``short_clips``.
+            finite, a letter or a part that there is not, or another ``short_clips``.
 
     Example:
         >>> import torch
@@ -234,6 +243,7 @@ class MotionLoss(_MotionModule):
         dim_weights: Float[Tensor, " dims"] | None = None,
         use_last_frame_loss: bool = True,
         use_reg_loss: bool = False,
+        weights: LetterWeights = None,
         coefficients: Coefficients = None,
         only: str | Sequence[str] | None = None,
         short_clips: ShortClips = "error",
@@ -242,6 +252,16 @@ class MotionLoss(_MotionModule):
         self._keep(parts, dim_weights)
         checks.flag(use_last_frame_loss=use_last_frame_loss, use_reg_loss=use_reg_loss)
         check_short_clips(short_clips)
+        weights_of(weights)
+        for letter, option, is_on in (
+            ("L", "use_last_frame_loss", use_last_frame_loss),
+            ("R", "use_reg_loss", use_reg_loss),
+        ):
+            if weights is not None and weights.get(letter) and not is_on:
+                checks.warn(
+                    f"weights name {letter}, and {letter} is off; pass {option}=True, or leave "
+                    f"{letter} out"
+                )
         names_of(only, self.parts.layout)
         if use_reg_loss or coefficients is not None:
             factors_of(coefficients, only, self.parts.layout)
@@ -251,6 +271,8 @@ class MotionLoss(_MotionModule):
             )
         self.use_last_frame_loss = use_last_frame_loss
         self.use_reg_loss = use_reg_loss
+        # A schedule may set others: they are looked at in each call.
+        self.weights = weights
         self.coefficients = coefficients
         self.only = only
         self.short_clips = short_clips
@@ -274,17 +296,19 @@ class MotionLoss(_MotionModule):
 
         Returns:
             Terms ``"scale_P"``, ``"scale_V"``, ``"scale_A"``, ``"scale_L"`` to ``"exp_R"``, part by
-            part, each of weight 1.
+            part, each under the weight of its letter.
 
         Raises:
-            TypeError: for integer tensors, or tensors mixed with float64.
+            TypeError: for integer tensors, tensors mixed with float64, or a mask for a frame.
             ValueError: for a missing frame, or shapes, devices or weights that do not fit.
         """
         if target is None:
             checks.floating(target=target)
+        weights = None if self.weights is None else weights_of(self.weights)
         if not self.use_last_frame_loss:
+            refuse_mask(self.parts.layout, input, cond_frame)
             cond_frame = None
-        elif cond_frame is None:
+        elif cond_frame is None and (weights is None or weights["L"] > 0):
             raise ValueError(
                 "cond_frame is missing, and use_last_frame_loss is True: pass the frame that the "
                 "first predicted one is to equal, or make MotionLoss(use_last_frame_loss=False)"
@@ -302,4 +326,5 @@ class MotionLoss(_MotionModule):
             only=self.only,
             weight=weight,
             short_clips=self.short_clips,
+            weights=weights,
         )

@@ -94,6 +94,7 @@ def check_cond_frame(layout: Layout, input: Tensor, cond_frame: Tensor) -> None:
         and cond_frame.shape[1] == layout.dimensions
     ):
         return
+    refuse_mask(layout, input, cond_frame)
     checks.floating(cond_frame=cond_frame)
 
     def advise(name: str, shape: tuple[int, ...]) -> str:
@@ -106,6 +107,23 @@ def check_cond_frame(layout: Layout, input: Tensor, cond_frame: Tensor) -> None:
         checks.shape(f"(B, {layout.dimensions})", fits, advise, cond_frame=cond_frame)
     checks.same_batch(input=input, cond_frame=cond_frame)
     checks.same_dtype(input=input, cond_frame=cond_frame)
+
+
+def refuse_mask(layout: Layout, input: Tensor, cond_frame: Any) -> None:
+    """Say ``weight=`` of a mask that came in the place of a frame.
+
+    Raises:
+        TypeError: for a mask.
+    """
+    if not isinstance(cond_frame, Tensor):
+        return
+    shape, frames = cond_frame.shape, input.shape[:2]
+    of_frames = shape in (frames, (*frames, 1)) and shape[-1] != layout.dimensions
+    if cond_frame.dtype is torch.bool or of_frames:
+        raise TypeError(
+            f"cond_frame must be a frame, (B, {layout.dimensions}), got what looks like a mask, "
+            f"{cond_frame.dtype} of shape {tuple(shape)}; pass it as weight="
+        )
 
 
 def fit_dim_weights(layout: Layout, input: Tensor, dim_weights: Tensor | None) -> Tensor | None:

@@ -55,14 +55,19 @@ ACCELERATION_RATIO = 6 - 8 * rho_1 + 2 * rho_2
 
 
 def pva(
-    input: Any, target: Any, *, parts: Mapping[str, Any] = DITTO_PARTS, dim_weights: Any = None
+    input: Any,
+    target: Any,
+    *,
+    parts: Mapping[str, Any] = DITTO_PARTS,
+    dim_weights: Any = None,
+    formula: sp.Expr = PVA,
 ) -> sp.Expr:
-    """Twin of the total of :func:`lossbook.motion.pva_loss`."""
+    """Twin of the total of :func:`lossbook.motion.pva_loss`, or of some other sum of its terms."""
     values = {error: input - target, weight: _weights(dim_weights, input.shape[-1])}
     total = sp.Integer(0)
     for start, stop, factor in parts.values():
         sizes = {"B": len(input), "T": input.shape[1], "s": start, "q": stop}
-        total += factor * fill(PVA, values, **sizes)
+        total += factor * fill(formula, values, **sizes)
     return total
 
 
@@ -111,15 +116,21 @@ def total(
     dim_weights: Any = None,
     use_last_frame_loss: bool = True,
     use_reg_loss: bool = False,
+    weights: Mapping[str, Any] | None = None,
     coefficients: Any = None,
     only: Any = None,
 ) -> sp.Expr:
     """Twin of the total of :class:`lossbook.motion.MotionLoss`."""
-    found = pva(input, target, parts=parts, dim_weights=dim_weights)
+    factors = dict.fromkeys("PVALR", 1) | dict(weights or {})
+    squares = (POSITION, VELOCITY, ACCELERATION)
+    formula = sum(factors[letter] * of for letter, of in zip("PVA", squares, strict=True))
+    found = pva(input, target, parts=parts, dim_weights=dim_weights, formula=formula)
     if use_last_frame_loss:
-        found += last_frame(input, cond_frame, parts=parts, dim_weights=dim_weights, only=only)
+        found += factors["L"] * last_frame(
+            input, cond_frame, parts=parts, dim_weights=dim_weights, only=only
+        )
     if use_reg_loss:
-        found += motion_l1(input, parts=parts, coefficients=coefficients, only=only)
+        found += factors["R"] * motion_l1(input, parts=parts, coefficients=coefficients, only=only)
     return found
 
 

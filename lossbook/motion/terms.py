@@ -28,6 +28,7 @@ class Request(NamedTuple):
         only: the parts of L and R.
         dim_weights: shape ``(D,)``.
         weight: of the clips' elements, as many dimensions as they.
+        weights: of the letters; None weighs all by 1.
     """
 
     layout: Layout
@@ -38,10 +39,11 @@ class Request(NamedTuple):
     only: Sequence[str] = ()
     dim_weights: Tensor | None = None
     weight: Tensor | None = None
+    weights: Mapping[str, float] | None = None
 
 
 def compute(request: Request) -> LossTerms:
-    """Compute what is asked for, each term of weight 1.
+    """Compute what is asked for, each term under the weight of its letter.
 
     What has weight 0 is taken out where it may hold what is not finite: on the CPU only once the
     total has turned out not to be, elsewhere always.
@@ -52,10 +54,14 @@ def compute(request: Request) -> LossTerms:
     if ignored:
         learned = any(factor.requires_grad for factor in factors)
         if not learned and checks.readable(request.input, *factors):
-            loss = _as_loss(_terms(request, hide=False))
-            if math.isfinite(loss.total.detach()):
+            terms = _terms(request, hide=False)
+            loss = _as_loss(terms, request.weights)
+            # A monitor is no part of the total, and no less to be kept free of what is masked.
+            monitors = 0 in loss.weights.values()
+            whole = reduce(torch.add, terms.values()) if monitors else loss.total
+            if math.isfinite(whole.detach()):
                 return loss
-    return _as_loss(_terms(request, hide=ignored))
+    return _as_loss(_terms(request, hide=ignored), request.weights)
 
 
 def hidden_dims(request: Request) -> Tensor | None:
@@ -72,8 +78,10 @@ def hidden_dims(request: Request) -> Tensor | None:
     return hidden
 
 
-def _as_loss(terms: dict[str, Tensor]) -> LossTerms:
-    return LossTerms._trusted(terms, dict.fromkeys(terms, 1.0))
+def _as_loss(terms: dict[str, Tensor], weights: Mapping[str, float] | None) -> LossTerms:
+    if weights is None:
+        return LossTerms._trusted(terms, dict.fromkeys(terms, 1.0))
+    return LossTerms._trusted(terms, {name: weights[name[-1]] for name in terms})
 
 
 def _terms(request: Request, hide: bool) -> dict[str, Tensor]:

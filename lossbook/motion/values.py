@@ -25,6 +25,8 @@ def look(request: Request, weight: Tensor | None, dim_weights: Tensor | None) ->
     if dim_weights is not None:
         checks.weights(dim_weights=dim_weights)
     absent = None if request.weight is None else request.weight == 0
+    if absent is not None:
+        _look_at_padding(absent)
     # R knows no weights of dimensions.
     unused = None if request.absolute else hidden_dims(request)
 
@@ -35,14 +37,31 @@ def look(request: Request, weight: Tensor | None, dim_weights: Tensor | None) ->
     # Of the first frame alone, only that one counts.
     whole = request.target is not None or bool(request.absolute)
     input = counted(request.input)
-    checks.finite(input=input if whole else input[:, :1])
+    checks.finite(checks.MASK, input=input if whole else input[:, :1])
     if request.cond_frame is not None:
         first = counted(request.cond_frame[:, None].expand_as(request.input))[:, 0]
-        checks.finite(cond_frame=first)
+        checks.finite(checks.MASK, cond_frame=first)
     if request.target is not None:
         target = counted(request.target)
-        checks.finite(target=target)
+        checks.finite(checks.MASK, target=target)
         _look_at_target(request, target.detach(), absent)
+
+
+def _look_at_padding(absent: Tensor) -> None:
+    """Padding stands behind a clip: what counts at the end only was hardly meant.
+
+    A full clip has no padding, so of an inverted mask nothing in it counts. Clips that are padded
+    in front pass where one of them is full.
+    """
+    counted = ~absent.all(2)
+    starts_late = ~counted[:, :-1] & counted[:, 1:]
+    ends_early = counted[:, :-1] & ~counted[:, 1:]
+    if bool(starts_late.any()) and not bool(counted[:, 0].any() | ends_early.any()):
+        checks.warn(
+            "weight counts the end of clips and no beginning, as a mask of padding would "
+            "(key_padding_mask of torch): it is True where a frame counts; pass ~weight, unless "
+            "the padding stands in front"
+        )
 
 
 def _look_at_target(request: Request, target: Tensor, absent: Tensor | None) -> None:

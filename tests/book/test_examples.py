@@ -9,6 +9,7 @@ import torch
 from ranks import on_two_ranks
 from torch.nn.parallel import DistributedDataParallel
 
+from lossbook import rank_share
 from lossbook.hands import HandLoss
 from lossbook.landmarks import wing_loss
 from lossbook.motion import MotionLoss
@@ -88,7 +89,7 @@ def train_as_the_readme_does(rank, name):
     visible = MASKS[name]().split(SIZES)[rank]
     model = DistributedDataParallel(network)
     faces = model(images.split(SIZES)[rank]).reshape(-1, 98, 2)
-    (recipe,) = (code for code in blocks("README.md") if "def share" in code)
+    (recipe,) = (code for code in blocks("README.md") if "rank_share(visible)" in code)
     names = {"torch": torch, "faces": faces, "truth": truth.split(SIZES)[rank], "visible": visible}
     exec(recipe, names)
     names["loss"].backward()
@@ -124,10 +125,9 @@ def motion_as_the_readme_does(rank):
     names = {name: value.split(SIZES)[rank] for name, value in given.items()}
     names |= {"torch": torch, "motion_loss": MotionLoss()}
     leaf = names["predicted"] = names["predicted"].clone().requires_grad_()
-    codes = blocks("README.md")
-    (helper,) = (code for code in codes if "def share" in code)
-    exec(helper[helper.index("import torch.distributed") : helper.rindex("loss = share")], names)
-    exec(next(code for code in codes if "counted =" in code), names)
+    names["rank_share"] = rank_share
+    (recipe,) = (code for code in blocks("README.md") if "counted =" in code)
+    exec(recipe, names)
     names["total"].backward()
     # Averaged over the ranks, as DistributedDataParallel does.
     return (leaf.grad / 2).tolist()

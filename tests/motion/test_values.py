@@ -60,6 +60,42 @@ def test_padding_is_no_reason_to_call_frames_shuffled():
     assert not said(motion, weight=seen)
 
 
+LENGTHS = torch.tensor([20, 14, 9, 20])
+FRAMES = torch.arange(20) < LENGTHS[:, None]
+
+
+@pytest.mark.parametrize("form", ["bool", "float", "column", "full"])
+def test_a_mask_of_padding_for_one_of_frames_is_noticed(form):
+    forms = {
+        "bool": lambda mask: mask,
+        "float": lambda mask: mask.float(),
+        "column": lambda mask: mask[..., None],
+        "full": lambda mask: mask[..., None].expand(-1, -1, 265),
+    }
+    (message,) = said(moving(), weight=forms[form](~FRAMES))
+    assert message.startswith(
+        "weight counts the end of clips and no beginning, as a mask of padding"
+    )
+    assert "pass ~weight" in message
+    assert not said(moving(), weight=forms[form](FRAMES))
+
+
+def test_padding_in_front_holes_and_weights_of_clips_are_no_inverted_mask():
+    in_front = FRAMES.flip(1)
+    holes = FRAMES.clone()
+    holes[:, 0] = False
+    weights = (in_front, holes, torch.tensor([True, False, True, True]), FRAMES[1:2], FRAMES[:, :1])
+    for weight in weights:
+        assert not said(moving(), weight=weight)
+
+
+def test_of_an_inverted_mask_of_full_clips_nothing_counts():
+    (message,) = said(moving(), weight=torch.zeros(4, 20, dtype=torch.bool))
+    assert "a mask is True where something counts, of padding pass ~weight" in message
+    (message,) = said(moving(), weight=torch.zeros(4, 20))
+    assert message.endswith("trains nothing")
+
+
 def test_angles_in_degrees_beside_standardised_values_are_noticed():
     motion = moving()
     motion[..., 1:67] *= 1500

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from lossbook.lab.motion.windows import Standard, Windows, angles, face
 from lossbook.lab.run.records import Model
 from lossbook.lab.run.training import History, fit, seed_everything
-from lossbook.motion import DITTO_PARTS, MotionLoss, Parts, last_frame_loss, pva_loss
+from lossbook.motion import DITTO_PARTS, MotionLoss, Parts, last_frame_loss
 from lossbook.motion.metrics import MotionMetrics, motion_metrics
 from lossbook.terms import LossTerms
 
@@ -184,57 +184,49 @@ _EQUAL = Parts(
 )
 
 
-def _of(*letters: str, parts: Parts = DITTO_PARTS) -> ArmLoss:
-    """The terms that end in one of the letters; the others of P, V and A stay as monitors."""
+def _sum(letters: str, *, times_r: float = 1.0, parts: Parts = DITTO_PARTS) -> MotionLoss:
+    """The documented terms of these letters; the others of P, V and A stay as monitors."""
+    counted = {letter: float(letter in letters) for letter in "PVA"}
+    with_r = "R" in letters
+    return MotionLoss(
+        parts=parts,
+        use_last_frame_loss="L" in letters,
+        use_reg_loss=with_r,
+        weights=counted | {"R": times_r} if with_r else counted,
+    )
 
-    def loss(found: Tensor, batch: Batch) -> LossTerms:
-        terms = pva_loss(found, batch.motion, parts=parts)
-        weights = {n: w if n[-1] in letters else 0.0 for n, w in terms.weights.items()}
-        return LossTerms(terms.terms, weights)
 
-    return loss
+def _arm(module: MotionLoss) -> ArmLoss:
+    return lambda found, batch: module(found, batch.motion, batch.cond)
 
 
-def _motion(**options: bool | float) -> ArmLoss:
-    module = MotionLoss(**options)  # type: ignore[arg-type]
-
-    def loss(found: Tensor, batch: Batch) -> LossTerms:
-        terms: LossTerms = module(found, batch.motion, batch.cond)
-        return terms
-
-    return loss
+_P = _sum("P")
 
 
 def _p_l(found: Tensor, batch: Batch) -> LossTerms:
-    return _of("P")(found, batch) | last_frame_loss(found, batch.cond)
-
-
-def _p_r(found: Tensor, batch: Batch) -> LossTerms:
-    whole = _motion(use_last_frame_loss=False, use_reg_loss=True)(found, batch)
-    factors = {"P": 1.0, "R": 1000.0}
-    return LossTerms(whole.terms, {name: factors.get(name[-1], 0.0) for name in whole.terms})
+    # Not one total of both: it is added up in another order, which changes the last digits.
+    return _P(found, batch.motion) | last_frame_loss(found, batch.cond)
 
 
 def _as_noise(found: Tensor, batch: Batch) -> LossTerms:
     kept = signal(batch.level)
     # Where hardly any noise is left, a hundredth of it stands for less.
-    terms = pva_loss(found, batch.motion, weight=kept / (1 - kept).clamp(min=0.01))
-    return LossTerms(terms.terms, {n: float(n[-1] == "P") for n in terms.terms})
+    return _P(found, batch.motion, weight=kept / (1 - kept).clamp(min=0.01))
 
 
 ARMS: Mapping[str, ArmLoss] = {
-    "P": _of("P"),
-    "V": _of("V"),
-    "A": _of("A"),
-    "P+V": _of("P", "V"),
-    "P+V+A": _of("P", "V", "A"),
-    "P+V+A+L": _motion(),
-    "P+V+A, equal dims": _of("P", "V", "A", parts=_EQUAL),
-    "P+V+A+R": _motion(use_last_frame_loss=False, use_reg_loss=True),
+    "P": _arm(_P),
+    "V": _arm(_sum("V")),
+    "A": _arm(_sum("A")),
+    "P+V": _arm(_sum("PV")),
+    "P+V+A": _arm(_sum("PVA")),
+    "P+V+A+L": _arm(_sum("PVAL")),
+    "P+V+A, equal dims": _arm(_sum("PVA", parts=_EQUAL)),
+    "P+V+A+R": _arm(_sum("PVAR")),
     "P+L": _p_l,
-    "P+R, 1000 times": _p_r,
+    "P+R, 1000 times": _arm(_sum("PR", times_r=1000.0)),
     "P, as noise": _as_noise,
-    "P, smoothed": _of("P"),
+    "P, smoothed": _arm(_P),
 }
 
 

@@ -1,0 +1,71 @@
+"""A weight by position is refused in words, and nothing else about a function changes."""
+
+import importlib
+import inspect
+import pickle
+
+import pytest
+import torch
+
+import lossbook
+from lossbook import registry
+from lossbook.landmarks import WingLoss, wing_loss
+
+
+def with_a_weight():
+    """Every public function and module that takes a weight by name."""
+    for chapter in registry.chapters():
+        package = importlib.import_module(f"lossbook.{chapter}")
+        for name in package.__all__:
+            public = getattr(package, name)
+            called = getattr(public, "forward", public)
+            if callable(called) and "weight" in inspect.signature(called).parameters:
+                kind = inspect.signature(called).parameters["weight"].kind
+                if kind is inspect.Parameter.KEYWORD_ONLY:
+                    yield name, public
+
+
+FOUND = dict(with_a_weight())
+
+
+def test_they_are_all_found():
+    assert {"wing_loss", "WingLoss", "HandLoss", "MotionLoss", "nme", "pck_auc"} <= set(FOUND)
+    assert len(FOUND) >= 28
+
+
+@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.own_errors
+def test_a_weight_by_position_is_refused_with_its_name(name):
+    public = FOUND[name]
+    taken = public().forward if isinstance(public, type) else public
+    count = sum(
+        parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        for parameter in inspect.signature(taken).parameters.values()
+    )
+    with pytest.raises(TypeError, match=rf"^{name} takes {count} by position, .* got {count + 1};"):
+        taken(*[torch.ones(2, 3, 3)] * (count + 1))
+    with pytest.raises(TypeError, match="pass a mask or weight as weight="):
+        taken(*[torch.ones(2, 3, 3)] * (count + 1))
+
+
+def test_a_function_keeps_its_name_its_signature_and_its_pickle():
+    assert wing_loss.__name__ == "wing_loss"
+    assert wing_loss.__doc__.startswith("Logarithmic")
+    assert list(inspect.signature(wing_loss).parameters)[:2] == ["input", "target"]
+    assert pickle.loads(pickle.dumps(wing_loss)) is wing_loss
+
+
+@pytest.mark.own_errors
+def test_other_wrong_arguments_are_python_s():
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'target'"):
+        wing_loss(torch.ones(2))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'wait'"):
+        WingLoss()(torch.ones(2), torch.ones(2), wait=torch.ones(2))
+
+
+def test_a_module_of_one_s_own_without_a_weight_is_left_alone():
+    class Sum(lossbook.modules.LossModule):
+        def forward(self, *terms):
+            return sum(terms)
+
+    assert Sum()(1, 2, 3) == 6
