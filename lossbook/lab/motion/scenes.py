@@ -74,7 +74,7 @@ def heads(
     ]
     across = Axis(1, count, f"frame, {fps:.0f} a second")
     below = Panel(
-        [cursor, *lines], across, Axis(*span, "yaw [°]"), "Yaw over time", height=230, wide=True
+        [cursor, *lines], across, Axis(*span, "yaw [°]"), "Yaw over time", height=270, wide=True
     )
     said = [(sentence, {"frame": frame})] if "{frame" in sentence else [sentence] * bool(sentence)
     control = Range(1, count, 1, 1, label="frame", fps=round(fps))

@@ -148,12 +148,11 @@ def circle(*, fps: float = 25.0) -> Scene:
                     Line([now, then], look="velocity", label="step", solid=True, width=4),
                     Dots([now, then], look="position", label="wave", size=5),
                 ],
-                Axis(-1.15, 1.15),
+                Axis(-1.7, 1.7),
                 up,
-                "This frame, the next, and the chord between",
+                "This frame, the next, the chord",
                 equal=True,
                 frame=False,
-                height=230,
             ),
             Panel(
                 [
@@ -169,7 +168,7 @@ def circle(*, fps: float = 25.0) -> Scene:
                 Axis(1, count + 1, "frame"),
                 up,
                 "The height of the point is the wave",
-                height=230,
+                height=299,  # so that both panels have one scale
             ),
         ],
         [
@@ -215,6 +214,8 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         Axis(1, frames, "frame"),
         Axis(-12, 12, "yaw [°]"),
         "The clip",
+        height=270,
+        wide=True,
     )
     tones: dict[Number, str] = {j * frames / 10: f"{j * fps / 10:g}" for j in range(6)}
     heard = Panel(
@@ -230,7 +231,6 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         title="What the loss says",
         looks=LOOKS,
         format=".2f",
-        wide=True,
     )
     return Scene(
         "disturb",
