@@ -13,7 +13,7 @@ Record the evidence the chapter shows with::
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -62,6 +62,7 @@ __all__ = [
     "RECORDED",
     "Baseline",
     "Config",
+    "Fold",
     "Motions",
     "Record",
     "Result",
@@ -71,6 +72,7 @@ __all__ = [
     "run",
     "scores",
     "try_rate",
+    "windows_of",
 ]
 
 RECORD = Path(__file__).with_name("data") / "record.json"
@@ -214,16 +216,25 @@ class Record(records.Record[Config, Result, Baseline]):
     headline: ClassVar[str] = "head_error"
 
 
-class _Fold(NamedTuple):
+class Fold(NamedTuple):
+    """The windows of one fold, and what standardises them."""
+
     norm: Standard
     training: Windows
     test: Windows
     talker: Windows
 
 
-def _fold(motions: Motions, training: Tensor, test: Tensor) -> _Fold:
+def windows_of(motions: Motions, training: Tensor, test: Tensor) -> Fold:
+    """Cut the windows of a fold.
+
+    Args:
+        motions: as `load_motions` gives them.
+        training: numbers of the clips to train on.
+        test: numbers of the clips to test with.
+    """
     norm = standard(motions.heads, training)
-    return _Fold(
+    return Fold(
         norm,
         clip_windows(motions.heads, training, norm),
         clip_windows(motions.heads, test, norm, every=False),
@@ -247,22 +258,28 @@ def _size(motion: Tensor, norm: Standard) -> Tensor:
     return face(norm.undo(motion)).square().mean((1, 2)).sqrt()
 
 
-def scores(model: Denoiser, arm: str, part: _Fold, motions: Motions, calls: int) -> dict[str, Any]:
+def scores(
+    model: Denoiser,
+    part: Fold,
+    motions: Motions,
+    calls: int,
+    afterwards: Callable[[Tensor], Tensor] | None = None,
+) -> dict[str, Any]:
     """Let a network make motion for the test clips and the talker, and score it.
 
     Args:
         model: trained.
-        arm: name in `ARMS`, as one of them changes the motion afterwards.
         part: the windows of a fold.
         motions: for the frame rates.
         calls: of the network for each window.
+        afterwards: what is done with the motion.
 
     Returns:
         The fields of `Result` that are measured, under their names.
     """
     found, talks = (generate(model, windows, calls=calls) for windows in (part.test, part.talker))
-    if arm in AFTERWARDS:
-        found, talks = (AFTERWARDS[arm](motion) for motion in (found, talks))
+    if afterwards is not None:
+        found, talks = (afterwards(motion) for motion in (found, talks))
     scored = score(found, part.test, part.norm, fps=motions.heads.fps)
     columns = _columns(scored, found, part.norm)
     talker: MotionMetrics = score(talks, part.talker, part.norm, fps=motions.talker.fps).head
@@ -304,7 +321,7 @@ def run(
         device: where to train.
         progress: whether to show a progress bar.
     """
-    part = _fold(motions, *split_by_language(motions.heads, fold))
+    part = windows_of(motions, *split_by_language(motions.heads, fold))
     model, history = train(
         ARMS[arm],
         part.training,
@@ -322,7 +339,7 @@ def run(
         fold=fold,
         seconds=history.seconds,
         log=log,
-        **scores(model, arm, part, motions, config.calls),
+        **scores(model, part, motions, config.calls, AFTERWARDS.get(arm)),
     )
 
 
@@ -351,7 +368,7 @@ def try_rate(
     training, _ = split_by_language(motions.heads, fold)
     _, validation = split_by_language(motions.heads, (fold + 2) % FOLDS)
     kept = training[~torch.isin(training, validation)]
-    part = _fold(motions, kept, validation)
+    part = windows_of(motions, kept, validation)
     model, _ = train(
         ARMS[arm],
         part.training,
@@ -361,7 +378,7 @@ def try_rate(
         device=device,
         progress=False,
     )
-    found = scores(model, arm, part, motions, config.calls)
+    found = scores(model, part, motions, config.calls, AFTERWARDS.get(arm))
     return {name: found[name] for name in METRICS}
 
 
@@ -373,7 +390,7 @@ def baseline(fold: int, motions: Motions, config: Settings = RECORDED) -> Baseli
         motions: as `load_motions` gives them.
         config: not used.
     """
-    part = _fold(motions, *split_by_language(motions.heads, fold))
+    part = windows_of(motions, *split_by_language(motions.heads, fold))
 
     def scored(found: Tensor, windows: Windows, fps: float) -> Generated:
         return score(found.expand_as(windows.motion), windows, part.norm, fps=fps)

@@ -230,14 +230,17 @@ ARMS: Mapping[str, ArmLoss] = {
 }
 
 
-def smoothed(motion: Float[Tensor, "n frames dims"]) -> Float[Tensor, "n frames dims"]:
+def smoothed(
+    motion: Float[Tensor, "n frames dims"], middle: int = 2
+) -> Float[Tensor, "n frames dims"]:
     """Each frame and its neighbours, 1 : 2 : 1; the ends stand for what lies beyond them.
 
     Args:
         motion: in any unit.
+        middle: weight of the frame itself, where a neighbour has 1.
     """
     padded = torch.cat([motion[:, :1], motion, motion[:, -1:]], 1)
-    return (padded[:, :-2] + 2 * motion + padded[:, 2:]) / 4
+    return (padded[:, :-2] + middle * motion + padded[:, 2:]) / (2 + middle)
 
 
 AFTERWARDS: Mapping[str, Callable[[Tensor], Tensor]] = {"P, smoothed": smoothed}
