@@ -149,8 +149,8 @@ def test_the_talker_who_stays_is_scored_in_degrees(motions):
 
 def test_a_network_at_zero_has_the_face_and_head_of_the_mean(motions):
     """A network that nothing has been learned by says the mean, whatever it is asked."""
-    part = experiment._fold(motions, *split_by_language(motions.heads, 0))
-    found = experiment.scores(Denoiser(8), "P", part, motions, calls=1)
+    part = experiment.windows_of(motions, *split_by_language(motions.heads, 0))
+    found = experiment.scores(Denoiser(8), part, motions, calls=1)
     guess = experiment.baseline(0, motions, QUICK)
     assert found["head_error"] == pytest.approx(guess.mean_head_error, rel=1e-4)
     assert found["face_error"] == pytest.approx(guess.mean_face_error, rel=1e-4)

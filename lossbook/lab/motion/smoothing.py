@@ -1,8 +1,8 @@
 """Smoothing afterwards, from hardly to strongly: a control for the chapter's experiment.
 
 P is trained as in `lossbook.lab.motion.experiment`, once for each fold, and what it makes is
-averaged over three frames with different weights. So an amount of smoothing can be found whose motion is as
-calm as that of P+V+A, and the errors compared there::
+averaged over three frames with different weights. So an amount of smoothing can be found whose
+motion is as calm as that of P+V+A, and the errors compared there::
 
     python -m lossbook.lab.motion.smoothing --record
 """
