@@ -11,6 +11,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.checks import working_dtype
 from lossbook.kernels import absolute, magnitude
+from lossbook.masking import MANY, weighted_total, without_gaps
 
 __all__ = [
     "REDUCTIONS",
@@ -23,9 +24,6 @@ __all__ = [
     "widened",
     "working_dtype",
 ]
-
-# Numbers from which on a smaller product pays for one more operation.
-_MANY = 20_000
 
 Reduction = Literal["none", "mean", "sum", "batchmean"]
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
@@ -107,7 +105,8 @@ def elementwise_loss(
         target: same shape.
         weight: multiplies the losses, never the inputs; see :func:`lossbook.checks.fit_weight`
             for its shape. What has weight 0 contributes nothing, whatever it holds, NaN included;
-            on the CPU a NaN or infinity there costs a second evaluation.
+            on the CPU a NaN or infinity there in the prediction costs a second evaluation, in the
+            target one more pass over it.
         reduction: see :func:`reduce_loss`.
         names: what the errors call the three tensors.
 
@@ -170,17 +169,21 @@ def apply(
             return kernel(*tensors, "mean")
         return _divide(kernel(*tensors, "sum"), reduction, tensors[0])
     if reduction != "none" and not weight.requires_grad and checks.readable(*tensors, weight):
-        # On the CPU it costs nothing to see whether there was a NaN to mask at all.
-        losses = kernel(*tensors, "none")
-        total = (losses * for_both_coordinates(weight, losses)).sum()
+        # On the CPU it costs nothing to see whether there was a NaN to mask at all. It nearly always
+        # is a label's, so labels are mended first.
+        if len(tensors) == 2:
+            tensors = tensors[0], without_gaps(tensors[1], weight)
+        divisor = _divisor(reduction, tensors[0], weight)
+        few = divisor != 1 and weight.numel() < MANY
+        # A few weights are divided before autograd looks on.
+        scaled = weight / divisor if few else weight
+        total = weighted_total(kernel(*tensors, "none"), scaled)
         if math.isfinite(total.item()):
-            if reduction != "mean":
-                return _divide(total, reduction, losses)
-            return total / (weight.sum().item() * _repeats(weight, losses) or 1)
+            return total if few or divisor == 1 else total / divisor
     weight = weight if mend is None else mend(weight)
     # Every kernel is a function of the difference.
     error = tensors[0] if len(tensors) == 1 else tensors[0] - tensors[1]
-    hidden = weight == 0
+    hidden = weight.logical_not()
     if kernel is absolute or kernel is magnitude:
         # The sign of NaN is 0 in torch, so no NaN gets into the gradient of |x|: masked at the end,
         # compiled code is nearly as fast as without a mask.
@@ -213,19 +216,17 @@ def _divide(
     return total / max(losses.shape[0], 1) if losses.ndim else total
 
 
+def _divisor(reduction: str, losses: Tensor, weight: Tensor) -> float:
+    """What the weighted sum of readable losses of this shape is divided by."""
+    if reduction == "sum":
+        return 1
+    if reduction == "mean":
+        return weight.sum().item() * _repeats(weight, losses) or 1
+    return max(losses.shape[0], 1) if losses.ndim else 1
+
+
 def _repeats(weight: Tensor, losses: Tensor) -> int:
     return losses.numel() // max(weight.numel(), 1)
-
-
-def for_both_coordinates(weight: Tensor, losses: Tensor) -> Tensor:
-    """Write the weight of each point out for its two coordinates, where there are many.
-
-    Two tensors of one shape are multiplied at full speed, of these two shapes a pair at a time.
-    """
-    if losses.numel() < _MANY or losses.shape[-1] != 2 or weight.shape != (*losses.shape[:-1], 1):
-        return weight
-    # A complex number is such a pair, and the fastest way to write one.
-    return torch.view_as_real(torch.complex(weight, weight)).squeeze(-2)
 
 
 def _look(

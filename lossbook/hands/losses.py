@@ -10,6 +10,7 @@ from lossbook import checks
 from lossbook.hands import values
 from lossbook.hands.shapes import advise_points, is_points
 from lossbook.kernels import absolute, magnitude
+from lossbook.masking import cleared, holds_gaps
 from lossbook.reduction import (
     Reduction,
     apply,
@@ -216,14 +217,21 @@ def keypoint_loss(
 
     # From the root in float32 at least: half precision would round away small differences.
     first, second = widened(dtype, input, target)
-    options: dict[str, Any] = {"weight": factor, "reduction": reduction, "dtype": dtype}
-    options["mend"] = mend
-    if root is None:
-        return apply(absolute, first, second, **options)
-    # One difference of the hands instead of two from the roots: fewer passes over memory.
+    if (
+        factor is not None
+        and reduction != "none"
+        and not factor.requires_grad
+        and checks.readable(first, second, factor)
+        and holds_gaps(second)
+    ):
+        if holds_gaps(factor):
+            factor = _careful(factor, certain, present)
+        factor, second = _without_gaps(factor, second, root)
     error = first - second
-    error = error - _rows(error[:, root : root + 1], error.shape[1])
-    return apply(magnitude, error, **options)
+    if root is not None:
+        # One difference of the hands instead of two from the roots: fewer passes over memory.
+        error = error - _rows(error[:, root : root + 1], error.shape[1])
+    return apply(magnitude, error, weight=factor, reduction=reduction, dtype=dtype, mend=mend)
 
 
 def _gate(
@@ -260,6 +268,22 @@ def _with_known_roots(factor: Tensor, target: Tensor, root: int) -> Tensor:
     seen = (factor.expand(-1, target.shape[1], -1)[:, root] != 0).any(1)
     known = seen | target[:, root].isfinite().all(1)
     return factor.where(known[:, None, None], 0)
+
+
+def _without_gaps(factor: Tensor, target: Tensor, root: int | None) -> tuple[Tensor, Tensor]:
+    """Labels without what a constant factor hides, and that factor for them.
+
+    Where this is no way to the result, the NaN of a label stays, for which :func:`apply` looks.
+    """
+    if root is None or factor.shape[1] != target.shape[1]:
+        return factor, cleared(target, factor.bool())
+    if factor.shape[2] != 1:
+        return factor, target
+    held = factor.expand(target.shape[0], -1, -1).bool()
+    # Times 0 a number is 0, and NaN else. A hidden root is measured from, if it is known.
+    known = (target[:, root] * 0).sum(1, keepdim=True) == 0
+    held.select(1, root).logical_or_(known)
+    return factor * known.unsqueeze(-1), cleared(target, held)
 
 
 def mesh_loss(

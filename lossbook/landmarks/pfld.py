@@ -17,6 +17,7 @@ from lossbook.landmarks.kernel import (
     find_factors,
     hide_absent,
     means,
+    mend_labels,
     rarity_of,
     safe_means,
     totals,
@@ -212,8 +213,7 @@ def pfld_loss(
     # group would not all find one, and they exchange their totals once.
     looks = checks.readable(landmarks) and not checks.checking_values()
     hides_late = looks and ranks is None
-    if not hides_late:
-        batch = hide_absent(batch, weights)
+    batch = mend_labels(batch, weights) if hides_late else hide_absent(batch, weights)
     _look_at_angles(batch.angles, batch.angles_target, degrees)
     if batch.attributes is not None:
         _look_at_attributes(batch.attributes)
