@@ -11,7 +11,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.checks import working_dtype
 from lossbook.kernels import absolute, magnitude
-from lossbook.masking import MANY, weighted_total, without_gaps
+from lossbook.masking import weighted_total, without_gaps
 
 __all__ = [
     "REDUCTIONS",
@@ -173,13 +173,12 @@ def apply(
         # is a label's, so labels are mended first.
         if len(tensors) == 2:
             tensors = tensors[0], without_gaps(tensors[1], weight)
-        divisor = _divisor(reduction, tensors[0], weight)
-        few = divisor != 1 and weight.numel() < MANY
-        # A few weights are divided before autograd looks on.
-        scaled = weight / divisor if few else weight
-        total = weighted_total(kernel(*tensors, "none"), scaled)
+        losses = kernel(*tensors, "none")
+        total = weighted_total(losses, weight)
         if math.isfinite(total.item()):
-            return total if few or divisor == 1 else total / divisor
+            if reduction != "mean":
+                return _divide(total, reduction, losses)
+            return total / (weight.sum().item() * _repeats(weight, losses) or 1)
     weight = weight if mend is None else mend(weight)
     # Every kernel is a function of the difference.
     error = tensors[0] if len(tensors) == 1 else tensors[0] - tensors[1]
@@ -214,15 +213,6 @@ def _divide(
     if reduction == "mean":
         return total / max(losses.numel(), 1)
     return total / max(losses.shape[0], 1) if losses.ndim else total
-
-
-def _divisor(reduction: str, losses: Tensor, weight: Tensor) -> float:
-    """What the weighted sum of readable losses of this shape is divided by."""
-    if reduction == "sum":
-        return 1
-    if reduction == "mean":
-        return weight.sum().item() * _repeats(weight, losses) or 1
-    return max(losses.shape[0], 1) if losses.ndim else 1
 
 
 def _repeats(weight: Tensor, losses: Tensor) -> int:

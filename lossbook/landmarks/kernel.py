@@ -10,7 +10,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.kernels import squared
 from lossbook.landmarks.groups import share_totals
-from lossbook.masking import cleared, for_both_coordinates, holds_gaps
+from lossbook.masking import MANY, cleared, for_both_coordinates, holds_gaps
 
 
 class Batch(NamedTuple):
@@ -119,20 +119,25 @@ def means(batch: Batch, weights: Weights, factors: Factors) -> tuple[Tensor, Ten
     """The weighted loss and the mean squared distance, NaN where anything is."""
     squares = squared(batch.points, batch.points_target, "none")
     (of_samples, of_points), (pose, rarity, divisor) = weights, factors
-    if of_points is not None and divisor is not None:
-        squares = squares if squares.ndim == 3 else squares.reshape(*of_points.shape, 2)
-        # Constants meet before autograd looks on.
-        of_points = (of_points / divisor).unsqueeze(-1)
-        squares = squares * for_both_coordinates(of_points, squares)
-    distance = squares.sum(tuple(range(1, squares.ndim)))
     if of_samples is None or divisor is None:
+        distance = _distance(squares)
         weighted = factors.product * distance
         return _mean(weighted, weights, factors), _mean(distance, weights, factors)
-    if of_points is not None:
-        return torch.dot(factors.product, distance), distance.sum()
-    share = of_samples / divisor
-    constant = share if rarity is None else share * rarity
-    return torch.dot(pose * constant, distance), torch.dot(share, distance)
+    # Constants meet before autograd looks on, where they are few.
+    if of_points is None:
+        distance, share = _distance(squares), of_samples / divisor
+        constant = share if rarity is None else share * rarity
+        return torch.dot(pose * constant, distance), torch.dot(share, distance)
+    squares = squares if squares.ndim == 3 else squares.reshape(*of_points.shape, 2)
+    few = of_points.numel() < MANY
+    of_points = (of_points / divisor if few else of_points).unsqueeze(-1)
+    distance = _distance(squares * for_both_coordinates(of_points, squares))
+    terms = torch.dot(factors.product, distance), distance.sum()
+    return terms if few else (terms[0] / divisor, terms[1] / divisor)
+
+
+def _distance(squares: Tensor) -> Tensor:
+    return squares.sum(tuple(range(1, squares.ndim)))
 
 
 def safe_means(batch: Batch, weights: Weights, factors: Factors) -> tuple[Tensor, Tensor]:

@@ -218,7 +218,7 @@ def pfld_loss(
     if batch.attributes is not None:
         _look_at_attributes(batch.attributes)
     found = factors(batch)
-    if checks.checking_values(landmarks, landmarks_target, found.product):
+    if checks.checking_values(landmarks, landmarks_target, found.pose, found.rarity):
         _look_at_landmarks(batch, weights, found)
     if looks:
         terms = means(batch, weights, found)
