@@ -159,8 +159,8 @@ def apply(
         masks: whether the weight is 0 and 1 only: what is left then needs no product with it.
         reduction: see :func:`reduce_loss`.
         dtype: of the result for ``"none"``.
-        mend: takes out of the weight what else must not count; asked only where it may matter,
-            that is, where the result would not be finite or may not be looked at.
+        mend: from the weight one without what else must not count; asked only where that may
+            matter, where the result would not be finite or may not be looked at.
     """
     if weight is None:
         if reduction == "none":

@@ -207,9 +207,9 @@ def keypoint_loss(
         factor = present = checks.fit_weight(weight, input, of=names[0])
         factor = factor if certain is None else certain * factor
 
-    def mend(factor: Tensor) -> Tensor:
-        factor = _careful(factor, certain, present)
-        return factor if root is None else _with_known_roots(factor, target, root)
+    def mend(given: Tensor) -> Tensor:
+        whole = _careful(given if factor is None else factor, certain, present)
+        return whole if root is None else _with_known_roots(whole, target, root)
 
     if checks.checking_values(input, target, confidence, weight):
         counted = None if factor is None else _careful(factor, certain, present)
@@ -217,6 +217,7 @@ def keypoint_loss(
 
     # From the root in float32 at least: half precision would round away small differences.
     first, second = widened(dtype, input, target)
+    quick = factor
     if (
         factor is not None
         and reduction != "none"
@@ -224,14 +225,13 @@ def keypoint_loss(
         and checks.readable(first, second, factor)
         and holds_gaps(second)
     ):
-        if holds_gaps(factor):
-            factor = _careful(factor, certain, present)
-        factor, second = _without_gaps(factor, second, root)
+        quick = _careful(factor, certain, present) if holds_gaps(factor) else factor
+        quick, second = _without_gaps(quick, second, root)
     error = first - second
     if root is not None:
         # One difference of the hands instead of two from the roots: fewer passes over memory.
         error = error - _rows(error[:, root : root + 1], error.shape[1])
-    return apply(magnitude, error, weight=factor, reduction=reduction, dtype=dtype, mend=mend)
+    return apply(magnitude, error, weight=quick, reduction=reduction, dtype=dtype, mend=mend)
 
 
 def _gate(
