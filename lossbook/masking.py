@@ -23,8 +23,8 @@ _LOOKED_AT = 128
 def holds_gaps(target: Tensor) -> bool:
     """Whether there seems to be a NaN or infinity among readable labels.
 
-    Of a large batch a part is looked at, and a sum may overflow: a caller may choose by this between
-    ways to one result, and no more.
+    Of a large batch a part is looked at, and a sum may overflow: by this a caller may choose
+    between ways to one result, and no more.
     """
     target = target.detach() if target.requires_grad else target
     if target.numel() > MANY and target.shape[0] > _LOOKED_AT:

@@ -169,8 +169,8 @@ def apply(
             return kernel(*tensors, "mean")
         return _divide(kernel(*tensors, "sum"), reduction, tensors[0])
     if reduction != "none" and not weight.requires_grad and checks.readable(*tensors, weight):
-        # On the CPU it costs nothing to see whether there was a NaN to mask at all. It nearly always
-        # is a label's, so labels are mended first.
+        # On the CPU it costs nothing to see whether there was a NaN to mask at all. It nearly
+        # always is a label's: these are cleared first.
         if len(tensors) == 2:
             tensors = tensors[0], without_gaps(tensors[1], weight)
         losses = kernel(*tensors, "none")
@@ -182,7 +182,7 @@ def apply(
     weight = weight if mend is None else mend(weight)
     # Every kernel is a function of the difference.
     error = tensors[0] if len(tensors) == 1 else tensors[0] - tensors[1]
-    hidden = weight.logical_not()
+    hidden = weight == 0
     if kernel is absolute or kernel is magnitude:
         # The sign of NaN is 0 in torch, so no NaN gets into the gradient of |x|: masked at the end,
         # compiled code is nearly as fast as without a mask.

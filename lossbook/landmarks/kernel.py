@@ -45,6 +45,7 @@ class Factors(NamedTuple):
 
     @property
     def product(self) -> Tensor:
+        """Both factors together."""
         return self.pose if self.rarity is None else self.pose * self.rarity
 
 

@@ -155,7 +155,7 @@ def pfld_loss(
             :math:`\sum_n w_{bn} \lVert x_{bn} - \hat x_{bn} \rVert_2^2`, not divided by the
             visible points, since a point then pulls as hard as it does among visible ones; and the
             sample counts as much as its heaviest point. What has weight 0 contributes nothing,
-            NaN included (which on the CPU costs a second evaluation).
+            NaN included.
         group: ranks of data-parallel training: ``"world"``, or a process group. Frequencies and
             the mean are then those of the global batch, so that gradients averaged over the ranks
             (as ``DistributedDataParallel`` does) are those of one process with the whole batch.
