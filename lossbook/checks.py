@@ -271,9 +271,8 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
     working = torch.float64 if input.dtype is torch.float64 else torch.float32
     if weight.dtype is not working:
         weight = weight.to(working)
-    for _ in range(input.ndim - weight.ndim):
-        weight = weight.unsqueeze(-1)
-    fitted: Tensor = weight
+    missing = input.ndim - weight.ndim
+    fitted: Tensor = weight.reshape(*weight.shape, *(1,) * missing) if missing else weight
     return fitted
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.checks import working_dtype
 from lossbook.kernels import absolute, magnitude
+from lossbook.masking import weighted_total, without_gaps
 
 __all__ = [
     "REDUCTIONS",
@@ -23,9 +24,6 @@ __all__ = [
     "widened",
     "working_dtype",
 ]
-
-# Numbers from which on a smaller product pays for one more operation.
-_MANY = 20_000
 
 Reduction = Literal["none", "mean", "sum", "batchmean"]
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
@@ -106,7 +104,8 @@ def elementwise_loss(
         target: same shape.
         weight: multiplies the losses, never the inputs; see :func:`lossbook.checks.fit_weight`
             for its shape. What has weight 0 contributes nothing, whatever it holds, NaN included;
-            on the CPU a NaN or infinity there costs a second evaluation.
+            on the CPU a NaN or infinity there in the prediction costs a second evaluation, in the
+            target one more pass over it.
         reduction: see :func:`reduce_loss`.
         names: what the errors call the three tensors.
 
@@ -159,8 +158,8 @@ def apply(
         masks: whether the weight is 0 and 1 only: what is left then needs no product with it.
         reduction: see :func:`reduce_loss`.
         dtype: of the result for ``"none"``.
-        mend: takes out of the weight what else must not count; asked only where it may matter,
-            that is, where the result would not be finite or may not be looked at.
+        mend: from the weight one without what else must not count; asked only where that may
+            matter, where the result would not be finite or may not be looked at.
     """
     if weight is None:
         if reduction == "none":
@@ -169,9 +168,12 @@ def apply(
             return kernel(*tensors, "mean")
         return _divide(kernel(*tensors, "sum"), reduction, tensors[0])
     if reduction != "none" and not weight.requires_grad and checks.readable(*tensors, weight):
-        # On the CPU it costs nothing to see whether there was a NaN to mask at all.
+        # On the CPU it costs nothing to see whether there was a NaN to mask at all. It nearly
+        # always is a label's: these are cleared first.
+        if len(tensors) == 2:
+            tensors = tensors[0], without_gaps(tensors[1], weight)
         losses = kernel(*tensors, "none")
-        total = (losses * for_both_coordinates(weight, losses)).sum()
+        total = weighted_total(losses, weight)
         if math.isfinite(total.item()):
             if reduction != "mean":
                 return _divide(total, reduction, losses)
@@ -214,17 +216,6 @@ def _divide(
 
 def _repeats(weight: Tensor, losses: Tensor) -> int:
     return losses.numel() // max(weight.numel(), 1)
-
-
-def for_both_coordinates(weight: Tensor, losses: Tensor) -> Tensor:
-    """Write the weight of each point out for its two coordinates, where there are many.
-
-    Two tensors of one shape are multiplied at full speed, of these two shapes a pair at a time.
-    """
-    if losses.numel() < _MANY or losses.shape[-1] != 2 or weight.shape != (*losses.shape[:-1], 1):
-        return weight
-    # A complex number is such a pair, and the fastest way to write one.
-    return torch.view_as_real(torch.complex(weight, weight)).squeeze(-2)
 
 
 def _look(

@@ -349,8 +349,9 @@ def _angle(input: Tensor, target: Tensor) -> Tensor:
 
 def _angle_by_entries(input: Tensor, target: Tensor) -> Tensor:
     # The exact way without sums over three or nine numbers, which the compiler makes loops of:
-    # 2.1 times as fast there, and slower outside.
-    first, second = input.flatten(-2).unbind(-1), target.flatten(-2).unbind(-1)
+    # 2.1 times as fast there, and slower outside. Entry by entry in memory it takes a third of the
+    # time again, as only numbers that lie next to each other make long vectors.
+    first, second = (m.flatten(-2).mT.contiguous().unbind(-2) for m in (input, target))
     axis = [torch.zeros_like(first[0])] * 3
     double_cosine = torch.full_like(first[0], -1)
     for row in (0, 3, 6):

@@ -44,6 +44,9 @@ class HandLoss(LossModule):
     weight 0 is a monitor if its inputs are there. Where only some samples have a label, mask the
     others: ``loss(prediction, target, weight={"3d_joint": has_joints, "aux": has_mano})``.
 
+    On a CPU in eager mode, checking the inputs of its terms takes about 0.1 ms a call, which shows
+    for a few dozen hands: at 32 a step takes a third longer than the formulas typed out.
+
     Args:
         weights: :meth:`HandLossWeights.code` (the default), :meth:`HandLossWeights.config`, or
             your own; a mapping with the same names will do. The source documents both sets, and

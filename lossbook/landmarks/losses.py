@@ -40,7 +40,7 @@ def smooth_l1_loss(
         weight: multiplies the loss; float, or bool as a mask. Its shape is that of ``input`` or
             a leading part of it, with 1 for a dimension that it does not tell apart: ``(B,)``
             weighs samples, ``(B, N)`` or ``(1, N)`` points of ``(B, N, 2)``. An element of weight
-            0 contributes nothing, even where it is NaN; that costs a second evaluation on the CPU.
+            0 contributes nothing, even where it is NaN.
         reduction: ``"batchmean"`` (default, as in the source: summed over coordinates, averaged
             over the batch, that is the first dimension), ``"sum"``, ``"mean"`` or ``"none"``.
 
@@ -127,7 +127,7 @@ def wing_loss(
         weight: multiplies the loss; float, or bool as a mask. Its shape is that of ``input`` or
             a leading part of it, with 1 for a dimension that it does not tell apart: ``(B,)``
             weighs samples, ``(B, N)`` or ``(1, N)`` points of ``(B, N, 2)``. An element of weight
-            0 contributes nothing, even where it is NaN; that costs a second evaluation on the CPU.
+            0 contributes nothing, even where it is NaN.
         reduction: ``"batchmean"`` (default, as in the source: summed over points and
             coordinates, averaged over the batch, that is the first dimension), ``"sum"``,
             ``"mean"`` or ``"none"``.

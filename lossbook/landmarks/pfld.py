@@ -17,6 +17,7 @@ from lossbook.landmarks.kernel import (
     find_factors,
     hide_absent,
     means,
+    mend_labels,
     rarity_of,
     safe_means,
     totals,
@@ -156,7 +157,7 @@ def pfld_loss(
             :math:`\sum_n w_{bn} \lVert x_{bn} - \hat x_{bn} \rVert_2^2`, not divided by the
             visible points, since a point then pulls as hard as it does among visible ones; and the
             sample counts as much as its heaviest point. What has weight 0 contributes nothing,
-            NaN included (which on the CPU costs a second evaluation).
+            NaN included.
         group: ranks of data-parallel training: ``"world"``, or a process group. Frequencies and
             the mean are then those of the global batch, so that gradients averaged over the ranks
             (as ``DistributedDataParallel`` does) are those of one process with the whole batch.
@@ -214,13 +215,12 @@ def pfld_loss(
     # group would not all find one, and they exchange their totals once.
     looks = checks.readable(landmarks) and not checks.checking_values()
     hides_late = looks and ranks is None
-    if not hides_late:
-        batch = hide_absent(batch, weights)
+    batch = mend_labels(batch, weights) if hides_late else hide_absent(batch, weights)
     _look_at_angles(batch.angles, batch.angles_target, degrees)
     if batch.attributes is not None:
         _look_at_attributes(batch.attributes)
     found = factors(batch)
-    if checks.checking_values(landmarks, landmarks_target, found.product):
+    if checks.checking_values(landmarks, landmarks_target, found.pose, found.rarity):
         _look_at_landmarks(batch, weights, found)
     if looks:
         terms = means(batch, weights, found)
