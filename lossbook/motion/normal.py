@@ -20,7 +20,7 @@ from torch import Tensor
 from lossbook.registry import Normal, State
 
 _CLIPS, _FRAMES, _DIMS = 16, 80, 265
-_RHO = 0.8
+_RHO = 0.85
 _OF_SMOOTH = {"P": 1.0, "V": 2 * (1 - _RHO), "A": 6 - 8 * _RHO + 2 * _RHO**2}
 _OF_NOISE = {"V": 2.0, "A": 6.0}
 _PARTS = 6
