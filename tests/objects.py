@@ -16,6 +16,7 @@ from lossbook.hands import keypoint_2d_loss, mano_prior_loss
 from lossbook.lab.motion.bins import to_degrees, to_logits
 from lossbook.lab.motion.clips import load_talking_head
 from lossbook.lab.motion.experiment import load_record
+from lossbook.lab.motion.model import signal
 from lossbook.landmarks import smooth_l1_loss, wing_loss
 from lossbook.motion import pva_loss
 
@@ -108,13 +109,22 @@ def _filters(at):
 
 
 def _reader(at):
-    """Of three waves with powers that make the two ratios."""
+    """Of three waves with powers that make the two ratios; NaN where no steady error does."""
     frames = torch.arange(8, dtype=torch.float64)
     waves = [(angle * frames).cos() for angle in (0, math.pi / 2, math.pi)]
     terms, alike = map(torch.stack, zip(*map(_repeated, waves), strict=True))
     log = torch.tensor([1, at["V_P"], at["A_P"]], dtype=torch.float64)
     power = torch.linalg.solve((terms / terms[:, :1]).T, log)
-    return power @ alike
+    one, two = (power @ alike).tolist()
+    # What is correlated like this can be only if no mixture of three frames has less than no power.
+    mixed = torch.tensor([[1, one, two], [one, 1, one], [two, one, 1]], dtype=torch.float64)
+    if torch.linalg.eigvalsh(mixed)[0] < -1e-9:
+        return [math.nan] * 3
+    return [one, two, at["A_P"] / (terms[-1, 2] / terms[-1, 0]).item()]
+
+
+def _noise(at):
+    return [signal(torch.tensor(at["u"], dtype=torch.float64))]
 
 
 def _bins(at):
@@ -148,6 +158,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "circle": _circle,
     "disturb": _disturb,
     "filters": _filters,
+    "noise": _noise,
     "puzzle": lambda at: [],
     "reader": _reader,
     "turning": lambda at: [],

@@ -290,7 +290,11 @@ def _assert_is_what_torch_computes(page, name):
         shown, state = page.evaluate(f"[{figure}.shown(), {figure}.state()]")
         expected = torch.as_tensor(SHOWN[name](state), dtype=torch.float64)
         torch.testing.assert_close(
-            torch.tensor(shown, dtype=torch.float64), expected, atol=1e-9, rtol=1e-9
+            torch.tensor(shown, dtype=torch.float64),
+            expected,
+            atol=1e-9,
+            rtol=1e-9,
+            equal_nan=True,  # a number that there is not
         )
         return
     shown = page.evaluate(CURVES, name)

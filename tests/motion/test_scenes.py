@@ -15,8 +15,10 @@ from lossbook.lab.motion import scenes, waves
 from lossbook.lab.motion.bins import to_logits
 from lossbook.lab.motion.clips import load_face_mesh, load_sign_heads, load_talking_head
 from lossbook.lab.motion.heads import outline
+from lossbook.lab.motion.model import _mixed
 from lossbook.lab.page.formulas import evaluate
-from lossbook.lab.page.objects import Clip, Line, Stems, Text
+from lossbook.lab.page.objects import Bar, Clip, Dots, Line, Stems, Text
+from lossbook.lab.page.palette import colour
 from lossbook.lab.run.devices import threads
 from lossbook.motion import pva_loss
 from lossbook.motion.metrics import motion_metrics
@@ -88,7 +90,7 @@ def agree(scene, state):
     full = {symbol.name: control.value for symbol, control in scene.controls.items()} | state
     expected = torch.as_tensor(SHOWN[scene.name](full), dtype=torch.float64)
     found = torch.tensor(shown(scene, state), dtype=torch.float64)
-    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9, equal_nan=True)
 
 
 def presets(scene):
@@ -167,6 +169,21 @@ def test_the_spectrum_of_the_error_adds_up_to_p(disturb, alone, hertz):
         assert float(axis.ticks[at]) == pytest.approx(found.frequencies[int(at)].item())
 
 
+def test_losses_of_all_sizes_are_seen_and_a_loss_of_nothing_has_no_bar(disturb):
+    axis = disturb.panels[2].x
+    assert axis.log
+    bars = marks_of(disturb, Bar)
+    for state in ({}, {"hertz": 3, "size": 3}, {"hertz": 12.5, "size": 3}, {"alone": 1, "size": 3}):
+        lengths = [value(disturb, bar.stop[0], state) for bar in bars]
+        assert all(axis.start < length < axis.stop for length in lengths)
+    v, a = (value(disturb, bar.stop[0], {"hertz": 0}) for bar in bars[1:])
+    assert v == a == 0
+
+
+def test_the_name_of_a_slider_fits_beside_the_longest_number(disturb):
+    assert max(len(control.label) for control in disturb.controls.values()) <= 20
+
+
 # A sum of waves
 
 
@@ -192,6 +209,10 @@ def test_waves_rebuild_a_clip_and_say_what_they_hold():
     assert power.sum().item() == pytest.approx(motion.var(correction=0).item(), rel=1e-4)
     _, used = stems(scene, {"many": 3})
     assert used.count_nonzero() == 3
+    assert power.max() < scene.panels[1].y.stop < 2 * power.max()
+    # The offset is in the sum and not among the waves, and the scene says so.
+    assert "mean" in scene.panels[0].marks[1].label and "mean" in scene.panels[1].title
+    assert "mean" in scene.sentences[0][0]
 
 
 # A point that goes round
@@ -209,6 +230,35 @@ def test_the_chord_is_the_step_of_the_wave(hertz):
         torch.testing.assert_close(chord, shadow)
         heights = line(scene, 3, {"hertz": hertz})
         torch.testing.assert_close(chord, heights[frame - 1 : frame + 1])
+
+
+def test_a_tremble_goes_up_and_down_and_its_chord_is_a_diameter():
+    scene = waves.circle()
+    _, tremble = (state for state in presets(scene) if state)
+    heights = line(scene, 3, tremble)
+    alternating = (-1.0) ** torch.arange(len(heights), dtype=torch.float64)
+    torch.testing.assert_close(heights, alternating)
+    for frame in (1, 2, 13):
+        step = line(scene, 4, tremble | {"frame": frame}).diff().item()
+        assert step == pytest.approx(2 * (-1) ** frame)
+        across = [value(scene, x, tremble | {"frame": frame})
+                  for x, _ in scene.panels[0].marks[2].places]  # fmt: skip
+        assert across == pytest.approx([0, 0])
+
+
+# A clip under noise
+
+
+@pytest.mark.parametrize("level", [0, 0.35, 0.5, 1])
+def test_a_clip_is_buried_in_noise_as_in_training(level):
+    truth = objects.some_yaw().double()
+    scene = waves.noise(truth.numpy())
+    agree(scene, {"u": level})
+    clip = (truth - truth.mean()) / truth.std(correction=0)
+    noise = torch.tensor(np.random.default_rng(1).standard_normal(FRAMES))
+    expected = _mixed(clip[None, :, None], noise[None, :, None], torch.tensor([level]).double())
+    torch.testing.assert_close(line(scene, 0, {}), clip, atol=1e-4, rtol=0)
+    torch.testing.assert_close(line(scene, 1, {"u": level}), expected.flatten(), atol=2e-4, rtol=0)
 
 
 # Three weights
@@ -272,6 +322,11 @@ def test_the_bins_are_drawn_as_the_laboratory_encodes_them():
     torch.testing.assert_close(after, expected.softmax(0))
 
 
+def test_which_bin_is_pushed_and_by_how_much_stand_side_by_side():
+    names = [symbol.name for symbol in scenes.bins().controls]
+    assert names[:2] == ["bin", "push"]  # so that no row ends between them
+
+
 def test_a_shift_of_all_bins_costs_most_and_turns_nothing():
     scene = scenes.bins()
     _, all_bins, far, near = (shown(scene, state) for state in presets(scene))
@@ -285,21 +340,45 @@ def test_a_shift_of_all_bins_costs_most_and_turns_nothing():
 # A log that is read
 
 
-@pytest.fixture
+# Log of the heads' six parts: antgroup/ditto-talkinghead, issue 83, epoch 9.
+DITTO = {
+    "scale": (0.2695, 0.5878),
+    "pitch": (0.2857, 0.6038),
+    "yaw": (0.2534, 0.5427),
+    "roll": (0.2532, 0.5589),
+    "t": (0.1017, 0.178),
+    "exp": (0.3013, 0.671),
+}
+SLOW = 4 * math.sin(math.pi / 48) ** 2
+"""V / P of a wave that takes 48 frames."""
+IMPOSSIBLE = [(4, 0), (0, 16), (2, 0), (2, 16), (3.3, 1.1), (1, 0.99), (1, 4.01), (4, 15.99)]
+"""V / P and A / P of no steady error."""
+
+
+def ratios(log):
+    return dict(zip(("V_P", "A_P"), log, strict=True))
+
+
+def marks_of(scene, kind):
+    return [mark for panel in scene.panels for mark in panel.marks if isinstance(mark, kind)]
+
+
+@pytest.fixture(scope="module")
 def reader():
-    return waves.reader({"yaw": (0.44, 0.61), "exp": (1.2, 2.5)})
+    return waves.reader({"yaw": (0.44, 0.61), "exp": (1.2, 2.5)}, {"walk": (0.02, 0.03)})
 
 
 def test_what_is_read_off_a_log_is_what_torch_says(reader):
-    assert len(presets(reader)) == 5
-    for state in [*presets(reader), {"V_P": 0, "A_P": 0}, {"V_P": 3.3, "A_P": 1.1}]:
+    assert len(presets(reader)) == 6
+    edges = [(0, 0), (1.2, 1.44), (1.2, 4.8), (2, 4), (3.3, 13.2), *IMPOSSIBLE]
+    for state in [*presets(reader), *map(ratios, edges)]:
         agree(reader, state)
 
 
 def test_noise_has_nothing_in_common_and_a_tremble_changes_its_sign(reader):
     _, noise, tremble, *_ = presets(reader)
-    assert shown(reader, noise) == pytest.approx([0, 0])
-    assert shown(reader, tremble) == pytest.approx([-1, 1])
+    assert shown(reader, noise) == pytest.approx([0, 0, 6 / 16])
+    assert shown(reader, tremble) == pytest.approx([-1, 1, 1])
 
 
 def test_an_error_with_memory_is_read_back_from_its_ratios(reader, generator):
@@ -309,27 +388,73 @@ def test_an_error_with_memory_is_read_back_from_its_ratios(reader, generator):
     clips = error[None, :, None]
     terms = pva_loss(clips, torch.zeros_like(clips), parts={"x": (0, 1, 1.0)}).terms
     state = {f"{letter}_P": (terms[f"x_{letter}"] / terms["x_P"]).item() for letter in "VA"}
-    assert shown(reader, state) == pytest.approx([0.7, 0.49], abs=0.02)
+    *alike, most = shown(reader, state)
+    assert alike == pytest.approx([0.7, 0.49], abs=0.02)
+    # What trembles of it, by the tones next to half the frame rate.
+    power = torch.fft.rfft(error).abs().square()
+    assert power[-2000:].sum() / power.sum() < most
 
 
-@pytest.mark.parametrize("log", [(2, 6), (0.3, 0.67), (1.2, 3), (2.8, 8.2), (0.5, 1.5)])
-def test_the_error_that_is_drawn_has_the_correlations_of_the_log(reader, log):
-    period = 4 * waves._TONES
-    (mark,) = [m for p in reader.panels for m in p.marks if isinstance(m, Stems)]
-    state = dict(zip(("V_P", "A_P"), log, strict=True))
-    heights = [value(reader, mark.expr, state, frame=at) for at in range(1, period + 1)]
-    error = torch.tensor(heights, dtype=torch.float64)
-    assert error.square().mean().item() == pytest.approx(1)
-    alike = [(error * error.roll(-apart)).mean().item() for apart in (1, 2)]
-    assert alike == pytest.approx(shown(reader, state), abs=0.02)
+@pytest.mark.parametrize(
+    "log",
+    [
+        (2, 6), (4, 16), (0, 0), (SLOW, SLOW**2), (0.02, 0.03), (1, 1.05), (1.2, 3), (2.8, 8.2),
+        (0.5, 1.5), *DITTO.values(),
+    ],
+)  # fmt: skip
+def test_the_error_that_is_drawn_would_log_what_is_read(reader, log):
+    (mark,) = marks_of(reader, Stems)
+    assert mark.span == (1, 2 * waves._TONES)
+    (bars,) = stems(reader, ratios(log))
+    # Differences of a wave that goes on as it began.
+    p = bars.square().mean().item()
+    v = (bars - bars.roll(1)).square().mean().item() / p
+    a = (bars - 2 * bars.roll(1) + bars.roll(2)).square().mean().item() / p
+    assert p == pytest.approx(1)
+    assert (v, a) == pytest.approx(log, rel=0.04, abs=1e-7)
+    axis = reader.panels[1].y
+    assert axis.start < bars.min() and bars.max() < axis.stop
 
 
-@pytest.mark.parametrize("log", [(0, 0), (4, 16), (4, 0), (0, 16), (2, 0), (2, 16)])
-def test_an_error_is_drawn_where_no_steady_one_can_be(reader, log):
-    (mark,) = [m for p in reader.panels for m in p.marks if isinstance(m, Stems)]
-    state = dict(zip(("V_P", "A_P"), log, strict=True))
-    heights = [value(reader, mark.expr, state, frame=at) for at in range(1, 41)]
-    assert all(abs(height) < 4 for height in heights)
+def test_the_drawn_tremble_is_up_and_down(reader):
+    (bars,) = stems(reader, ratios((4, 16)))
+    torch.testing.assert_close(bars.abs(), torch.ones_like(bars), atol=1e-3, rtol=0)
+    assert (bars[1:] * bars[:-1] < 0).all()
+
+
+def test_where_no_steady_error_logs_this_nothing_is_drawn_and_the_panel_says_so(reader):
+    (words,) = marks_of(reader, Text)
+    assert words.template == "no steady error logs this"
+    here = marks_of(reader, Dots)[-1]
+    assert here.label == "your log"
+
+    def drawn(log):
+        state = ratios(log)
+        said, dot = (
+            [value(reader, at, state) for at in place] for place in (words.place, *here.places)
+        )
+        (bars,) = stems(reader, state)
+        return [all(map(math.isfinite, place)) for place in (said, dot, bars.tolist())]
+
+    for log in IMPOSSIBLE:
+        assert drawn(log) == [True, False, False]
+        assert stems(reader, ratios(log))[0].isnan().all()
+        assert all(map(math.isnan, shown(reader, ratios(log))))
+    for log in ((4, 16), (0, 0), (2, 4), (2, 8), (1.2, 1.44), *DITTO.values()):
+        assert drawn(log) == [False, True, True]
+        assert max(map(abs, shown(reader, ratios(log)))) <= 1 + 1e-9
+
+
+def test_the_motion_itself_has_its_dots_and_its_buttons(reader):
+    names = [button.label for button in reader.buttons]
+    assert names == ["noise", "tremble", "yaw", "exp", "walk"]
+    labels = {mark.label: mark for mark in marks_of(reader, Dots)}
+    (itself,) = labels["the motion itself"].places
+    assert itself == pytest.approx((0.99, (0.03 - 6 + 8 * 0.99) / 2))
+    assert "the motion itself" not in [m.label for m in marks_of(waves.reader(DITTO), Dots)]
+    # Nothing covers the others, and all differ.
+    assert labels["your log"].hollow and labels["Ditto's six parts"].size <= 3
+    assert len({colour(mark.name) for mark in labels.values()}) == len(labels) == 3
 
 
 # Heads
@@ -352,6 +477,10 @@ def test_heads_turn_over_the_truth_and_the_sentence_counts_the_frames():
         beneath, above = (mark.table for mark in panel.marks if isinstance(mark, Clip))
         assert np.array_equal(beneath, truth)
         assert np.array_equal(above, face)
+    labels = {m.look: m.label for m in scene.panels[-1].marks if isinstance(m, Line) and m.label}
+    assert labels == {"ground truth": "truth", "prediction": "prediction"}
+    legend = scene.markup.partition("</figcaption>")[0]
+    assert legend.count('class="entry"') == 2 and "stroke-dasharray" not in legend
     silent = scenes.heads("one", "One", faces, yaw, truth=truth, fps=24.0, span=(-20.0, 20.0))
     assert silent.sentences == []
 
@@ -367,3 +496,13 @@ def test_a_clip_is_drawn_with_its_points_and_numbers_that_do_not_move(clip):
     assert face.shape[0] == points.shape[0] == count
     assert points.shape[1] == 21
     assert shown(scene, {}) == SHOWN["anatomy"]({}) == []
+    for panel in scene.panels[1:]:
+        looks = {kind: [m.look for m in panel.marks[1:] if isinstance(m, kind)]
+                 for kind in (Line, Text)}  # fmt: skip
+        assert looks[Line] == looks[Text]
+        heights = sorted(m.place[1] for m in panel.marks if isinstance(m, Text))
+        lines = sorted(m.places[-1][1] for m in panel.marks[1:] if isinstance(m, Line))
+        size = panel.y.stop - panel.y.start
+        assert (np.diff(heights) > 0.08 * size).all()
+        assert np.mean(heights) == pytest.approx(np.mean(lines), abs=1e-2)
+        assert np.abs(np.subtract(heights, lines)).max() < 0.16 * size

@@ -69,7 +69,13 @@ def heads(
     ]
     cursor = Line([(frame, span[0]), (frame, span[1])], look="neutral", width=1)
     lines = [
-        Line([(k + 1, float(v)) for k, v in enumerate(values)], look=look, solid=True, width=2)
+        Line(
+            [(k + 1, float(v)) for k, v in enumerate(values)],
+            look=look,
+            label="truth" if look == "ground truth" else look,
+            solid=True,
+            width=2,
+        )
         for look, values in yaw.items()
     ]
     across = Axis(1, count, f"frame, {fps:.0f} a second")
@@ -118,9 +124,10 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
             Line(list(enumerate(line, 1)), look=look, solid=True, width=2)
             for look, line in zip(_HUES, np.round(values.tolist(), 3).tolist(), strict=False)
         ]
+        heights = _apart(values[:, -1].tolist(), axis)
         names_at = [
-            Text((count, height), name, shift=(4, 0))
-            for name, height in zip(names, _apart(values[:, -1].tolist(), axis), strict=True)
+            Text((count, height), name, shift=(4, 0), look=look)
+            for look, name, height in zip(_HUES, names, heights, strict=False)
         ]
         across = Axis(1, count + 12, "frame", ticks={at: f"{at}" for at in range(5, count, 10)})
         panels.append(Panel([cursor, *lines, *names_at], across, axis, title))
@@ -129,12 +136,15 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
 
 
 def _apart(heights: Sequence[float], axis: Axis) -> list[float]:
-    """Heights that names can stand at without lying on one another."""
-    gap = 0.12 * abs(axis.stop - axis.start)
+    """Heights that names can stand at without lying on one another, in the order of the lines."""
+    gap = 0.09 * abs(axis.stop - axis.start)
     order = sorted(range(len(heights)), key=heights.__getitem__)
     placed = list(heights)
-    for before, now in itertools.pairwise(order):
-        placed[now] = max(placed[now], placed[before] + gap)
+    for _ in range(100):
+        for before, now in itertools.pairwise(order):
+            lacking = max(0.0, gap - (placed[now] - placed[before]))
+            placed[now] += lacking / 2
+            placed[before] -= lacking / 2
     return placed
 
 
@@ -165,10 +175,11 @@ def bins() -> Scene:
         "bins",
         "Read an angle off 66 bins",
         {
-            theta: Range(-45, 45, 12, 1, "°", "true angle"),
-            shift: Range(-4, 4, 0, 0.5, label="add to all logits"),
-            at: Range(1, BINS, 42, 1, label="push bin number"),
+            # Which bin and by how much stand side by side, also where a row holds two or three.
+            at: Range(1, BINS, 42, 1, label="push bin"),
             push: Range(-6, 6, 0, 0.5, label="by"),
+            theta: Range(-45, 45, 12, 1, "°", "true angle"),
+            shift: Range(-4, 4, 0, 0.5, label="add to all"),
         },
         [
             Panel(
@@ -184,7 +195,7 @@ def bins() -> Scene:
                     Line([(read_at, 0), (read_at, 1)], look="prediction", label="angle read"),
                 ],
                 across,
-                Axis(0, 1),
+                Axis(0, 1),  # a near bin that is pushed by 6 takes nearly all
                 "Their softmax",
             ),
         ],

@@ -22,12 +22,23 @@ from lossbook.lab.page.objects import (
     Scene,
     Stems,
     Switch,
+    Text,
     bars,
 )
 from lossbook.motion import symbolic
 from lossbook.symbolic import B
 
-__all__ = ["GAINS", "an_error", "circle", "disturb", "filters", "reader", "rebuild", "terms_of"]
+__all__ = [
+    "GAINS",
+    "an_error",
+    "circle",
+    "disturb",
+    "filters",
+    "noise",
+    "reader",
+    "rebuild",
+    "terms_of",
+]
 
 TERMS = {"P": symbolic.POSITION, "V": symbolic.VELOCITY, "A": symbolic.ACCELERATION}
 GAINS = {
@@ -58,7 +69,7 @@ def terms_of(error: sp.Expr, frame: sp.Symbol, frames: int) -> dict[str, sp.Expr
 
 
 def rebuild(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
-    """A clip as a sum of waves, the slowest first.
+    """A clip as a sum of its mean and of waves, the slowest first.
 
     Args:
         truth: one number for each frame, an even number of frames.
@@ -92,7 +103,7 @@ def rebuild(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
                     Line(
                         [(n, whole.subs(j, n)) for n in range(1, frames + 1)],
                         look="prediction",
-                        label="sum of the waves",
+                        label="the mean and the waves",
                         solid=True,
                     ),
                 ],
@@ -106,11 +117,11 @@ def rebuild(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
                     Stems(used, k, (1, half), look="prediction", width=5),
                 ],
                 Axis(-0.5, half + 0.5, "frequency [Hz]", ticks=tones),
-                Axis(0, 5, "power [°²]"),
-                "Its waves",
+                Axis(0, 2.5, "power [°²]"),
+                "Its waves, without the mean",
             ),
         ],
-        [("These waves hold {share:.1%} of the motion.", {"share": share})],
+        [("These waves hold {share:.1%} of the motion about the mean.", {"share": share})],
         arrays={tone: np.round(parts, 6), held: power},
     )
 
@@ -126,7 +137,8 @@ def circle(*, fps: float = 25.0) -> Scene:
     count = 13
 
     def point(at: sp.Expr | int) -> tuple[sp.Expr, sp.Expr]:
-        return sp.cos(omega * (at - 1)), sp.sin(omega * (at - 1))
+        # From the top, so that a tremble goes up and down and does not lie in its zeros.
+        return -sp.sin(omega * (at - 1)), sp.cos(omega * (at - 1))
 
     now, then = point(frame), point(frame + 1)
     ring = [(math.cos(a), math.sin(a)) for a in np.linspace(0, 2 * np.pi, 73)]
@@ -227,7 +239,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
     terms = terms_of(error, t, frames)
     answer = bars(
         terms,
-        Axis(0, 64, "loss [°²]"),
+        Axis(0.01, 200, "loss [°²]", log=True),  # a drift's and a tremble's differ by thousands
         title="What the loss says",
         looks=LOOKS,
         format=".2f",
@@ -236,7 +248,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         "disturb",
         "Disturb a clip",
         {
-            hertz: Range(0, fps / 2, 3, 0.25, "Hz", "frequency of the error"),
+            hertz: Range(0, fps / 2, 3, 0.25, "Hz", "frequency"),
             size: Range(0, 3, 2, 0.1, "°", "position error (rms)"),
             alone: Switch("one frame only"),
         },
@@ -326,17 +338,19 @@ def filters(spectrum: ArrayLike, *, fps: float = 25.0) -> Scene:
     )
 
 
-_DRAWN = 40
 _TONES = 24
-# Of the waves that an error is drawn with: any will do, and it should stay the same.
-_PHASES = np.round(2 * np.pi * np.random.default_rng(4).random(_TONES), 4)
+_PERIOD = 2 * _TONES
+# Of the waves that an error is drawn with: any will do, and it should stay the same. The fastest
+# is up in one frame and down in the next; with another phase it would be less.
+_PHASES = np.append(np.round(2 * np.pi * np.random.default_rng(4).random(_TONES - 1), 4), 0)
 
 
 def an_error(rho_1: sp.Expr, rho_2: sp.Expr, frame: sp.Symbol) -> sp.Expr:
     """An error of mean square 1 whose neighbours correlate as said, as a sum of waves.
 
-    Their powers are those of an autoregressive process of second order, the simplest that has
-    these two correlations; where there is none, those of the nearest.
+    It repeats after 48 frames. The powers of its waves are those of an autoregressive process of
+    second order, the simplest that has these two correlations; where there is none, those of the
+    nearest. With 24 waves and an offset the correlations are met within a few percent.
 
     Args:
         rho_1: correlation of neighbours.
@@ -344,43 +358,70 @@ def an_error(rho_1: sp.Expr, rho_2: sp.Expr, frame: sp.Symbol) -> sp.Expr:
         frame: its symbol for the frame.
     """
     k = sp.Symbol("k", integer=True)
-    one = sp.Max(sp.Min(rho_1, sp.Float(0.98)), sp.Float(-0.98))
-    rest = 1 - one**2
-    two = one**2 + rest * sp.Max(sp.Min((rho_2 - one**2) / rest, sp.Float(0.95)), sp.Float(-0.95))
-    first, second = one * (1 - two) / rest, (two - one**2) / rest
-    turn = sp.pi * (k - sp.Rational(1, 2)) / _TONES
+    most = sp.Float(0.9999)
+    one = sp.Max(sp.Min(rho_1, most), -most)
+    bound = sp.Float(0.999)
+    # What two frames apart have in common beyond what the frame between them explains.
+    partial = sp.Max(sp.Min((rho_2 - one**2) / (1 - one**2), bound), -bound)
+    first, second = one * (1 - partial), partial
+    turn = sp.pi * k / _TONES
     real = 1 - first * sp.cos(turn) - second * sp.cos(2 * turn)
     imaginary = first * sp.sin(turn) + second * sp.sin(2 * turn)
-    power = 1 / (real**2 + imaginary**2)
-    wave = sp.sqrt(2 * power) * sp.cos(turn * frame + _PHASE[k])
+    # The fastest has one of the two sides that the others have.
+    sides = sp.Piecewise((1, sp.Eq(k, _TONES)), (2, True))
+    power = sides / (real**2 + imaginary**2)
+    twice = sp.Piecewise((1, sp.Eq(k, _TONES)), (sp.sqrt(2), True))
     ends = (k, 1, _TONES)
-    return sp.Sum(wave, ends) / sp.sqrt(sp.Sum(power, ends))
+    waves = sp.Sum(twice * sp.sqrt(power) * sp.cos(turn * frame + _PHASE[k]), ends)
+    # An offset costs no V: there is as much of it as makes V / P right.
+    steps = sp.Sum(power * symbolic.VELOCITY_GAIN.subs(symbolic.omega, turn), ends)
+    wanted = sp.Max(symbolic.VELOCITY_RATIO.subs(symbolic.rho_1, rho_1), sp.Float(1e-9))
+    moving = sp.Sum(power, ends)
+    offset = sp.Max(steps / wanted - moving, 0)
+    return (sp.sqrt(offset) + waves) / sp.sqrt(offset + moving)
 
 
 _PHASE = sp.IndexedBase("phase")
 
 
-def reader(log: Mapping[str, tuple[Number, Number]]) -> Scene:
+def reader(
+    log: Mapping[str, tuple[Number, Number]],
+    motion: Mapping[str, tuple[Number, Number]] | None = None,
+) -> Scene:
     """Read from two ratios of a log how the errors of neighbouring frames hang together.
 
     Args:
         log: by part, the ratios V / P and A / P of a public log.
+        motion: by the name on its button, the ratios of the motion itself.
     """
     v, a = sp.symbols("V_P A_P", nonnegative=True)
     rho = {symbolic.rho_1: 1 - v / 2}
     # What A / P says, solved for the correlation two frames apart.
     (second,) = sp.solve(symbolic.ACCELERATION_RATIO - a, symbolic.rho_2)
     first, second = rho[symbolic.rho_1], second.subs(rho)
-    numbers = [(float(first.subs(v, x)), float(second.subs({v: x, a: y}))) for x, y in log.values()]
+
+    def placed(ratios: Mapping[str, tuple[Number, Number]]) -> list[tuple[float, float]]:
+        ends = ({v: x, a: y} for x, y in ratios.values())
+        return [(float(first.subs(at)), float(second.subs(at))) for at in ends]
+
+    # Of a wave A / V is V / P, and no mixture of waves has less; and none has more than a tremble.
+    # Where there is such an error the root is 1, elsewhere it is no number, and nothing is drawn.
+    room = sp.Min(a - v**2, 4 * v - a) + sp.Float(1e-9)
+    steady, none = sp.sqrt(sp.sign(room)), sp.sqrt(sp.sign(-room))
     x = sp.Symbol("x", real=True)
     frame = sp.Symbol("frame", integer=True)
     across = Axis(-1.05, 1.05, "correlation of neighbours ρ₁")
     marks: list[Mark] = [
         Curve(2 * x**2 - 1, x, label="no steady error lies below", look="neutral", width=1.5),
         Curve(x**2, x, label="memory of one frame: ρ₂ = ρ₁²", look="velocity"),
-        Dots(numbers, look="acceleration", label="Ditto's six parts", size=4),
-        Dots([(first, second)], look="position", label="your log", size=7),
+        Dots(placed(log), look="P+V+A+L", label="Ditto's six parts", size=3),
     ]
+    if motion:
+        marks.append(Dots(placed(motion), look="ground truth", label="the motion itself", size=3))
+    here = (first * steady, second * steady)
+    marks.append(Dots([here], look="position", label="your log", size=6.5, hollow=True))
+    drawn = steady * an_error(first, second, frame)
+    gone = ((_PERIOD + 1) / 2 * none, 0.6 * none)
     return Scene(
         "reader",
         "Read a log",
@@ -392,11 +433,10 @@ def reader(log: Mapping[str, tuple[Number, Number]]) -> Scene:
             Panel(marks, across, Axis(-1.05, 1.05, "two frames apart ρ₂"), "Its place", height=300),
             Panel(
                 [
-                    Stems(
-                        an_error(first, second, frame), frame, (1, _DRAWN), look="position", width=3
-                    )
+                    Stems(drawn, frame, (1, _PERIOD), look="position", width=3),
+                    Text(gone, "no steady error logs this", anchor="middle"),
                 ],
-                Axis(0, _DRAWN + 1, "frame"),
+                Axis(0, _PERIOD + 1, "frame"),
                 Axis(-3.2, 3.2, "error"),
                 "An error that would log this",
                 height=300,
@@ -404,14 +444,60 @@ def reader(log: Mapping[str, tuple[Number, Number]]) -> Scene:
         ],
         [
             (
-                "Neighbouring frames err alike to {one:.2f}, frames two apart to {two:.2f}.",
-                {"one": first, "two": second},
+                "Neighbouring frames err alike to {one:.2f}, frames two apart to {two:.2f}; "
+                "at most {share:.0%} of its power trembles.",
+                {
+                    "one": first * steady,
+                    "two": second * steady,
+                    # A weighs a tremble with 16, so that there cannot be more of it than that.
+                    "share": steady
+                    * sp.Min(1, a / symbolic.ACCELERATION_GAIN.subs(symbolic.omega, sp.pi)),
+                },
             )
         ],
         [
             Button("noise", {v: 2, a: 6}),
             Button("tremble", {v: 4, a: 16}),
-            *(Button(name, dict(zip((v, a), at, strict=True))) for name, at in log.items()),
+            *(
+                Button(name, dict(zip((v, a), at, strict=True)))
+                for name, at in (*log.items(), *(motion or {}).items())
+            ),
         ],
         arrays={_PHASE: _PHASES},
+    )
+
+
+def noise(truth: ArrayLike) -> Scene:
+    """A clip under more and more noise, as the network that makes motion gets it.
+
+    Args:
+        truth: one number for each frame; it is standardised.
+    """
+    motion = np.asarray(truth, dtype=np.float64)
+    frames = len(motion)
+    clip = np.round((motion - motion.mean()) / motion.std(), 4)
+    level, x, e = sp.Symbol("u", nonnegative=True), sp.IndexedBase("x"), sp.IndexedBase("e")
+    # As `signal` of the laboratory's model.
+    share = sp.cos(sp.pi * level / 2) ** 2
+    mixed = [(n, sp.sqrt(share) * x[n] + sp.sqrt(1 - share) * e[n]) for n in range(1, frames + 1)]
+    return Scene(
+        "noise",
+        "A clip buried in noise",
+        {level: Range(0, 1, 0.5, 0.05, label="level of noise")},
+        [
+            Panel(
+                [
+                    Line(list(enumerate(clip.tolist(), 1)), look="ground truth", label="truth"),
+                    Line(mixed, look="prediction", label="what the network gets", solid=True),
+                    Dots(mixed, look="prediction", size=2),
+                ],
+                Axis(1, frames, "frame"),
+                Axis(-3.2, 3.2, "yaw [std]"),
+                "The clip",
+                height=270,
+                wide=True,
+            )
+        ],
+        [("{share:.0%} of its variance is motion.", {"share": share})],
+        arrays={x: clip, e: np.round(np.random.default_rng(1).standard_normal(frames), 4)},
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 
-from lossbook.lab.page.marks import Dots, Handle, Mark
+from lossbook.lab.page.marks import Clip, Curve, Dots, Handle, Line, Mark
 from lossbook.lab.page.palette import legible, styles
 from lossbook.lab.page.panels import Panel
 from lossbook.lab.page.program import Program
@@ -56,18 +56,29 @@ def heading(title: str, marks: Iterable[Mark], looks: Looks) -> str:
     legend = ""
     labels = {mark.label: mark for mark in marks if mark.label}
     for label, mark in labels.items():
-        (look,) = mark.names()
-        hue = legible(looks[look]["color"])
-        shape = (
-            f'class="k f" {hues(look, looks)} fill="{hue}" d="{circle(6, 6, 5)}"'
-            if isinstance(mark, (Dots, Handle))
-            else f'class="k s" {hues(look, looks)}{dashes(look, looks, 2.5)} stroke="{hue}" '
-            'stroke-width="2.5" d="M0,6H26"'
-        )
-        width = 12 if isinstance(mark, (Dots, Handle)) else 26
+        width, shape = _entry(mark, looks)
         legend += (
             f'<span class="entry"><svg width="{width}" height="12" aria-hidden="true">'
             f"<path {shape}/></svg>{escape(label)}</span>"
         )
     first = "" if title in labels else f"<b>{escape(title)}</b>"
     return f"<figcaption>{first}{legend}</figcaption>"
+
+
+def _entry(mark: Mark, looks: Looks) -> tuple[int, str]:
+    """Width and path of a legend's sign, which is drawn as the mark is."""
+    look = mark.name
+    hue, paint = legible(looks[look]["color"]), hues(look, looks)
+    if isinstance(mark, Dots) and mark.hollow:
+        return 12, (
+            f'class="k s" {paint} fill="none" stroke="{hue}" stroke-width="2.5" '
+            f'd="{circle(6, 6, 4.5)}"'
+        )
+    if isinstance(mark, (Dots, Handle)) or (
+        isinstance(mark, Clip) and mark.size and not mark.lines
+    ):
+        return 12, f'class="k f" {paint} fill="{hue}" d="{circle(6, 6, 5)}"'
+    # Bars, stems, arrows and trails are never dashed.
+    broken = isinstance(mark, (Curve, Clip)) or (isinstance(mark, Line) and not mark.solid)
+    dash = dashes(look, looks, 2.5) if broken else ""
+    return 26, f'class="k s" {paint}{dash} stroke="{hue}" stroke-width="2.5" d="M0,6H26"'

@@ -17,11 +17,13 @@ from lossbook.lab.page import strokes
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.palette import legible
 from lossbook.lab.page.pieces import Pieces, pieces
-from lossbook.lab.page.sheet import Formula, Place, Sheet, dashes, live, looks_of
+from lossbook.lab.page.sheet import Formula, Place, Sheet, dashes, hues, live, looks_of
 from lossbook.lab.page.strokes import pixel, plain
 
 pointer_x, pointer_y = sympy.symbols("pointer_x pointer_y", real=True)
 """Where the reader drags a handle to, for `Handle.moves`."""
+_READ = 4.5
+"""Contrast of text, as in `legible`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,11 +201,13 @@ class Dots(_Look):
         places: Pairs of formulas.
         size: Radius in pixels.
         faint: Whether they are drawn as a background to others.
+        hollow: Whether they are rings, through which others can be seen.
     """
 
     places: Sequence[Place]
     size: Number = 4
     faint: bool = False
+    hollow: bool = False
 
     def draw(self, sheet: Sheet) -> str:
         """Markup of the first picture."""
@@ -212,7 +216,8 @@ class Dots(_Look):
         if sheet.moves(self.places):
             moving = sheet.moving("dots", plain(self.size), f"[{sheet.indices(self.places)}]")
         faint = ' fill-opacity="0.45"' if self.faint else ""
-        return f'<path {sheet.fill(self.name)}{faint}{moving} d="{path}"/>'
+        paint = sheet.stroke(self.name, 2.5) if self.hollow else sheet.fill(self.name)
+        return f'<path {paint}{faint}{moving} d="{path}"/>'
 
 
 @dataclass(frozen=True)
@@ -291,7 +296,7 @@ class Trail(_Look):
 
 @dataclass(frozen=True)
 class Text(_Look):
-    """Words in the panel, with numbers that follow what is moved.
+    """Words in the panel, with numbers that follow what is moved; without a look black.
 
     Attributes:
         place: Where they stand.
@@ -309,13 +314,17 @@ class Text(_Look):
 
     def names(self) -> list[str]:
         """The looks that are used."""
-        return looks_of(self.template)
+        return [self.look] * bool(self.look) + looks_of(self.template)
 
     def draw(self, sheet: Sheet) -> str:
         """Markup of the first picture."""
         words = live(self.template, self.values, sheet.program, sheet.looks, element="tspan")
+        paint = ""
+        if self.look:
+            hue = legible(sheet.looks[self.look]["color"], contrast=_READ)
+            paint = f' class="k f" {hues(self.look, sheet.looks, contrast=_READ)} fill="{hue}"'
         return _at(self.place, sheet, "", (
-            f'<text text-anchor="{self.anchor}" x="{self.shift[0]:g}" y="{self.shift[1]:g}" '
+            f'<text{paint} text-anchor="{self.anchor}" x="{self.shift[0]:g}" y="{self.shift[1]:g}" '
             f'dy="0.35em">{words}</text>'
         ))  # fmt: skip
 

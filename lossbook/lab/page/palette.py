@@ -55,7 +55,7 @@ _STYLES: dict[str, tuple[str, Any]] = {
     "P+V+A": ("#E69F00", _DASHES[0]),
     "P+V+A+L": ("#000000", _DASHES[0]),
     "P, smoothed": ("#56B4E9", _DASHES[1]),
-    "P, as noise": ("#CC79A7", _DASHES[2]),
+    "P, as noise": ("#AA4499", _DASHES[3]),
     "P+L": ("#882255", _DASHES[1]),
     "P+V+A+R": ("#D55E00", _DASHES[2]),
     "truth": ("#009E73", _DASHES[0]),
@@ -127,7 +127,7 @@ def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {name: {"color": chosen[name][0], "linestyle": chosen[name][1]} for name in names}
 
 
-def legible(hue: str, *, dark: bool = False, contrast: float = 3.0) -> str:
+def legible(hue: str, *, dark: bool = False, contrast: float | int = 3.0) -> str:
     """The nearest shade of a colour that can be told from the page.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import sympy
 
 from lossbook.lab.page.formulas import Number
-from lossbook.lab.page.palette import legible
+from lossbook.lab.page.palette import NEUTRAL, legible
 from lossbook.lab.page.program import Program
 from lossbook.lab.page.strokes import Scale, write
 
@@ -19,10 +19,15 @@ Place: TypeAlias = tuple[Formula, Formula]
 Looks: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
-def hues(look: str, looks: Looks) -> str:
+def hues(look: str, looks: Looks, *, contrast: Number = 3.0) -> str:
     """The attribute that holds a colour for light and for dark pages."""
     hue = looks[look]["color"]
-    return f'style="--c:{legible(hue)};--d:{legible(hue, dark=True)}"'
+    # A thin grey line of a contrast of 3 is hardly seen on a dark page.
+    dark = max(contrast, 4.5) if hue == NEUTRAL else contrast
+    return (
+        f'style="--c:{legible(hue, contrast=contrast)};'
+        f'--d:{legible(hue, dark=True, contrast=dark)}"'
+    )
 
 
 def dashes(look: str, looks: Looks, width: Number) -> str:

@@ -27,6 +27,7 @@ from lossbook.lab.page.objects import (
     Scene,
     Stems,
     Switch,
+    Text,
     bars,
     slider,
 )
@@ -190,6 +191,14 @@ def test_a_minimum_is_a_number_that_formulas_use():
     ).markup
     # Four points: the sum of distances is least between the second and the third.
     assert ">0.625</b>" in html and "const d0=[,-1,0.25,1.5];" in html
+
+
+def test_words_have_the_colour_of_their_look_and_hide_where_their_place_is_no_number():
+    nowhere = sympy.sqrt(sympy.sign(u - 2))
+    html = small([Text((0, 0), "named", look="Wing"), Text((nowhere, 0), "hidden")]).markup
+    shade = legible(colour("Wing"), contrast=4.5)
+    assert re.search(rf'<text class="k f" style="--c:{shade};[^>]*fill="{shade}"[^>]*>named', html)
+    assert re.search(r'visibility="hidden"><text text-anchor[^>]*>hidden', html)
 
 
 def test_stems_stand_on_zero_at_whole_numbers():
