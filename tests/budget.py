@@ -42,6 +42,8 @@ MEASURE = r"""async () => {
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
     if (parent.closest(apart) || !seen(parent)) continue;
+    // A folded note keeps its text in boxes without height.
+    if (parent.closest(".toggle-hidden") && !parent.closest(".admonition-title")) continue;
     const cell = parent.closest(".cell");
     if (cell && !parent.closest(".lossbook-lesson")) continue;
     const found = walker.currentNode.data.split(/\s+/);

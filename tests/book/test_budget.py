@@ -87,6 +87,9 @@ def test_what_is_folded_does_not_count(measured):
     folded = f"<details><summary>Show</summary>{code(40, 300)}{prose(4000)}</details>"
     found = measured(GOOD + folded)
     assert found.broken() == [] and found.words == 1000 and found.lines == 5
+    note = '<div class="admonition toggle toggle-hidden"><p class="admonition-title">A title</p>'
+    found = measured(f'{GOOD}{note}<p style="height:0;opacity:0">{"word " * 4000}</p></div>')
+    assert found.words == 1002
 
 
 @pytest.mark.browser
