@@ -9,6 +9,8 @@ from collections.abc import Callable, Container, Sequence
 
 Shape = tuple[int, ...]
 
+_POSE = ("angles", "angles_target")
+
 
 def instead_of_name(name: object, known: Sequence[str]) -> str:
     """What to say of a name that is not among these: those that it is a part of, or close ones."""
@@ -19,6 +21,13 @@ def instead_of_name(name: object, known: Sequence[str]) -> str:
         return f"there are {', '.join(known)}"
     choice = " or ".join(filter(None, [", ".join(meant[:-1]), meant[-1]]))
     return f"did you mean {choice}? There are {', '.join(known)}"
+
+
+def instead_of_missing(names: Sequence[str]) -> str:
+    """What to do about arguments that were left out; empty where there is no more to say."""
+    if any(name in _POSE for name in names):
+        return "pass the pose of each face, or take wing_loss or smooth_l1_loss, which need none"
+    return ""
 
 
 def meant_by(name: object, known: Sequence[str]) -> list[str]:
