@@ -1,5 +1,6 @@
 """Five real training-loss designs, derived, audited and usable as PyTorch functions."""
 
+import difflib
 import importlib
 import importlib.util
 import sys
@@ -37,18 +38,27 @@ if not TYPE_CHECKING:  # A type checker would take every misspelt name for one o
         if name in __all__:
             return importlib.import_module(f"lossbook.{name}")
         home = _home(name)
-        fix = f"; write: from {home} import {name}" if home else ""
+        fix = f"; write: from {home} import {name}" if home else _meant(name)
         reason = f"module 'lossbook' has no attribute {name!r}{fix}"
         # Of an AttributeError, `from lossbook import name` would drop the reason.
-        if home and sys._getframe(1).f_code.co_name == "_handle_fromlist":
+        if fix and sys._getframe(1).f_code.co_name == "_handle_fromlist":
             raise ImportError(reason, name="lossbook")
         raise AttributeError(reason)
 
+    def _is_no_name(name: str) -> bool:
+        """Whether it is private, or a module that Python imports by itself."""
+        if name.startswith("_") or not name.isidentifier():
+            return True
+        return importlib.util.find_spec(f"lossbook.{name}") is not None
+
+    def _meant(name: str) -> str:
+        """What to say of a name that is nearly one of the package's."""
+        close = difflib.get_close_matches(name, __all__, n=1, cutoff=0.85)
+        return f"; did you mean {close[0]!r}?" if close and not _is_no_name(name) else ""
+
     def _home(name: str) -> str:
         """The chapter of a public name, if it is one."""
-        if name.startswith("_") or not name.isidentifier():
-            return ""
-        if importlib.util.find_spec(f"lossbook.{name}"):
+        if _is_no_name(name):
             return ""
         homes = (f"lossbook.{chapter}" for chapter in registry.chapters())
         return next((h for h in homes if name in importlib.import_module(h).__all__), "")

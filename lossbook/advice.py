@@ -5,9 +5,11 @@ Nothing here runs before an error is certain.
 
 import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 Shape = tuple[int, ...]
+
+_POSE = ("angles", "angles_target")
 
 
 def instead_of_name(name: object, known: Sequence[str]) -> str:
@@ -19,6 +21,52 @@ def instead_of_name(name: object, known: Sequence[str]) -> str:
         return f"there are {', '.join(known)}"
     choice = " or ".join(filter(None, [", ".join(meant[:-1]), meant[-1]]))
     return f"did you mean {choice}? There are {', '.join(known)}"
+
+
+def instead_of_missing(names: Sequence[str]) -> str:
+    """What to do about arguments that were left out; empty where there is no more to say."""
+    if any(name in _POSE for name in names):
+        return "pass the pose of each face, or take wing_loss or smooth_l1_loss, which need none"
+    return ""
+
+
+def meant_by(name: object, known: Sequence[str]) -> list[str]:
+    """The names that one that is not among them is a part of, or else the closest one."""
+    word = str(name)
+    whole = [other for other in known if f"_{word}_" in f"_{other}_"]
+    return whole or difflib.get_close_matches(word, known, n=1)
+
+
+def instead_of_passed_over(key: object, known: Sequence[str], found: Container[str]) -> str:
+    """What to say of a key of a batch that names no field, if one that is missing may be meant.
+
+    Args:
+        key: of the batch.
+        known: the names of the fields.
+        found: those that the batch has.
+    """
+    word = str(key)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    if close and close[0].startswith(f"{word}_"):
+        close = [other for other in known if other.startswith(f"{word}_")]
+        # A "keypoints" beside "keypoints_2d" is not one of another name.
+        if any(other in found for other in close):
+            return ""
+    close = close or [other for other in known if _abbreviates(word, other)]
+    missing = [repr(other) for other in close if other not in found]
+    if not missing:
+        return ""
+    which = "which is" if len(missing) == 1 else "which are"
+    return f"did you mean {' or '.join(missing)}, {which} not there?"
+
+
+def _abbreviates(word: str, name: str) -> bool:
+    """Whether it is a name of something in 2D or 3D without some letters, as "kp3d"."""
+    stem = word[:-2].rstrip("_")
+    if len(stem) < 2 or word[-2:] not in ("2d", "3d") or word[0] != name[0]:
+        return False
+    letters = iter(name)
+    return all(letter in letters for letter in word)
 
 
 def to_one_shape(shapes: list[Shape]) -> str:
@@ -68,7 +116,7 @@ def instead_of_weight(
             f"as {{'2d': {name}}}"
         )
     if fits((other[0], *own[1:]), other):
-        return f"it has {own[0]} samples, {of} has {other[0]}"
+        return f"it has {own[0]} samples, {of} has {other[0]}; give one row for each of these"
     for index, (size, wanted) in enumerate(zip(own, other, strict=False)):
         if size not in (1, wanted):
             return f"its dimension {index} is {size}, that of {of} is {wanted}"

@@ -2,14 +2,18 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
+
+from lossbook.advice import instead_of_missing
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def weight_by_name(function: Called) -> Called:
     """Let a function say ``weight=`` where a mask came by position; Python's own error only counts.
+
+    Where a tensor is missing that not every loss needs, it says which ones do not.
 
     Args:
         function: a loss, a metric, or the ``forward`` of a module. One that takes no weight by
@@ -18,12 +22,17 @@ def weight_by_name(function: Called) -> Called:
     options = inspect.signature(function).parameters
     if "weight" not in options or options["weight"].kind is not inspect.Parameter.KEYWORD_ONLY:
         return function
-    count = sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in options.values())
+    tensors = [o for o in options.values() if o.kind is o.POSITIONAL_OR_KEYWORD]
+    count = len(tensors)
+    needed = [option.name for option in tensors if option.default is option.empty]
+    has_advice = bool(instead_of_missing(needed))
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
         if len(args) > count:
             _refuse(function, len(args))
+        if has_advice and len(args) < len(needed):
+            _look_for_missing(function, needed[len(args) :], named, options)
         return function(*args, **named)
 
     return call  # type: ignore[return-value]
@@ -33,7 +42,7 @@ def _refuse(function: Callable[..., Any], came: int) -> NoReturn:
     options = inspect.signature(function).parameters.values()
     taken = [option.name for option in options if option.kind is option.POSITIONAL_OR_KEYWORD]
     named = [option.name for option in options if option.kind is option.KEYWORD_ONLY]
-    name = function.__qualname__.removesuffix(".forward")
+    name = _name(function)
     if taken[0] == "self":
         taken, came = taken[1:], came - 1
     others = [option for option in named if option != "weight"]
@@ -42,3 +51,29 @@ def _refuse(function: Callable[..., Any], came: int) -> NoReturn:
         f"{name} takes {len(taken)} by position, {' and '.join(taken)}, got {came}; pass a mask or "
         f"weight as weight={also}"
     )
+
+
+def _look_for_missing(
+    function: Callable[..., Any],
+    needed: Sequence[str],
+    named: Mapping[str, Any],
+    options: Container[str],
+) -> None:
+    # Loops, as the compiler of torch 2.8 can trace them here.
+    missing = []
+    for name in needed:
+        if name not in named:
+            missing.append(name)
+    if not missing:
+        return
+    # A misspelt one is Python's to tell.
+    for name in named:
+        if name not in options:
+            return
+    fix = instead_of_missing(missing)
+    if fix:
+        raise TypeError(f"{_name(function)} got no {' and no '.join(missing)}; {fix}")
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return function.__qualname__.removesuffix(".forward")

@@ -108,18 +108,18 @@ MISFITS = [
 ]
 # As above, and what is said of a weight for which no code is known.
 STRANGERS = [
-    (wing, (5,), "it has 5 samples, input has 4"),
-    (wing, (2, 3), "it has 2 samples, input has 4"),
-    (wing, (2, 3, 2), "it has 2 samples, input has 4"),
-    (flat_wing, (5,), "it has 5 samples, input has 4"),
-    (pfld, (5,), "it has 5 samples, landmarks has 4"),
-    (keypoints, (8, 3), "it has 8 samples, input has 4"),
+    (wing, (5,), "it has 5 samples, input has 4; give one row for each of these"),
+    (wing, (2, 3), "it has 2 samples, input has 4; give one row for each of these"),
+    (wing, (2, 3, 2), "it has 2 samples, input has 4; give one row for each of these"),
+    (flat_wing, (5,), "it has 5 samples, input has 4; give one row for each of these"),
+    (pfld, (5,), "it has 5 samples, landmarks has 4; give one row for each of these"),
+    (keypoints, (8, 3), "it has 8 samples, input has 4; give one row for each of these"),
     (keypoints, (4, 5), "its dimension 1 is 5, that of input is 3"),
     (wing, (4, 3, 3), "its dimension 2 is 3, that of input is 2"),
     (flat_wing, (4, 5), "its dimension 1 is 5, that of input is 6"),
     (flat_wing, (1, 3, 5, 1), "its dimension 1 is 3, that of input is 6"),
     (wing, (1, 3, 1, 7), "of what counts only as a whole pass weight.amin(3)"),
-    (wing, (0, 3), "it has 0 samples, input has 4"),
+    (wing, (0, 3), "it has 0 samples, input has 4; give one row for each of these"),
 ]
 
 

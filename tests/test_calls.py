@@ -9,7 +9,7 @@ import torch
 
 import lossbook
 from lossbook import registry
-from lossbook.landmarks import WingLoss, wing_loss
+from lossbook.landmarks import WingLoss, pfld_loss, wing_loss
 
 
 def with_a_weight():
@@ -59,6 +59,8 @@ def test_a_function_keeps_its_name_its_signature_and_its_pickle():
 def test_other_wrong_arguments_are_python_s():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'target'"):
         wing_loss(torch.ones(2))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'angle'"):
+        pfld_loss(torch.ones(2, 3, 2), torch.ones(2, 3, 2), angle=torch.ones(2, 3))
     with pytest.raises(TypeError, match="unexpected keyword argument 'wait'"):
         WingLoss()(torch.ones(2), torch.ones(2), wait=torch.ones(2))
 

@@ -237,4 +237,4 @@ def test_chapters_come_when_they_are_asked_for():
             print(error)
     """)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == "module 'lossbook' has no attribute 'hand'\n"
+    assert result.stdout == "module 'lossbook' has no attribute 'hand'; did you mean 'hands'?\n"

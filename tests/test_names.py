@@ -30,7 +30,20 @@ def test_an_error_says_where_a_public_name_is(chapter, name):
     exec(fix)
 
 
-@pytest.mark.parametrize("name", ["wing_los", "_wing_loss", "hand", "numpy"])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("landmark", "landmarks"), ("hand", "hands"), ("list_loss", "list_losses")],
+)
+def test_a_name_that_is_nearly_one_is_met_with_that(name, meant):
+    reason = f"^module 'lossbook' has no attribute {name!r}; did you mean {meant!r}\\?$"
+    with pytest.raises(AttributeError, match=reason):
+        getattr(lossbook, name)
+    with pytest.raises(ImportError, match=reason):
+        exec(f"from lossbook import {name}")
+    assert not hasattr(lossbook, name)
+
+
+@pytest.mark.parametrize("name", ["wing_los", "_wing_loss", "_hands", "numpy"])
 def test_of_other_names_nothing_is_said_but_that_they_are_not_there(name):
     with pytest.raises(ImportError, match=f"^cannot import name {name!r} from 'lossbook'"):
         exec(f"from lossbook import {name}")

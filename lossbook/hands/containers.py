@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from lossbook import checks
+from lossbook.advice import instead_of_passed_over, meant_by
 
 Fields = TypeVar("Fields", bound="_Fields")
 
@@ -142,17 +142,12 @@ class _Fields:
                 f"none of the keys {', '.join(map(str, batch))} is a field of {cls.__name__}; "
                 f"rename those that are meant: its fields are {', '.join(known)}"
             )
-        for key in batch:
-            key = str(key)
-            close = (
-                difflib.get_close_matches(key, known, n=1, cutoff=0.7) if key not in found else []
-            )
-            # A "keypoints" beside "keypoints_2d" is not one of another name.
-            if close and close[0] not in found and not close[0].startswith(key):
-                checks.warn(
-                    f"{cls.__name__}.pick passes over {key!r}; did you mean {close[0]!r}, which is "
-                    f"not there?"
-                )
+        # The compiler cannot trace how close names are.
+        if len(found) < len(batch) and not torch.compiler.is_compiling():
+            for key in batch:
+                meant = "" if key in found else instead_of_passed_over(key, known, found)
+                if meant:
+                    checks.warn(f"{cls.__name__}.pick passes over {key!r}; {meant}")
         return cls(**found)
 
     @overload
@@ -278,8 +273,8 @@ def _check_names(kind: type[Any], given: Mapping[str, Any], name: str) -> None:
     known = _names(kind)
     for key in given:
         if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
+            close = meant_by(key, known)
+            meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             other = _OF_THE_OTHER.get(key) if issubclass(kind, _Fields) else None
             if other is not None:
                 meant = (

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.advice import instead_of_name
 from lossbook.hands.containers import HandLossWeights, HandPrediction, HandTarget
 from lossbook.hands.losses import Weight, keypoint_loss, mesh_loss
 from lossbook.hands.priors import AuxiliaryForm, check_form, first_stage_loss, prior_terms
@@ -156,6 +158,7 @@ class HandLoss(LossModule):
         factors = self._factors(weight)
         weights = HandLossWeights.of(self.weights).by_term()
         given = self._given(weights, prediction, target)
+        _look_for_points(target)
         _check_dtypes(given)
         terms = {}
         for name, inputs in given.items():
@@ -279,8 +282,21 @@ def _check_terms(names: tuple[Any, ...], option: str) -> None:
     unknown = [name for name in names if name not in TERMS]
     if unknown:
         raise ValueError(
-            f"{option} names {unknown[0]!r}, which is no term; there are {', '.join(TERMS)}"
+            f"{option} names {unknown[0]!r}, which is no term; {instead_of_name(unknown[0], TERMS)}"
         )
+
+
+def _look_for_points(target: HandTarget) -> None:
+    """Warn of confidences without their keypoints, which count for nothing."""
+    for of_points, name, points in (
+        (target.confidence_2d, "2d", target.keypoints_2d),
+        (target.confidence_3d, "3d", target.keypoints_3d),
+    ):
+        if of_points is not None and points is None and not torch.compiler.is_compiling():
+            checks.warn(
+                f"target.confidence_{name} counts for nothing without target.keypoints_{name}; "
+                f"pass these too, or leave it out"
+            )
 
 
 def _check_dtypes(given: Mapping[str, list[Any]]) -> None:

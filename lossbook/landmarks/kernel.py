@@ -202,7 +202,7 @@ def totals(
     samples = attributes.shape[0] if weight is None else weight.sum()
     if ranks is not None:
         return share_totals(counts, samples, ranks)
-    if isinstance(samples, Tensor) and checks.readable(samples):
+    if isinstance(samples, Tensor) and not samples.requires_grad and checks.readable(samples):
         return counts, samples.item()
     return counts, samples
 

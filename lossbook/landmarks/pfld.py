@@ -157,7 +157,8 @@ def pfld_loss(
             :math:`\sum_n w_{bn} \lVert x_{bn} - \hat x_{bn} \rVert_2^2`, not divided by the
             visible points, since a point then pulls as hard as it does among visible ones; and the
             sample counts as much as its heaviest point. What has weight 0 contributes nothing,
-            NaN included.
+            NaN included. A learned weight gets the gradient of all it enters, the frequencies and
+            what the means are divided by too; not beside a ``group``.
         group: ranks of data-parallel training: ``"world"``, or a process group. Frequencies and
             the mean are then those of the global batch, so that gradients averaged over the ranks
             (as ``DistributedDataParallel`` does) are those of one process with the whole batch.
@@ -174,8 +175,8 @@ def pfld_loss(
     Raises:
         TypeError: for integer tensors, tensors mixed with float64, biases that are no numbers, a
             group that is none.
-        ValueError: for shapes or devices that do not fit, a negative bias, or ranks that differ in
-            their number of attributes.
+        ValueError: for shapes or devices that do not fit, a negative bias, ranks that differ in
+            their number of attributes, or a learned weight beside a group.
         RuntimeError: for a group while ``torch.distributed`` is not initialised.
 
     Example:
@@ -207,13 +208,20 @@ def pfld_loss(
     constant = None if attributes is None else _constant(attributes, working)
     batch = Batch(points, points_target, angles, angles_target, constant)
     weights = NO_WEIGHTS if weight is None else _weights(weight, batch.points)
+    learned = weight is not None and weight.requires_grad
+    if learned and ranks is not None:
+        raise ValueError(
+            "weight must be constant where ranks share their totals, got one that requires a "
+            "gradient; pass weight.detach(), or leave group out"
+        )
 
     def factors(batch: Batch) -> Factors:
         return find_factors(batch, weights.of_samples, degrees, pose_bias, attribute_bias, ranks)
 
     # On the CPU a look at the result tells whether there was a NaN to hide at all. The ranks of a
     # group would not all find one, and they exchange their totals once.
-    looks = checks.readable(landmarks) and not checks.checking_values()
+    # What a learned weight of 0 hides has no part in its gradient, which a NaN would enter.
+    looks = not learned and checks.readable(landmarks) and not checks.checking_values()
     hides_late = looks and ranks is None
     batch = mend_labels(batch, weights) if hides_late else hide_absent(batch, weights)
     _look_at_angles(batch.angles, batch.angles_target, degrees)
@@ -290,7 +298,7 @@ def _check_attributes(attributes: Tensor) -> None:
 
 def _weights(weight: Tensor, points: Tensor) -> Weights:
     faces = points.reshape(points.shape[0], -1, 2) if points.ndim == 2 else points
-    of_points = _constant(point_weight(weight, faces, of="landmarks"), points.dtype)
+    of_points = point_weight(weight, faces, of="landmarks")
     if checks.checking_values(weight):
         checks.weights(weight=weight)
     if weight.ndim < 2 or weight.shape[1] == 1:

@@ -64,10 +64,10 @@ class Parts(Mapping[str, Part]):
         (6, 6)
         >>> Parts({**DITTO_PARTS, "exp": Part(202, 265, weight=2.0)})["exp"].weight
         2.0
-        >>> Parts({"angles": Part(0, 3), "shift": Part(4, 6)})
+        >>> Parts({"angles": Part(0, 3), "shift": Part(4, 6)})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        ValueError: dimension 3 belongs to no part: 'angles' stops at 3, 'shift' starts at 4
+        ValueError: dimension 3 belongs to no part: 'angles' stops at 3, 'shift' starts at 4; ...
     """
 
     def __init__(
@@ -167,7 +167,9 @@ def _check_cover(order: list[str], parts: dict[str, Part], size: int, overlap: b
         start, stop, _ = parts[name]
         if start > reached:
             said = f"{before!r} stops at {reached}, {name!r}" if before else f"{name!r}, the first,"
-            raise ValueError(f"{_belongs(reached, start)}: {said} starts at {start}")
+            raise ValueError(
+                f"{_belongs(reached, start)}: {said} starts at {start}; {_fill(reached, start)}"
+            )
         if start < reached:
             if not overlap:
                 raise ValueError(
@@ -178,7 +180,10 @@ def _check_cover(order: list[str], parts: dict[str, Part], size: int, overlap: b
         if stop > reached:
             reached, before = stop, name
     if reached < size:
-        raise ValueError(f"{_belongs(reached, size)}: {before!r}, the last, stops at {reached}")
+        raise ValueError(
+            f"{_belongs(reached, size)}: {before!r}, the last, stops at {reached}; "
+            f"{_fill(reached, size)}"
+        )
     return overlaps
 
 
@@ -186,6 +191,10 @@ def _belongs(start: int, stop: int) -> str:
     if stop - start == 1:
         return f"dimension {start} belongs to no part"
     return f"dimensions {start} to {stop - 1} belong to no part"
+
+
+def _fill(start: int, stop: int) -> str:
+    return f"extend a part, or add Part({start}, {stop}, weight=0.0) if they are not to count"
 
 
 def _part(name: Any, part: Any) -> Part:

@@ -101,8 +101,8 @@ def _look_at_time(target: Tensor, seen: Tensor) -> None:
     if ratio > _UNEVEN:
         checks.warn(
             f"neighbouring frames of target differ as much as frames far apart (by {ratio:.2g} "
-            f"times the variance of a clip; 2 is chance): are the frames shuffled, or is it "
-            f"(T, B, D)? Pass (B, T, D), target.transpose(0, 1)"
+            f"times the variance of a clip; 2 is chance): it may be noise, or are the frames "
+            f"shuffled, or is it (T, B, D)? If so, sort them, or pass target.transpose(0, 1)"
         )
 
 

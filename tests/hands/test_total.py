@@ -98,6 +98,7 @@ EACH_NEED = [
 
 
 @pytest.mark.parametrize(("term", "side", "field"), EACH_NEED)
+@pytest.mark.filterwarnings("ignore:target.confidence_.d counts for nothing:UserWarning")
 @pytest.mark.own_errors
 def test_a_weighted_term_without_an_input_is_refused_and_never_dropped(term, side, field):
     inputs = dict(zip(("prediction", "target"), whole(), strict=True))
@@ -216,7 +217,8 @@ def test_each_term_may_have_its_own_mask():
     torch.testing.assert_close(loss["aux"], mano["aux"])
     for name in ("2d", "prior"):
         torch.testing.assert_close(loss[name], raw_terms(prediction, target)[name])
-    with pytest.raises(ValueError, match="weight names '3d', which is no term; there are 2d, 3d_j"):
+    meant = "which is no term; did you mean 3d_joint or 3d_vert. There are 2d, 3d_j"
+    with pytest.raises(ValueError, match=f"weight names '3d', {meant}"):
         HandLoss()(prediction, target, weight={"3d": has_joints})
 
 
@@ -424,6 +426,10 @@ def test_a_named_weight_of_a_term_that_is_off_is_pointed_out():
         HandLoss({"w_3d_vert": 5.0}, use_vertex_loss=True)
 
 
+POINTS = torch.zeros(2, 21, 2)
+HAND_ONLY_2D = {"w_3d_joint": 0, "w_prior": 0, "w_aux": 0}
+
+
 def test_a_misspelt_field_of_a_batch_is_pointed_out():
     points, sure = torch.zeros(2, 21, 2), torch.ones(2, 21)
     with pytest.warns(UserWarning, match="did you mean 'confidence_2d'"):
@@ -431,3 +437,49 @@ def test_a_misspelt_field_of_a_batch_is_pointed_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         HandTarget.pick({"keypoints_2d": points, "confidence_2d": sure, "keypoints": points})
+        HandTarget.pick({"keypoints_2d": points, "has_3d": sure, "has_2d": sure, "id": 1, 0: 1})
+        HandTarget.pick({"keypoints_2d": points, "kp2d": points, "c_3d": sure})
+        HandPrediction.pick({"keypoints_2d": points, "pose": points, "shape": points})
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("kind", [HandTarget, HandPrediction])
+def test_fields_of_a_batch_with_other_keys_are_picked_in_one_graph(kind):
+    torch.compiler.reset()
+
+    def total(batch):
+        return HandLoss(optional=("3d_joint", "prior", "aux"))(
+            HandPrediction.pick(batch) if kind is HandPrediction else {"keypoints_2d": POINTS},
+            HandTarget.pick(batch) if kind is HandTarget else {"keypoints_2d": POINTS},
+        ).total
+
+    batch = {"keypoints_2d": POINTS + 1, "image": torch.zeros(2, 3), "has_3d": torch.ones(2)}
+    batch |= {"confidence": torch.ones(2, 21), "kp3d": torch.ones(2, 21, 3)}
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        got = torch.compile(total, fullgraph=True, backend="eager")(batch)
+    assert not [warning for warning in found if "passes over" in str(warning.message)]
+    assert got == 2 * 21 * 2
+
+
+def test_a_confidence_without_its_keypoints_is_pointed_out():
+    loss = HandLoss({"w_3d_joint": 0.0}, optional=("2d", "3d_joint", "aux"))
+    prediction = {"keypoints_2d": POINTS, "betas": torch.zeros(2, 10)}
+    target = {"keypoints_2d": POINTS, "confidence_2d": torch.ones(2, 21)}
+    without = loss(prediction, target)
+    with pytest.warns(UserWarning, match="target.confidence_3d counts for nothing") as found:
+        got = loss(prediction, target | {"confidence_3d": torch.ones(2, 21)})
+    assert len(found) == 1 and found[0].filename == __file__
+    assert got.total == without.total
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss(prediction, target)
+        loss(prediction, target | {"keypoints_3d": torch.zeros(2, 21, 3)} | {"confidence_3d": None})
+
+
+@pytest.mark.compiles
+def test_a_confidence_without_its_keypoints_leaves_one_graph():
+    torch.compiler.reset()
+    loss = torch.compile(HandLoss(HAND_ONLY_2D), fullgraph=True, backend="eager")
+    target = {"keypoints_2d": POINTS, "confidence_3d": torch.ones(2, 21)}
+    assert loss({"keypoints_2d": POINTS + 1}, target).total == 2 * 21 * 2

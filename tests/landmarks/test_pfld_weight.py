@@ -180,6 +180,75 @@ def test_the_gradient_under_a_weight_of_points_is_that_of_the_value():
     assert torch.autograd.gradgradcheck(function, values)
 
 
+@pytest.mark.parametrize("form", ["samples", "points", "points of all"])
+@pytest.mark.parametrize("with_attributes", [True, False])
+def test_a_learned_weight_gets_the_gradient_of_the_value(form, with_attributes):
+    inputs = {k: v[:4] for k, v in pfld_inputs().items()}
+    inputs = inputs if with_attributes else inputs | {"attributes": None}
+    generator = torch.Generator().manual_seed(1)
+    shape = {"samples": (4,), "points": (4, 6), "points of all": (1, 6)}[form]
+    weight = 0.1 + torch.rand(shape, generator=generator, dtype=torch.float64)
+
+    def terms(weight):
+        loss = pfld_loss(**inputs, weight=weight, pose_bias=0.5, attribute_bias=0.25)
+        return loss.total, loss["l2"]
+
+    constant = terms(weight)
+    learned = weight.clone().requires_grad_()
+    torch.testing.assert_close(terms(learned), constant)
+    assert torch.autograd.gradcheck(terms, learned)
+    assert torch.autograd.gradgradcheck(terms, learned)
+    by_function = torch.func.grad(lambda weight: terms(weight)[0])(weight)
+    torch.testing.assert_close(by_function, torch.autograd.grad(terms(learned)[0], learned)[0])
+
+
+@pytest.mark.compiles
+def test_a_learned_weight_gets_its_gradient_from_compiled_code():
+    torch.compiler.reset()
+    inputs, weight = pfld_inputs(), point_weights().requires_grad_()
+    compiled = torch.compile(pfld_loss, fullgraph=True, backend="eager")
+    got, expected = compiled(**inputs, weight=weight).total, pfld_loss(**inputs, weight=weight)
+    torch.testing.assert_close(got, expected.total)
+    gradients = [torch.autograd.grad(total, weight)[0] for total in (got, expected.total)]
+    assert gradients[0].any()
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_learned_weight_of_zero_may_hide_anything():
+    inputs, weight = pfld_inputs(), point_weights()
+    hidden = dict(inputs)
+    for name in ("landmarks", "landmarks_target"):
+        hidden[name] = inputs[name].where((weight != 0)[..., None], torch.nan)
+    absent = (weight == 0).all(1)[:, None]
+    for name in ("angles", "angles_target", "attributes"):
+        hidden[name] = inputs[name].masked_fill(absent, torch.nan)
+    weight.requires_grad_()
+    (expected,) = torch.autograd.grad(pfld_loss(**inputs, weight=weight).total, weight)
+    (got,) = torch.autograd.grad(pfld_loss(**hidden, weight=weight).total, weight)
+    torch.testing.assert_close(got, expected)
+    assert got.isfinite().all() and got.any()
+    with lossbook.check_values():
+        pfld_loss(**hidden, weight=weight).total.backward()
+    assert weight.grad.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_learned_weight_in_another_dtype_gets_its_gradient_in_its_own(dtype):
+    weight = torch.ones(8, dtype=dtype, requires_grad=True)
+    pfld_loss(**pfld_inputs(), weight=weight).backward()
+    assert weight.grad.dtype is dtype and weight.grad.any()
+
+
+@pytest.mark.own_errors
+def test_a_learned_weight_beside_a_group_is_refused(alone):
+    weight = torch.ones(8, requires_grad=True)
+    with pytest.raises(ValueError, match=r"weight must be constant.*pass weight.detach\(\)"):
+        pfld_loss(**pfld_inputs(), weight=weight, group="world")
+    pfld_loss(**pfld_inputs(), weight=weight.detach(), group="world")
+    with torch.no_grad():
+        pfld_loss(**pfld_inputs(), weight=weight, group="world")
+
+
 @pytest.mark.compiles
 def test_with_a_weight_of_points_it_compiles_to_one_graph():
     torch.compiler.reset()

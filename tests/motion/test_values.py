@@ -48,7 +48,8 @@ def test_shuffled_frames_are_noticed():
 def test_clips_with_time_first_are_noticed():
     motion = moving(batch=32, frames=16)
     (message,) = said(motion.transpose(0, 1))
-    assert "(T, B, D)? Pass (B, T, D), target.transpose(0, 1)" in message
+    assert "it may be noise, or" in message
+    assert "(T, B, D)? If so, sort them, or pass target.transpose(0, 1)" in message
 
 
 def test_padding_is_no_reason_to_call_frames_shuffled():
