@@ -10,6 +10,7 @@ __all__ = [
     "cleared",
     "for_both_coordinates",
     "holds_gaps",
+    "kept_whole",
     "weighted_total",
     "without_gaps",
 ]
@@ -91,3 +92,18 @@ def for_both_coordinates(weight: Tensor, losses: Tensor) -> Tensor:
         return weight
     # A complex number is such a pair, and the fastest way to write one.
     return torch.view_as_real(torch.complex(weight, weight)).squeeze(-2)
+
+
+def kept_whole(weight: Tensor, losses: Tensor) -> Tensor:
+    """In compiled code for a CPU, write a constant weight of points out for their coordinates.
+
+    Read once for two or three of them, it would take the compiler's long vectors from all that it
+    is a factor of. A GPU reads a small weight as fast, and needs no memory for it.
+    """
+    if not losses.is_cpu or losses.ndim < 3 or losses.shape[-1] >= 8 or weight.requires_grad:
+        return weight
+    if weight.shape[-1] != 1 or weight.shape[-2] == 1:
+        return weight
+    whole = weight.expand_as(losses).contiguous()
+    # Says nothing but that it is kept, and not worked out anew wherever it is used.
+    return torch.as_strided(whole, whole.shape, whole.stride())

@@ -11,7 +11,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.checks import working_dtype
 from lossbook.kernels import absolute, magnitude
-from lossbook.masking import weighted_total, without_gaps
+from lossbook.masking import kept_whole, weighted_total, without_gaps
 
 __all__ = [
     "REDUCTIONS",
@@ -181,20 +181,23 @@ def apply(
     weight = weight if mend is None else mend(weight)
     # Every kernel is a function of the difference.
     error = tensors[0] if len(tensors) == 1 else tensors[0] - tensors[1]
-    hidden = weight == 0
+    factor = weight
+    if torch.compiler.is_compiling() and (kernel is not magnitude or error.shape[-1:] == (2,)):
+        factor = kept_whole(weight, error)
+    hidden = factor == 0
     if kernel is absolute or kernel is magnitude:
         # The sign of NaN is 0 in torch, so no NaN gets into the gradient of |x|: masked at the end,
         # compiled code is nearly as fast as without a mask.
         sizes = error.abs()
-        if torch.compiler.is_compiling() and reduction != "none" and weight.shape[-1:] == (1,):
+        if torch.compiler.is_compiling() and reduction != "none" and factor.shape[-1:] == (1,):
             # What shares a weight is added first, which the compiler turns into longer vectors.
             sizes = sizes.sum(-1, keepdim=True) if error.shape[-1] < 8 else sizes
-        losses = (sizes if masks else sizes * weight).masked_fill(hidden, 0)
+        losses = (sizes if masks else sizes * factor).masked_fill(hidden, 0)
     else:
         error = error.masked_fill(hidden, 0)
         rest = (error.new_zeros(()).expand_as(error),) * (len(tensors) - 1)
         losses = kernel(error, *rest, "none")
-        losses = losses if masks else losses * weight
+        losses = losses if masks else losses * factor
     if reduction == "none":
         return losses.to(dtype)
     return _divide(losses.sum(), reduction, tensors[0], weight)

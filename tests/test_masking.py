@@ -230,3 +230,26 @@ def test_compiled_hands_whose_root_is_not_known_count_nothing(form):
     options = {"confidence": seen}
     assert compiled(input, target, **options).isnan()
     assert keypoint_3d_loss(input, target, **options).isnan()
+
+
+# Compiled -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32], ids=str)
+@pytest.mark.parametrize("name", ["wing", "smooth_l1", "2d", "vertices"])
+def test_compiled_points_are_weighed_as_eager_ones(name, dtype):
+    torch.compiler.reset()
+    loss, size, _ = LOSSES[name]
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    for batch in (3, 4):
+        weight = mask(batch, size[0]).to(dtype)
+        input, target = points(batch, *size), points(batch, *size, seed=1)
+        for tensor, junk in ((input, torch.inf), (target, torch.nan)):
+            tensor.masked_fill_(spread(weight == 0, tensor.shape), junk)
+        input.requires_grad_()
+        results = [way(input, target, weight) for way in (loss, compiled)]
+        slopes = [torch.autograd.grad(result, input)[0] for result in results]
+        torch.testing.assert_close(*results)
+        torch.testing.assert_close(*slopes)
+        assert not slopes[1][weight == 0].any()

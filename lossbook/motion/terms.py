@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lossbook import checks, kernels
+from lossbook.masking import cleared, holds_gaps
 from lossbook.motion.parts import Layout
 from lossbook.terms import LossTerms
 
@@ -45,8 +46,8 @@ class Request(NamedTuple):
 def compute(request: Request) -> LossTerms:
     """Compute what is asked for, each term under the weight of its letter.
 
-    What has weight 0 is taken out where it may hold what is not finite: on the CPU only once the
-    total has turned out not to be, elsewhere always.
+    What has weight 0 is taken out where it may hold what is not finite: on the CPU from labels that
+    hold such, and from the rest only once the total has turned out not to be; elsewhere always.
     """
     factors = [f for f in (request.weight, request.dim_weights) if f is not None]
     # Not bool(): the compiler of torch 2.8 cannot trace it of a list.
@@ -54,7 +55,7 @@ def compute(request: Request) -> LossTerms:
     if ignored:
         learned = any(factor.requires_grad for factor in factors)
         if not learned and checks.readable(request.input, *factors):
-            terms = _terms(request, hide=False)
+            terms = _terms(_without_gaps(request), hide=False)
             loss = _as_loss(terms, request.weights)
             # A monitor is no part of the total, and no less to be kept free of what is masked.
             monitors = 0 in loss.weights.values()
@@ -62,6 +63,22 @@ def compute(request: Request) -> LossTerms:
             if math.isfinite(whole.detach()):
                 return loss
     return _as_loss(_terms(request, hide=ignored), request.weights)
+
+
+def _without_gaps(request: Request) -> Request:
+    """Labels that can be read, without the NaN of what has weight 0; what else has one keeps it."""
+    labels: dict[str, Tensor] = {}
+    for name, values in (("target", request.target), ("cond_frame", request.cond_frame)):
+        if values is None or not checks.readable(values) or not holds_gaps(values):
+            continue
+        unused = hidden_dims(request)
+        if unused is not None:
+            values = cleared(values, ~unused)
+        if request.weight is not None:
+            weight = request.weight if name == "target" else request.weight[:, 0]
+            values = cleared(values, weight.bool())
+        labels[name] = values
+    return request._replace(**labels) if labels else request
 
 
 def hidden_dims(request: Request) -> Tensor | None:

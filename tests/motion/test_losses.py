@@ -19,6 +19,7 @@ from lossbook.motion import (
     last_frame_loss,
     motion_l1,
     pva_loss,
+    terms,
 )
 from lossbook.motion.plain import motion as plain_motion
 
@@ -264,6 +265,41 @@ def test_a_padded_batch_is_the_mean_over_the_frames_that_there_are():
         counts = [9 - order, 5 - order]
         expected = (alone[0] * counts[0] + alone[1] * counts[1]) / sum(counts)
         torch.testing.assert_close(loss[f"yaw_{letter}"], expected)
+
+
+@pytest.mark.parametrize("form", ["frames", "column", "dimensions", "both"])
+def test_a_label_of_nan_behind_a_mask_is_worked_out_once(form, monkeypatch):
+    ways = []
+    original = terms._terms
+    monkeypatch.setattr(
+        terms, "_terms", lambda asked, hide: ways.append(hide) or original(asked, hide)
+    )
+    values, target = clips(batch=40, frames=30)
+    seen = torch.rand(40, 30, generator=torch.Generator().manual_seed(0)) > 0.3
+    weight = None if form == "dimensions" else seen[..., None] if form == "column" else seen
+    dim_weights = DIM_WEIGHTS if form in ("dimensions", "both") else None
+    hidden = torch.zeros(40, 30, 6, dtype=torch.bool)
+    if weight is not None:
+        hidden |= ~seen[..., None]
+    if dim_weights is not None:
+        hidden |= dim_weights == 0
+    labels = [target, target[:, 0] + 1]
+    spoilt = [target.masked_fill(hidden, torch.nan), labels[1].masked_fill(hidden[:, 0], torch.inf)]
+    loss = MotionLoss(parts=PARTS, dim_weights=dim_weights)
+    found = []
+    for given in (labels, spoilt):
+        input = values.clone().requires_grad_()
+        total = loss(input, *given, weight=weight).total
+        found.append((total, torch.autograd.grad(total, input)[0]))
+    assert ways == [False, False]
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+
+
+def test_a_label_of_nan_that_counts_stays():
+    values, target = clips()
+    target[0, 0], target[1, 2, 0] = torch.nan, torch.nan
+    assert pva_loss(values, target, parts=PARTS, weight=torch.tensor([0.0, 1, 1])).total.isnan()
 
 
 def test_clips_that_only_a_mask_shortens_have_terms_of_zero():
