@@ -78,7 +78,12 @@ def _without_gaps(request: Request) -> Request:
             weight = request.weight if name == "target" else request.weight[:, 0]
             values = cleared(values, weight.bool())
         labels[name] = values
-    return request._replace(**labels) if labels else request
+    if not labels:
+        return request
+    return request._replace(
+        target=labels.get("target", request.target),
+        cond_frame=labels.get("cond_frame", request.cond_frame),
+    )
 
 
 def hidden_dims(request: Request) -> Tensor | None:
