@@ -462,6 +462,7 @@ def test_fields_of_a_batch_with_other_keys_are_picked_in_one_graph(kind):
     assert got == 2 * 21 * 2
 
 
+@pytest.mark.own_errors
 def test_a_confidence_without_its_keypoints_is_pointed_out():
     loss = HandLoss({"w_3d_joint": 0.0}, optional=("2d", "3d_joint", "aux"))
     prediction = {"keypoints_2d": POINTS, "betas": torch.zeros(2, 10)}
