@@ -1,6 +1,5 @@
 """Losses of a hand model's parameters: MANO's prior, the first stage's parameters, rotations."""
 
-import math
 from typing import Any, Literal, get_args
 
 import torch
@@ -153,8 +152,9 @@ def rotation_loss(
     pulls less and less beyond a quarter turn, not at all at half a turn. The angle pulls with the
     same force all the way. It is computed as an arc tangent, so that value and gradient are finite
     at 0 and at :math:`\pi`, where the arc cosine's gradient is not; between equal matrices the
-    gradient is 0. In float32 the angle is right to 5e-7; the arc sine of the chord alone is off by
-    9e-4 next to :math:`\pi`, and is used on the CPU as long as no angle is near that.
+    gradient is 0. In float32 the angle is right to 5e-7, where the arc sine of the chord, which is
+    faster, is off by 9e-4 next to :math:`\pi`. The angle of a rotation does not depend on those
+    beside it, and compiled it is the same, also where a matrix is not quite a rotation.
 
     Args:
         input: predicted rotation matrices, shape ``(B, 3, 3)`` or ``(B, J, 3, 3)``; for instance
@@ -327,31 +327,34 @@ def _chordal(input: Tensor, target: Tensor) -> Tensor:
     return squared(input, target, "none").flatten(-2).sum(-1)
 
 
-# Of the chord, 2 sqrt(2) sin(angle / 2): 150 degrees.
-_LONG_CHORD = 2.73
+# Rotations from which on it pays on a CPU to bring their entries next to each other.
+_MANY = 8192
 
 
 def _angle(input: Tensor, target: Tensor) -> Tensor:
-    """The angle between rotations: exact where it is large, by the fastest way where it is not."""
-    if torch.compiler.is_compiling():
+    """The angle between rotations, from twice its sine and twice its cosine.
+
+    One formula for every rotation, whatever stands beside it: also of matrices that are not quite
+    rotations the angle is the same in any batch, and in compiled code.
+    """
+    many = input.is_cpu and input.numel() >= 9 * _MANY
+    if many or torch.compiler.is_compiling():
         return _angle_by_entries(input, target)
-    if checks.readable(input, target):
-        # A third of the time of the exact way, for 30,000 rotations on one thread.
-        chord = torch.linalg.vector_norm(input - target, dim=(-2, -1))
-        if not bool((chord.detach() > _LONG_CHORD).any()):
-            return 2 * torch.asin(chord * math.sqrt(1 / 8))
-    # From twice its sine and twice its cosine: the rows' cross products add up to the axis of
-    # R^T R', 2 sin(angle) long.
+    # The rows' cross products add up to the axis of R^T R', 2 sin(angle) long.
     axis = torch.linalg.cross(input, target, dim=-1).sum(-2)
-    cosine = (input * target).flatten(-2).sum(-1) - 1
+    cosine = (input * target).sum((-2, -1)) - 1
     return torch.atan2(torch.linalg.vector_norm(axis, dim=-1), cosine)
 
 
 def _angle_by_entries(input: Tensor, target: Tensor) -> Tensor:
-    # The exact way without sums over three or nine numbers, which the compiler makes loops of:
-    # 2.1 times as fast there, and slower outside. Entry by entry in memory it takes a third of the
-    # time again, as only numbers that lie next to each other make long vectors.
-    first, second = (m.flatten(-2).mT.contiguous().unbind(-2) for m in (input, target))
+    # The same without sums over three or nine numbers, which the compiler makes loops of, and torch
+    # is slow at: twice as fast for many. Only entries next to each other make long vectors; the
+    # compiler writes them so joint by joint, and torch all together.
+    compiled = torch.compiler.is_compiling()
+    first, second = (
+        (m.flatten(-2) if compiled else m.reshape(-1, 9)).mT.contiguous().unbind(-2)
+        for m in (input, target)
+    )
     axis = [torch.zeros_like(first[0])] * 3
     double_cosine = torch.full_like(first[0], -1)
     for row in (0, 3, 6):
@@ -362,7 +365,7 @@ def _angle_by_entries(input: Tensor, target: Tensor) -> Tensor:
     square = axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2]
     turned = square > 0
     double_sine = torch.where(turned, torch.where(turned, square, 1).sqrt(), 0)
-    return torch.atan2(double_sine, double_cosine)
+    return torch.atan2(double_sine, double_cosine).view(input.shape[:-2])
 
 
 def _rotations(axis_angles: Tensor) -> Tensor:

@@ -67,23 +67,21 @@ def compute(request: Request) -> LossTerms:
 
 def _without_gaps(request: Request) -> Request:
     """Labels that can be read, without the NaN of what has weight 0; what else has one keeps it."""
-    labels: dict[str, Tensor] = {}
-    for name, values in (("target", request.target), ("cond_frame", request.cond_frame)):
-        if values is None or not checks.readable(values) or not holds_gaps(values):
-            continue
-        unused = hidden_dims(request)
-        if unused is not None:
-            values = cleared(values, ~unused)
-        if request.weight is not None:
-            weight = request.weight if name == "target" else request.weight[:, 0]
-            values = cleared(values, weight.bool())
-        labels[name] = values
-    if not labels:
-        return request
-    return request._replace(
-        target=labels.get("target", request.target),
-        cond_frame=labels.get("cond_frame", request.cond_frame),
-    )
+    target, frame, weight = request.target, request.cond_frame, request.weight
+    if target is not None:
+        target = _cleared(target, weight, request)
+    if frame is not None:
+        frame = _cleared(frame, None if weight is None else weight[:, 0], request)
+    return request._replace(target=target, cond_frame=frame)
+
+
+def _cleared(label: Tensor, weight: Tensor | None, request: Request) -> Tensor:
+    if not checks.readable(label) or not holds_gaps(label):
+        return label
+    unused = hidden_dims(request)
+    if unused is not None:
+        label = cleared(label, ~unused)
+    return label if weight is None else cleared(label, weight.bool())
 
 
 def hidden_dims(request: Request) -> Tensor | None:

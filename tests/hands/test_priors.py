@@ -167,28 +167,61 @@ def test_the_ways_to_an_angle_agree(angle):
     axis = torch.tensor([0.48, -0.6, 0.64], dtype=torch.float64)
     first = turns(points(4, 3).double())
     second = first @ turns(angle * axis)[None]
-    half_turn = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))[None]
-    # Beside a half turn, the exact way is taken for all.
-    beside = torch.cat([second, half_turn.abs()])
     ways = {
-        "alone": lambda first: rotation_loss(first, second, form="geodesic", reduction="none"),
-        "beside a half turn": lambda first: rotation_loss(
-            torch.cat([first, half_turn]), beside, form="geodesic", reduction="none"
-        )[:4],
-        "compiled": lambda first: priors._angle_by_entries(first, second),
+        "rows": lambda first: rotation_loss(first, second, form="geodesic", reduction="none"),
+        "entries": lambda first: priors._angle_by_entries(first, second),
     }
     found = {}
     for name, way in ways.items():
         one = first.clone().requires_grad_()
         value = way(one)
         (slope,) = torch.autograd.grad(value.sum(), one)
-        # Along the rotations: in other directions the ways may differ.
-        bent = first.mT @ slope
-        found[name] = value.detach(), bent - bent.mT
+        found[name] = value.detach(), slope
     for value, slope in found.values():
         assert torch.allclose(value, torch.full((4,), angle, dtype=value.dtype), atol=1e-14)
         if 1e-6 < angle < 3.1:
-            assert torch.allclose(slope, found["compiled"][1], atol=1e-10)
+            assert torch.allclose(slope, found["entries"][1], atol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.1])
+def test_an_angle_does_not_depend_on_what_stands_beside_it(scale, monkeypatch):
+    angles = torch.tensor(
+        [[0.0, 0.0, 0.02], [0.3, 0.2, -0.4], [0.0, 2.7, 0.0], [math.pi, 0.0, 0.0]]
+    )
+    target = turns(points(4, 3).double())
+    input = scale * (target @ turns(angles.double()))
+
+    def values_and_slopes(rows):
+        one = input[rows].requires_grad_()
+        value = rotation_loss(one, target[rows], form="geodesic", reduction="none")
+        return value.detach(), torch.autograd.grad(value.sum(), one)[0]
+
+    together = values_and_slopes(slice(0, 4))
+    # At half a turn the gradient has no direction.
+    for row in range(4):
+        value, slope = values_and_slopes(slice(row, row + 1))
+        torch.testing.assert_close(value[0], together[0][row], rtol=0, atol=1e-14)
+        if row < 3:
+            torch.testing.assert_close(slope[0], together[1][row])
+    monkeypatch.setattr(priors, "_MANY", 1)
+    value, slope = values_and_slopes(slice(0, 4))
+    torch.testing.assert_close(value, together[0], rtol=0, atol=1e-14)
+    torch.testing.assert_close(slope[:3], together[1][:3])
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("shape", [(5,), (5, 3)], ids=str)
+@pytest.mark.parametrize("scale", [1.0, 1.1])
+def test_a_compiled_angle_is_the_eager_one(shape, scale):
+    torch.compiler.reset()
+    input, target = scale * turns(points(*shape, 3)), turns(points(*shape, 3, seed=1))
+    compiled = torch.compile(rotation_loss, fullgraph=True, backend="aot_eager")
+    found = []
+    for way in (rotation_loss, compiled):
+        one = input.clone().requires_grad_()
+        value = way(one, target, form="geodesic", reduction="none")
+        found.append((value.detach(), torch.autograd.grad(value.sum(), one)[0]))
+    torch.testing.assert_close(*found)
 
 
 def test_rotations_may_come_with_or_without_joints():
