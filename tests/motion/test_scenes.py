@@ -11,7 +11,7 @@ import sympy as sp
 import torch
 from objects import SHOWN
 
-from lossbook.lab.motion import scenes, waves
+from lossbook.lab.motion import logs, scenes, waves
 from lossbook.lab.motion.bins import to_logits
 from lossbook.lab.motion.clips import load_face_mesh, load_sign_heads, load_talking_head
 from lossbook.lab.motion.heads import outline
@@ -256,6 +256,7 @@ def test_a_clip_is_buried_in_noise_as_in_training(level):
     agree(scene, {"u": level})
     clip = (truth - truth.mean()) / truth.std(correction=0)
     noise = torch.tensor(np.random.default_rng(1).standard_normal(FRAMES))
+    noise /= noise.std(correction=0)  # so that the shares of the variance are those that are said
     expected = _mixed(clip[None, :, None], noise[None, :, None], torch.tensor([level]).double())
     torch.testing.assert_close(line(scene, 0, {}), clip, atol=1e-4, rtol=0)
     torch.testing.assert_close(line(scene, 1, {"u": level}), expected.flatten(), atol=2e-4, rtol=0)
@@ -365,7 +366,7 @@ def marks_of(scene, kind):
 
 @pytest.fixture(scope="module")
 def reader():
-    return waves.reader({"yaw": (0.44, 0.61), "exp": (1.2, 2.5)}, {"walk": (0.02, 0.03)})
+    return logs.reader({"yaw": (0.44, 0.61), "exp": (1.2, 2.5)}, {"walk": (0.02, 0.03)})
 
 
 def test_what_is_read_off_a_log_is_what_torch_says(reader):
@@ -404,7 +405,7 @@ def test_an_error_with_memory_is_read_back_from_its_ratios(reader, generator):
 )  # fmt: skip
 def test_the_error_that_is_drawn_would_log_what_is_read(reader, log):
     (mark,) = marks_of(reader, Stems)
-    assert mark.span == (1, 2 * waves._TONES)
+    assert mark.span == (1, 2 * logs._TONES)
     (bars,) = stems(reader, ratios(log))
     # Differences of a wave that goes on as it began.
     p = bars.square().mean().item()
@@ -451,7 +452,7 @@ def test_the_motion_itself_has_its_dots_and_its_buttons(reader):
     labels = {mark.label: mark for mark in marks_of(reader, Dots)}
     (itself,) = labels["the motion itself"].places
     assert itself == pytest.approx((0.99, (0.03 - 6 + 8 * 0.99) / 2))
-    assert "the motion itself" not in [m.label for m in marks_of(waves.reader(DITTO), Dots)]
+    assert "the motion itself" not in [m.label for m in marks_of(logs.reader(DITTO), Dots)]
     # Nothing covers the others, and all differ.
     assert labels["your log"].hollow and labels["Ditto's six parts"].size <= 3
     assert len({colour(mark.name) for mark in labels.values()}) == len(labels) == 3
