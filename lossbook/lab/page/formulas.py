@@ -126,7 +126,7 @@ def evaluate(
 
 
 def _entries(values: Array) -> Callable[..., Array]:
-    def entry(*indices: Array | int) -> Array:
+    def entry(*indices: Array | float | int) -> Array:
         return np.asarray(values[tuple(np.asarray(i, dtype=np.int64) - 1 for i in indices)])
 
     return entry
