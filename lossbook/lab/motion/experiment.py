@@ -53,6 +53,7 @@ from lossbook.lab.run import records
 from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment, Sweep
 from lossbook.lab.run.records import Digits, Model, Score
+from lossbook.lab.run.training import History
 from lossbook.motion.metrics import MotionMetrics
 
 __all__ = [
@@ -69,8 +70,10 @@ __all__ = [
     "baseline",
     "load_motions",
     "load_record",
+    "result",
     "run",
     "scores",
+    "trained",
     "try_rate",
     "windows_of",
 ]
@@ -321,6 +324,25 @@ def run(
         device: where to train.
         progress: whether to show a progress bar.
     """
+    model, history, part = trained(arm, fold, config, motions, device=device, progress=progress)
+    found = scores(model, part, motions, config.calls, AFTERWARDS.get(arm))
+    return result(arm, fold, history, found)
+
+
+def trained(
+    arm: str,
+    fold: int,
+    config: Config,
+    motions: Motions,
+    *,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> tuple[Denoiser, History, Fold]:
+    """Train one arm on all folds but one; the arguments are those of `run`.
+
+    Returns:
+        The network, its log, and the windows of the fold.
+    """
     part = windows_of(motions, *split_by_language(motions.heads, fold))
     model, history = train(
         ARMS[arm],
@@ -332,15 +354,21 @@ def run(
         progress=progress,
         description=f"{arm}, fold {fold}",
     )
+    return model, history, part
+
+
+def result(arm: str, fold: int, history: History, found: Mapping[str, Any]) -> Result:
+    """Put together what a network did.
+
+    Args:
+        arm: its name in the record.
+        fold: which languages were held out.
+        history: of its training.
+        found: as `scores` gives it.
+    """
     skipped = ("learning_rate", "grad_norm")
     log = {n: statistics.fmean(v[-100:]) for n, v in history.log.items() if n not in skipped}
-    return Result(
-        arm=arm,
-        fold=fold,
-        seconds=history.seconds,
-        log=log,
-        **scores(model, part, motions, config.calls, AFTERWARDS.get(arm)),
-    )
+    return Result(arm=arm, fold=fold, seconds=history.seconds, log=log, **found)
 
 
 def try_rate(

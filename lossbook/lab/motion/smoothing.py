@@ -10,7 +10,6 @@ motion is as calm as that of P+V+A, and the errors compared there::
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from collections.abc import Mapping
 from functools import lru_cache, partial
 
@@ -18,10 +17,8 @@ import torch
 
 from lossbook.lab.motion import experiment
 from lossbook.lab.motion.experiment import Config, Motions, Result
-from lossbook.lab.motion.model import ARMS, Denoiser, smoothed, train
-from lossbook.lab.motion.windows import split_by_language
+from lossbook.lab.motion.model import smoothed
 from lossbook.lab.run.command import main
-from lossbook.lab.run.training import History
 
 __all__ = ["EXPERIMENT", "MIDDLES", "load_record", "run"]
 
@@ -29,20 +26,8 @@ MIDDLES: Mapping[str, int] = {f"1 : {middle} : 1": middle for middle in (22, 10,
 """Weight of the frame itself, by arm; its neighbours have 1."""
 
 
-@lru_cache(maxsize=1)
-def _trained(fold: int, config: Config, device: str) -> tuple[Denoiser, History, experiment.Fold]:
-    motions = experiment.load_motions()
-    part = experiment.windows_of(motions, *split_by_language(motions.heads, fold))
-    net, history = train(
-        ARMS["P"],
-        part.training,
-        seed=fold,
-        settings=config,
-        learning_rate=config.learning_rate,
-        device=device,
-        progress=False,
-    )
-    return net, history, part
+# The arms of a fold share one network.
+_trained = lru_cache(maxsize=1)(experiment.trained)
 
 
 def run(
@@ -64,13 +49,10 @@ def run(
         device: where to train.
         progress: not used.
     """
-    # The arms of a fold share one network; the settings that differ between them train nothing.
-    net, history, part = _trained(fold, config.replace(arms=("P",), folds=(fold,)), str(device))
-    skipped = ("learning_rate", "grad_norm")
-    log = {n: statistics.fmean(v[-100:]) for n, v in history.log.items() if n not in skipped}
+    net, history, part = _trained("P", fold, config, motions, device=device, progress=False)
     afterwards = partial(smoothed, middle=MIDDLES[arm])
     found = experiment.scores(net, part, motions, config.calls, afterwards)
-    return Result(arm=arm, fold=fold, seconds=history.seconds, log=log, **found)
+    return experiment.result(arm, fold, history, found)
 
 
 EXPERIMENT = dataclasses.replace(
