@@ -14,9 +14,7 @@ _POSE = ("angles", "angles_target")
 
 def instead_of_name(name: object, known: Sequence[str]) -> str:
     """What to say of a name that is not among these: those that it is a part of, or close ones."""
-    word = str(name)
-    meant = [other for other in known if word in other.split("_")]
-    meant = meant or difflib.get_close_matches(word, known, n=3)
+    meant = meant_by(name, known, n=3)
     if not meant:
         return f"there are {', '.join(known)}"
     choice = " or ".join(filter(None, [", ".join(meant[:-1]), meant[-1]]))
@@ -30,11 +28,11 @@ def instead_of_missing(names: Sequence[str]) -> str:
     return ""
 
 
-def meant_by(name: object, known: Sequence[str]) -> list[str]:
-    """The names that one that is not among them is a part of, or else the closest one."""
+def meant_by(name: object, known: Sequence[str], n: int = 1) -> list[str]:
+    """The names that one that is not among them is a part of, or else the ``n`` closest ones."""
     word = str(name)
     whole = [other for other in known if f"_{word}_" in f"_{other}_"]
-    return whole or difflib.get_close_matches(word, known, n=1)
+    return whole or difflib.get_close_matches(word, known, n=n)
 
 
 def instead_of_passed_over(key: object, known: Sequence[str], found: Container[str]) -> str:

@@ -10,6 +10,7 @@ __all__ = [
     "cleared",
     "for_both_coordinates",
     "holds_gaps",
+    "kept",
     "kept_whole",
     "weighted_total",
     "without_gaps",
@@ -104,6 +105,13 @@ def kept_whole(weight: Tensor, losses: Tensor) -> Tensor:
         return weight
     if weight.shape[-1] != 1 or weight.shape[-2] == 1:
         return weight
-    whole = weight.expand_as(losses).contiguous()
-    # Says nothing but that it is kept, and not worked out anew wherever it is used.
+    return kept(weight.expand_as(losses))
+
+
+def kept(values: Tensor) -> Tensor:
+    """In compiled code, have values kept, and not worked out anew wherever they are used.
+
+    Worked out in each place, they would take the compiler's long vectors from it.
+    """
+    whole = values.contiguous()
     return torch.as_strided(whole, whole.shape, whole.stride())

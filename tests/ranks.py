@@ -5,6 +5,7 @@ import queue
 import time
 from datetime import timedelta
 
+import pytest
 import torch.distributed as dist
 
 
@@ -20,6 +21,17 @@ def rank_runs(rank, path, ranks, results, work, *arguments):
     results.put((rank, work(rank, *arguments)))
     dist.barrier()
     dist.destroy_process_group()
+
+
+def two_ranks_of(work):
+    """A fixture of what ``work(rank)`` returns on each rank, done once for a module."""
+
+    @pytest.fixture(scope="module")
+    def two_ranks(tmp_path_factory):
+        with pytest.MonkeyPatch.context() as patch:
+            return on_two_ranks(tmp_path_factory.mktemp("ranks"), patch, work)
+
+    return two_ranks
 
 
 def on_two_ranks(path, monkeypatch, work, *arguments, deadline=240):

@@ -5,7 +5,7 @@ import pickle
 import pytest
 import torch
 import torch.distributed as dist
-from ranks import on_two_ranks
+from ranks import two_ranks_of
 
 from lossbook import rank_share
 from lossbook.hands import auxiliary_loss, keypoint_3d_loss
@@ -102,10 +102,7 @@ def work(rank):
     return found
 
 
-@pytest.fixture(scope="module")
-def two_ranks(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        return on_two_ranks(tmp_path_factory.mktemp("ranks"), patch, work)
+two_ranks = two_ranks_of(work)
 
 
 @pytest.mark.parametrize("name", LOSSES)

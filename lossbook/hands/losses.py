@@ -12,7 +12,7 @@ from lossbook.calls import weight_by_name
 from lossbook.hands import values
 from lossbook.hands.shapes import advise_points, is_points
 from lossbook.kernels import absolute, magnitude
-from lossbook.masking import cleared, holds_gaps
+from lossbook.masking import cleared, holds_gaps, kept
 from lossbook.reduction import (
     Reduction,
     apply,
@@ -228,10 +228,7 @@ def keypoint_loss(
     if factor is not None and root is not None and torch.compiler.is_compiling():
         quick = _careful(factor, certain, present)
         if quick is not factor and not quick.requires_grad:
-            # Says nothing but that the product is kept. Worked out anew for every coordinate, it
-            # takes the compiler's long vectors from all that it is a factor of.
-            quick = quick.contiguous()
-            quick = torch.as_strided(quick, quick.shape, quick.stride())
+            quick = kept(quick)
         quick, second = _traced_without_gaps(quick, second, root)
     elif (
         factor is not None

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 import torch.distributed as dist
-from ranks import on_two_ranks
+from ranks import on_two_ranks, two_ranks_of
 
 import lossbook
 from lossbook import checks
@@ -61,10 +61,7 @@ def gradients_of_a_case(rank, name):
     return [loss.total.item(), loss["l2"].item()], gradients, (local, apart)
 
 
-@pytest.fixture(scope="module")
-def two_ranks(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        return on_two_ranks(tmp_path_factory.mktemp("ranks"), patch, gradients_of_a_shard)
+two_ranks = two_ranks_of(gradients_of_a_shard)
 
 
 @pytest.mark.parametrize("name", CASES)
