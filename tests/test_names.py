@@ -34,6 +34,7 @@ def test_an_error_says_where_a_public_name_is(chapter, name):
     ("name", "meant"),
     [("landmark", "landmarks"), ("hand", "hands"), ("list_loss", "list_losses")],
 )
+@pytest.mark.own_errors
 def test_a_name_that_is_nearly_one_is_met_with_that(name, meant):
     reason = f"^module 'lossbook' has no attribute {name!r}; did you mean {meant!r}\\?$"
     with pytest.raises(AttributeError, match=reason):

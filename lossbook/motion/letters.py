@@ -39,7 +39,7 @@ def weights_of(weights: LetterWeights) -> dict[str, float]:
             )
         called: dict[str, Any] = {f"weights[{letter!r}]": weight}
         checks.number(**called)
-        found[letter] = weight
+        found[letter] = float(weight)
     return found
 
 
