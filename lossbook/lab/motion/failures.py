@@ -51,13 +51,14 @@ def _shuffled(batch: Batch) -> Batch:
     return batch._replace(motion=batch.motion[:, order])
 
 
+_AS_MEANT = Case(_as_it_is, MotionLoss())
 CASES: Mapping[str, Case] = {
-    HEALTHY: Case(_as_it_is, MotionLoss()),
+    HEALTHY: _AS_MEANT,
     "R dominates": Case(_as_it_is, MotionLoss(use_reg_loss=True, coefficients=10.0)),
     "L against P": Case(_other_condition, MotionLoss()),
     "ranges off by one": Case(_as_it_is, MotionLoss(parts=SHIFTED)),
     "shuffled time": Case(_shuffled, MotionLoss()),
-    "float64 weights": Case(_as_it_is, MotionLoss(), torch.float64),
+    "float64 weights": _AS_MEANT._replace(weights=torch.float64),
 }
 
 
@@ -77,8 +78,12 @@ def failure_logs(
         ``scale_P`` and ``bits of the total``, see `bits`.
     """
     settings = SETTINGS.replace(steps=steps)
-    found = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for name, case in CASES.items():
+        width = {"bits of the total": [float(bits(case.weights))] * steps}
+        if found and case[:2] == _AS_MEANT[:2]:  # ours trains the same, whatever the width
+            found[name] = found[HEALTHY] | width
+            continue
 
         def loss(prediction: Tensor, batch: Batch, case: Case = case) -> LossTerms:
             spoiled = case.spoil(batch)
@@ -96,8 +101,7 @@ def failure_logs(
             "exp_L": log["exp_L"],
             "exp_R": log.get("exp_R", [0.0] * steps),
             "scale_P": log["scale_P"],
-            "bits of the total": [float(bits(case.weights))] * steps,
-        }
+        } | width
     return found
 
 

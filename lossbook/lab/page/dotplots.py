@@ -38,6 +38,7 @@ class Metric:
         unit: After scaling.
         scale: Factor on every number, 100 for percent.
         better: In which direction; ``""`` for neither.
+        mark: A value, after scaling, that a vertical line marks.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Metric:
     unit: str = ""
     scale: Number = 1
     better: Literal["lower", "higher", ""] = "lower"
+    mark: Number | None = None
 
     @property
     def axis(self) -> str:
@@ -132,12 +134,15 @@ def _panel(
 ) -> Panel:
     seen = [float(number) for numbers in values.values() for number in numbers]
     seen += [mean + side * half for mean, half in means.values() for side in (-1, 1)]
+    if metric.mark is not None:
+        seen.append(float(metric.mark))
     room = (max(seen) - min(seen) or abs(seen[0]) or 1.0) / 20
     marks: list[Mark] = []
     last = len(values) - 1
+    lines = [metric.mark] if metric.mark is not None else []
     if baseline is not None:
-        at = means[baseline][0]
-        marks.append(Line([(at, -0.6), (at, last + 0.6)], look="baseline", width=1.2))
+        lines.append(means[baseline][0])
+    marks += [Line([(at, -0.6), (at, last + 0.6)], look="baseline", width=1.2) for at in lines]
     for row, (name, numbers) in enumerate(values.items()):
         height = last - row
         mean, half = means[name]

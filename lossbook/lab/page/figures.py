@@ -17,6 +17,7 @@ from lossbook.lab.page.results import (
     paired_interval,
     results_table,
 )
+from lossbook.lab.page.shown import Folded, folded
 from lossbook.lab.page.sliders import slider
 from lossbook.lab.page.tables import Table, table
 
@@ -25,6 +26,7 @@ __all__ = [
     "Chart",
     "Comparison",
     "Equation",
+    "Folded",
     "Metric",
     "Recorded",
     "Table",
@@ -36,6 +38,7 @@ __all__ = [
     "equation",
     "evaluate",
     "faces",
+    "folded",
     "history",
     "latex",
     "mean_interval",

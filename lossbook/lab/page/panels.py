@@ -15,7 +15,7 @@ from lossbook.lab.page.program import Program
 from lossbook.lab.page.sheet import Formula, Looks, Sheet
 from lossbook.lab.page.strokes import Scale, pixel, plain
 
-_WIDE, _USUAL, _SMALL = 760, 360, 220
+_WIDE, _USUAL, _SMALL = 600, 360, 220
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,9 @@ class Panel:
         name = self.title or " against ".join(filter(None, (self.y.label, self.x.label)))
         labels = dict.fromkeys(m.label for m in self.marks if m.label)
         described = ": ".join(filter(None, (name or fallback, ", ".join(labels))))
+        kind = " wide" * self.wide + " bare" * (not self.frame)
         svg = (
-            f'<svg class="panel{" wide" if self.wide else ""}" role="img" '
+            f'<svg class="panel{kind}" role="img" '
             f'aria-label="{escape(described)}" '
             f'viewBox="0 0 {width} {plain(round(top + height + below, 1))}">'
             f'<g transform="translate({pixel(left)},{top})">{self._axes(x, y, looks)}'

@@ -132,10 +132,11 @@ class Guess(Shown):
             drawn = self._panels(log.mended, f"{name}, mended", log.curves)
             mended = f"{drawn}<p><small>The run after the mend; dashed, the log above.</small></p>"
         return (
-            f'<section class="ask case" aria-label="{name}"><p class="question"><b>{name}.</b></p>'
+            f'<section class="ask case again" aria-label="{name}">'
+            f'<p class="question"><b>{name}.</b></p>'
             f"{self._panels(log.curves, name)}"
             + _choices(self.choices, log.fault, f"What is wrong in {name}?")
-            + _said("Yes.", f"No. It is: {_bold(log.fault)}")
+            + _said("Yes.", "Not that. Look again, or open the diagnosis.")
             + f"<details><summary>The diagnosis</summary>"
             f'<p class="told"><b>{prose(log.fault)}</b></p>{paragraphs(log.shows)}{says}'
             f"<p><b>Mend:</b> {prose(log.mend)}</p>{mended}</details></section>"

@@ -7,6 +7,7 @@ import io
 import os
 import re
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from importlib.resources import files
@@ -40,6 +41,49 @@ class Shown(ABC):
 
     def _repr_html_(self) -> str:
         return self.markup if os.environ.get("LOSSBOOK_BOOK") == "1" else self.html()
+
+
+@dataclass(frozen=True)
+class Folded(Shown):
+    """Things that wait behind a line of text until a reader opens them.
+
+    Attributes:
+        summary: The line.
+        things: What is behind it, see `picture`.
+    """
+
+    summary: str
+    things: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        return "\n".join([self.summary, *map(repr, self.things)])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The style of the line, and what the things need."""
+        return ("lesson.css", *needs_of(*self.things))
+
+    @property
+    def markup(self) -> str:
+        """HTML for a page that loads style and script; the same on every run."""
+        inside = "".join(picture(thing, plainly(self.summary)) for thing in self.things)
+        return (
+            f'<details class="lossbook-lesson folded"><summary>{prose(self.summary)}</summary>'
+            f"{inside}</details>"
+        )
+
+
+def folded(summary: str, *things: Any) -> Folded:
+    """Fold figures away behind a line of text.
+
+    Args:
+        summary: The line.
+        things: What is behind it, see `picture`.
+
+    Returns:
+        An object that a notebook shows.
+    """
+    return Folded(summary, things)
 
 
 @lru_cache

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import sympy
 
-from lossbook.lab.page.figures import Chart, table
+from lossbook.lab.page.figures import Chart, folded, table
 from lossbook.lab.page.objects import Axis, Bar, Clip, Curve, Dots, Line, Panel
 
 AXIS = Axis(0, 1, "share")
@@ -24,6 +24,14 @@ def test_a_chart_says_in_text_what_it_shows():
     assert repr(chart()) == "Two marks"
     assert repr(chart(table=table(["term"], [("one",)]))).startswith("Two marks\nterm")
     assert "details" not in chart().markup
+
+
+def test_things_are_folded_behind_a_line_and_bring_what_they_need():
+    found = folded("More of *this*", chart(), table(["term"], [("one",)]))
+    assert found.markup.startswith('<details class="lossbook-lesson folded"><summary>More of <em>')
+    assert found.markup.index("<figure") < found.markup.index("<table")
+    assert found.needs == ("lesson.css", "scene.css")
+    assert repr(found).startswith("More of *this*\nTwo marks\nterm")
 
 
 ENDS = [(0, 0), (1, 1)]

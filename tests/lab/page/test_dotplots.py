@@ -32,6 +32,14 @@ def test_dots_stand_at_the_means_and_lines_reach_the_ends_of_the_intervals():
     assert panel.x.start < mean - half and mean + half < panel.x.stop
 
 
+def test_a_value_is_marked_by_a_line_that_is_on_the_axis():
+    marked = Metric("nme", "mean error", unit="%", scale=100, mark=9)
+    (panel,) = dot_plot(RESULTS, [marked], title="Two losses").panels
+    assert [x for x, _ in panel.marks[0].places] == [9, 9] and panel.x.stop > 9
+    (other,) = dot_plot(RESULTS, [NME], title="Two losses").panels
+    assert len(other.marks) == len(panel.marks) - 1
+
+
 def test_the_table_is_folded_beneath_with_paired_differences():
     html = dot_plot(RESULTS, [NME], title="Two losses", baseline="L2").markup
     (table,) = re.findall(
