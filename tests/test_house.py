@@ -238,3 +238,15 @@ def test_chapters_come_when_they_are_asked_for():
     """)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "module 'lossbook' has no attribute 'hand'; did you mean 'hands'?\n"
+
+
+def test_the_version_is_the_newest_of_the_changelog_and_that_of_the_citation():
+    """Where the package stands in its repository, as it does not in a wheel."""
+    changelog = ROOT.parent / "CHANGELOG.md"
+    if not changelog.exists():
+        pytest.skip("an installed package has no changelog")
+    newest = next(line for line in changelog.read_text().splitlines() if line.startswith("## "))
+    assert newest.split()[1] == lossbook.__version__
+    citation = (ROOT.parent / "CITATION.cff").read_text().splitlines()
+    assert f"version: {lossbook.__version__}" in citation
+    assert f"date-released: {newest.split()[-1]}" in citation
