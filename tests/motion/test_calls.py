@@ -4,8 +4,9 @@ import pytest
 import torch
 from objects import SHOWN
 
-from lossbook.lab.motion.calls import first_answer, ten_calls, watch
+from lossbook.lab.motion.calls import first_answer, watch
 from lossbook.lab.motion.model import ARMS, SETTINGS, generate, train
+from lossbook.lab.motion.scenes import ten_calls
 from lossbook.lab.motion.windows import Windows, clip_windows
 from lossbook.lab.page.formulas import evaluate
 from lossbook.lab.run.devices import threads

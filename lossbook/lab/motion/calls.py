@@ -1,22 +1,16 @@
-"""How motion comes out of noise, call by call, and how much of the noise stays in it."""
+"""Asking a network call by call: on its way from noise to motion, and once, from noise alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-import sympy as sp
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from lossbook.lab.motion.model import SETTINGS, generate
 from lossbook.lab.motion.windows import Windows
-from lossbook.lab.page.marks import Mark
-from lossbook.lab.page.objects import Axis, Dots, Line, Panel, Range, Scene
 
-__all__ = ["Call", "first_answer", "ten_calls", "watch"]
+__all__ = ["Call", "first_answer", "watch"]
 
 
 class Call(NamedTuple):
@@ -77,53 +71,3 @@ def first_answer(model: nn.Module, windows: Windows, noise: Tensor) -> Tensor:
     answer: Tensor = model(*given)
     model.train(was_training)
     return answer.cpu()
-
-
-def ten_calls(
-    paths: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]],
-    truth: ArrayLike,
-    *,
-    span: tuple[float, float],
-) -> Scene:
-    """Step through the calls of the network: what it gets, and what it answers.
-
-    Args:
-        paths: by arm, for each call the yaw of what the network got and of its answer, degrees.
-        truth: yaw of the true clip.
-        span: ends of the axes, degrees.
-    """
-    call = sp.Symbol("call", integer=True)
-    true = np.asarray(truth, dtype=np.float64)
-    frames, count = len(true), len(next(iter(paths.values())))
-    panels, arrays = [], {}
-    for number, (arm, path) in enumerate(paths.items()):
-        given, answer = sp.IndexedBase(f"g_{number}"), sp.IndexedBase(f"a_{number}")
-        for symbol, side in ((given, 0), (answer, 1)):
-            values = np.concatenate([np.asarray(step[side], dtype=np.float64) for step in path])
-            arrays[symbol] = np.round(values, 3)
-        at = [frames * (call - 1) + n for n in range(1, frames + 1)]
-        noisy = [(n, given[place]) for n, place in enumerate(at, 1)]
-        clean = [(n, answer[place]) for n, place in enumerate(at, 1)]
-        marks: list[Mark] = [
-            Line(noisy, look="neutral", label="what the network gets", width=1, solid=True),
-            Line(list(enumerate(true.tolist(), 1)), look="ground truth", label="truth"),
-            Line(clean, look=arm, label=f"answer of {arm}", solid=True, width=3),
-            Dots(clean, look=arm, size=2.5),
-        ]
-        panels.append(Panel(marks, Axis(1, frames, "frame"), Axis(*span, "yaw [°]"), arm))
-    # As `generate` goes down from nothing but noise, and `signal` says what that leaves.
-    level = 1 - (call - 1) / sp.Integer(count)
-    share = sp.cos(sp.pi * level / 2) ** 2
-    return Scene(
-        "calls",
-        "Ten calls from noise to motion",
-        {call: Range(1, count, 1, 1, label="call", fps=1)},
-        panels,
-        [
-            (
-                "At call {n:.0f}, {share:.0%} of what the network gets is its own last answer.",
-                {"n": call, "share": share},
-            )
-        ],
-        arrays=arrays,
-    )

@@ -1,4 +1,4 @@
-"""The objects to move that show heads: two that turn, one with its numbers, an angle's bins."""
+"""The objects to move that show heads: two that turn, one with its numbers, bins, ten calls."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import sympy as sp
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lossbook.lab.motion.bins import BINS, SPACING, WIDTH
 from lossbook.lab.motion.clips import FaceMesh, Heads
 from lossbook.lab.motion.heads import LINES, outline, seen
 from lossbook.lab.page.formulas import Number
+from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Axis,
     Button,
     Clip,
+    Dots,
     Line,
     Panel,
     Range,
@@ -26,7 +28,7 @@ from lossbook.lab.page.objects import (
     Text,
 )
 
-__all__ = ["anatomy", "bins", "heads"]
+__all__ = ["anatomy", "bins", "heads", "ten_calls"]
 
 _FACE = (Axis(-13, 13), Axis(-13, 13))
 
@@ -210,4 +212,54 @@ def bins() -> Scene:
             Button("one far bin by 6", {shift: 0, push: 6, at: 3}),
             Button("one near bin by 6", {shift: 0, push: 6, at: 42}),
         ],
+    )
+
+
+def ten_calls(
+    paths: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]],
+    truth: ArrayLike,
+    *,
+    span: tuple[float, float],
+) -> Scene:
+    """Step through the calls of the network: what it gets, and what it answers.
+
+    Args:
+        paths: by arm, for each call the yaw of what the network got and of its answer, degrees.
+        truth: yaw of the true clip.
+        span: ends of the axes, degrees.
+    """
+    call = sp.Symbol("call", integer=True)
+    true = np.asarray(truth, dtype=np.float64)
+    frames, count = len(true), len(next(iter(paths.values())))
+    panels, arrays = [], {}
+    for number, (arm, path) in enumerate(paths.items()):
+        given, answer = sp.IndexedBase(f"g_{number}"), sp.IndexedBase(f"a_{number}")
+        for symbol, side in ((given, 0), (answer, 1)):
+            values = np.concatenate([np.asarray(step[side], dtype=np.float64) for step in path])
+            arrays[symbol] = np.round(values, 3)
+        at = [frames * (call - 1) + n for n in range(1, frames + 1)]
+        noisy = [(n, given[place]) for n, place in enumerate(at, 1)]
+        clean = [(n, answer[place]) for n, place in enumerate(at, 1)]
+        marks: list[Mark] = [
+            Line(noisy, look="neutral", label="what the network gets", width=1, solid=True),
+            Line(list(enumerate(true.tolist(), 1)), look="ground truth", label="truth"),
+            Line(clean, look=arm, label=f"answer of {arm}", solid=True, width=3),
+            Dots(clean, look=arm, size=2.5),
+        ]
+        panels.append(Panel(marks, Axis(1, frames, "frame"), Axis(*span, "yaw [°]"), arm))
+    # As `generate` goes down from nothing but noise, and `signal` says what that leaves.
+    level = 1 - (call - 1) / sp.Integer(count)
+    share = sp.cos(sp.pi * level / 2) ** 2
+    return Scene(
+        "calls",
+        "Ten calls from noise to motion",
+        {call: Range(1, count, 1, 1, label="call", fps=1)},
+        panels,
+        [
+            (
+                "At call {n:.0f}, {share:.0%} of what the network gets is its own last answer.",
+                {"n": call, "share": share},
+            )
+        ],
+        arrays=arrays,
     )
