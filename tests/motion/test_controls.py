@@ -1,15 +1,15 @@
-"""The two smaller experiments beside the chapter's: more training, and smoothing afterwards."""
+"""The smaller experiments beside the chapter's: more training, smoothing, other seeds."""
 
 import pytest
 import torch
 
-from lossbook.lab.motion import experiment, longer, smoothing
-from lossbook.lab.motion.model import smoothed
+from lossbook.lab.motion import experiment, leaks, longer, smoothing, windows
+from lossbook.lab.motion.model import ARMS, generate, score, smoothed, train
 
 TINY = {"steps": 2, "channels": 8, "calls": 1}
 
 
-@pytest.mark.parametrize("module", [longer, smoothing])
+@pytest.mark.parametrize("module", [leaks, longer, smoothing])
 def test_the_record_is_that_of_the_code(module):
     """If not, run it again; after mere refactoring, renew it with `--refactored "why"`."""
     found = module.load_record()
@@ -54,3 +54,35 @@ def test_arms_of_a_fold_share_one_network():
     mild, strong = (smoothing.run(arm, 1, config, motions) for arm in ("1 : 22 : 1", "1 : 1 : 1"))
     assert mild.log == strong.log
     assert mild.head_jitter > strong.head_jitter
+
+
+def test_other_seeds_are_all_that_differs_where_noise_is_asked_for():
+    usual, other = experiment.load_record(), leaks.load_record()
+    differing = {
+        name
+        for name, value in usual.config.model_dump().items()
+        if value != other.config.model_dump()[name]
+    }
+    assert differing == {"arms", "own_rates"}
+    for arm in other.config.arms:
+        assert not set(usual.values(arm, "head_error")) & set(other.values(arm, "head_error"))
+
+
+def test_a_network_is_asked_once_with_noise_and_without():
+    config = leaks.EXPERIMENT.config.replace(**TINY)
+    motions = experiment.load_motions()
+    found = leaks.run("P", 1, config, motions, progress=False)
+    # One call from the same noise is what is generated in one call.
+    part = experiment.windows_of(motions, *windows.split_by_language(motions.heads, 1))
+    net, _ = train(
+        ARMS["P"],
+        part.training,
+        seed=1 + leaks.SEEDS,
+        settings=config,
+        learning_rate=config.rate("P"),
+        progress=False,
+    )
+    head = score(generate(net, part.test, seed=0, calls=1), part.test, part.norm).head
+    assert found.noise_error == pytest.approx(head.position_error.mean().item(), abs=1e-5)
+    assert found.noise_jitter == pytest.approx(head.jitter.mean().item(), rel=1e-5)
+    assert found.zeros_jitter < found.mean_jitter < found.noise_jitter
