@@ -232,7 +232,9 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
     """Bring a weight or mask into a form that broadcasts against a tensor, and into its dtype.
 
     Dimensions of 1 are added on the right; each dimension is then that of the tensor or 1. So
-    ``(B,)`` weighs samples, ``(B, N)``, ``(B, N, 1)`` and ``(1, N)`` weigh points.
+    ``(B,)`` weighs samples, ``(B, N)``, ``(B, N, 1)`` and ``(1, N)`` weigh points. One dimension
+    alone is always that of the samples, also where there are as many points: to weigh the points
+    of all samples alike, pass ``(1, N)``.
 
     Args:
         weight: floating-point or boolean, on the device of ``input``.
