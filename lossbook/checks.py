@@ -63,10 +63,14 @@ def readable(*tensors: Tensor) -> bool:
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
         return False
     # Neither all() nor a generator: this runs in every call.
-    for tensor in tensors:  # noqa: SIM110
-        if not tensor.is_cpu or _holds_no_values(tensor):
+    for tensor in tensors:
+        if not tensor.is_cpu or _is_fake(tensor) or _is_wrapped(tensor):
             return False
     return True
+
+
+# Of torch.func's transforms.
+_is_wrapped: Callable[[Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 def _is_fake(tensor: Tensor) -> bool:
@@ -78,11 +82,7 @@ def _is_fake(tensor: Tensor) -> bool:
 
 
 def _holds_no_values(tensor: Tensor) -> bool:
-    return (
-        tensor.is_meta
-        or _is_fake(tensor)
-        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    )
+    return tensor.is_meta or _is_fake(tensor) or _is_wrapped(tensor)
 
 
 def _say_that_compiled_code_is_not_looked_at() -> None:
@@ -232,7 +232,9 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
     """Bring a weight or mask into a form that broadcasts against a tensor, and into its dtype.
 
     Dimensions of 1 are added on the right; each dimension is then that of the tensor or 1. So
-    ``(B,)`` weighs samples, ``(B, N)``, ``(B, N, 1)`` and ``(1, N)`` weigh points.
+    ``(B,)`` weighs samples, ``(B, N)``, ``(B, N, 1)`` and ``(1, N)`` weigh points. One dimension
+    alone is always that of the samples, also where there are as many points: to weigh the points
+    of all samples alike, pass ``(1, N)``.
 
     Args:
         weight: floating-point or boolean, on the device of ``input``.
@@ -271,8 +273,11 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
     working = torch.float64 if input.dtype is torch.float64 else torch.float32
     if weight.dtype is not working:
         weight = weight.to(working)
+    fitted: Tensor = weight
     missing = input.ndim - weight.ndim
-    fitted: Tensor = weight.reshape(*weight.shape, *(1,) * missing) if missing else weight
+    if missing:
+        one = missing == 1
+        fitted = weight.unsqueeze(-1) if one else weight.reshape(*weight.shape, *(1,) * missing)
     return fitted
 
 

@@ -4,13 +4,15 @@ A kernel takes input and target of one shape and dtype, or an error, and ``"none
 ``"mean"``. It checks nothing. It is 0, with a gradient of 0, where there is no error.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-# The operations themselves: the functions of torch.nn.functional around them broadcast first,
-# which takes half as long as all the rest of a small loss.
-_smooth_l1 = torch.ops.aten.smooth_l1_loss.default
-_mse = torch.ops.aten.mse_loss.default
+# What the functions of torch.nn.functional call: these broadcast first, which takes half as long as
+# all the rest of a small loss.
+_smooth_l1: Callable[..., Tensor] = torch._C._nn.smooth_l1_loss
+_mse: Callable[..., Tensor] = torch._C._nn.mse_loss
 _CODES = {"none": 0, "mean": 1, "sum": 2}
 
 
@@ -21,8 +23,7 @@ def absolute(input: Tensor, target: Tensor, reduction: str) -> Tensor:
 
 def smooth(input: Tensor, target: Tensor, reduction: str, beta: float) -> Tensor:
     """SmoothL1."""
-    losses: Tensor = _smooth_l1(input, target, _CODES[reduction], beta)
-    return losses
+    return _smooth_l1(input, target, _CODES[reduction], beta)
 
 
 def magnitude(error: Tensor, reduction: str) -> Tensor:
@@ -32,8 +33,7 @@ def magnitude(error: Tensor, reduction: str) -> Tensor:
 
 def squared(input: Tensor, target: Tensor, reduction: str) -> Tensor:
     """Squared error."""
-    losses: Tensor = _mse(input, target, _CODES[reduction])
-    return losses
+    return _mse(input, target, _CODES[reduction])
 
 
 def square(error: Tensor, reduction: str) -> Tensor:

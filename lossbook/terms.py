@@ -368,9 +368,10 @@ def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float | Tens
     multiplies = torch.compiler.is_compiling()
     for name, weight in weights.items():
         term = terms[name]
-        if _is_monitor(weight):
+        learned = isinstance(weight, Tensor)
+        if not learned and weight == 0:
             continue
-        if multiplies or isinstance(weight, Tensor) or weight != 1:
+        if multiplies or learned or weight != 1:
             term = term * weight
         total = term if total is None else total + term
     if total is None:

@@ -100,12 +100,15 @@ def module_names(files):
 
 
 def check_contents(files):
-    """The wheel holds every file of the package, data and licences included, and nothing else."""
+    """The wheel holds every file of the package, data and licences included, and nothing else.
+
+    Neither caches nor the stored results of experiments that are under way belong to it.
+    """
     package = ROOT / "lossbook"
     expected = {
         path.relative_to(ROOT).as_posix()
         for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "runs"} & set(path.relative_to(package).parts)
     }
     packed = {name for name in files if name.startswith("lossbook/")}
     assert packed == expected, f"missing or not ours: {sorted(packed ^ expected)}"

@@ -242,7 +242,8 @@ def keypoint_loss(
     error = first - second
     if root is not None:
         # One difference of the hands instead of two from the roots: fewer passes over memory.
-        error = error - _rows(error[:, root : root + 1], error.shape[1])
+        origin = error[:, root : root + 1]
+        error = error - (_rows(origin, error.shape[1]) if torch.compiler.is_compiling() else origin)
     return apply(magnitude, error, weight=quick, reduction=reduction, dtype=dtype, mend=mend)
 
 
@@ -356,12 +357,12 @@ def _part(
 
 
 def _rows(root: Tensor, count: int) -> Tensor:
-    """The root's row, once for each point.
+    """In compiled code, the root's row once for each point.
 
-    Compiled, it is repeated in steps of at most seven. The gradient is then summed in such steps
-    too, which the compiler writes out: a longer sum it turns into one parallel loop *per hand*.
+    It is repeated in steps of at most seven. The gradient is then summed in such steps too, which
+    the compiler writes out: a longer sum it turns into one parallel loop *per hand*.
     """
-    if count < 8 or not torch.compiler.is_compiling():
+    if count < 8:
         return root.expand(-1, count, -1)
     groups = _rows(root, (count + 6) // 7)
     return groups.unsqueeze(2).expand(-1, -1, 7, -1).flatten(1, 2)[:, :count]

@@ -10,7 +10,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.kernels import squared
 from lossbook.landmarks.groups import share_totals
-from lossbook.masking import MANY, cleared, for_both_coordinates, holds_gaps
+from lossbook.masking import MANY, cleared, for_both_coordinates, holds_gaps, kept
 
 
 class Batch(NamedTuple):
@@ -189,8 +189,8 @@ def _half_turn(difference: Tensor, degrees: bool, *, weighs_points: bool = False
     sine = (difference * (math.pi / 360 if degrees else 0.5)).sin()
     parts = sine * sine
     if weighs_points and torch.compiler.is_compiling():
-        # The compiler works a sum of three out again for every point; a running sum it keeps.
-        return parts.cumsum(1)[:, -1]
+        # The compiler would work a sum of three out again for every point.
+        return kept(parts.sum(1))
     return parts.sum(1)
 
 
