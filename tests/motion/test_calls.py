@@ -54,11 +54,10 @@ def test_the_first_answer_is_that_of_one_call(model, few):
 def test_each_panel_shows_what_its_network_gets_and_answers(generator):
     given, answer = torch.randn(2, 2, 10, 5, generator=generator, dtype=torch.float64)
     paths = {
-        arm: list(zip(given[i].numpy(), answer[i].numpy(), strict=True))
-        for i, arm in enumerate(("P", "P+V+A"))
+        arm: list(zip(given[i], answer[i], strict=True)) for i, arm in enumerate(("P", "P+V+A"))
     }
     truth = torch.arange(5.0).double()
-    scene = ten_calls(paths, truth.numpy(), span=(-4, 4))
+    scene = ten_calls(paths, truth, span=(-4, 4))
     (symbol,) = scene.controls
     numbers = torch.arange(1, 11)
 

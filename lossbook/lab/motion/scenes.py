@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import sympy as sp
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from torch import Tensor
 
 from lossbook.lab.motion.bins import BINS, SPACING, WIDTH
 from lossbook.lab.motion.clips import FaceMesh, Heads
@@ -216,10 +217,10 @@ def bins() -> Scene:
 
 
 def ten_calls(
-    paths: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]],
-    truth: ArrayLike,
+    paths: Mapping[str, Sequence[tuple[Tensor, Tensor]]],
+    truth: Tensor,
     *,
-    span: tuple[float, float],
+    span: tuple[Number, Number],
 ) -> Scene:
     """Step through the calls of the network: what it gets, and what it answers.
 
@@ -229,20 +230,19 @@ def ten_calls(
         span: ends of the axes, degrees.
     """
     call = sp.Symbol("call", integer=True)
-    true = np.asarray(truth, dtype=np.float64)
+    true = truth.tolist()
     frames, count = len(true), len(next(iter(paths.values())))
     panels, arrays = [], {}
     for number, (arm, path) in enumerate(paths.items()):
         given, answer = sp.IndexedBase(f"g_{number}"), sp.IndexedBase(f"a_{number}")
         for symbol, side in ((given, 0), (answer, 1)):
-            values = np.concatenate([np.asarray(step[side], dtype=np.float64) for step in path])
-            arrays[symbol] = np.round(values, 3)
+            arrays[symbol] = np.round(torch.cat([step[side] for step in path]).tolist(), 3)
         at = [frames * (call - 1) + n for n in range(1, frames + 1)]
         noisy = [(n, given[place]) for n, place in enumerate(at, 1)]
         clean = [(n, answer[place]) for n, place in enumerate(at, 1)]
         marks: list[Mark] = [
             Line(noisy, look="neutral", label="what the network gets", width=1, solid=True),
-            Line(list(enumerate(true.tolist(), 1)), look="ground truth", label="truth"),
+            Line(list(enumerate(true, 1)), look="ground truth", label="truth"),
             Line(clean, look=arm, label=f"answer of {arm}", solid=True, width=3),
             Dots(clean, look=arm, size=2.5),
         ]
