@@ -59,7 +59,7 @@ def test_each_panel_shows_what_its_network_gets_and_answers(generator):
     truth = torch.arange(5.0).double()
     scene = ten_calls(paths, truth, span=(-4, 4))
     (symbol,) = scene.controls
-    numbers = torch.arange(1, 11)
+    numbers = torch.arange(1.0, 11.0).double()
 
     def values(formula):
         return torch.as_tensor(evaluate(formula, [symbol], scene.arrays)(numbers.numpy()))
