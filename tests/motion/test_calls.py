@@ -3,6 +3,7 @@
 import pytest
 import torch
 from objects import SHOWN
+from sympy import sympify
 
 from lossbook.lab.motion.calls import first_answer, watch
 from lossbook.lab.motion.model import ARMS, SETTINGS, generate, train
@@ -62,7 +63,7 @@ def test_each_panel_shows_what_its_network_gets_and_answers(generator):
     numbers = torch.arange(1.0, 11.0).double()
 
     def values(formula):
-        return torch.as_tensor(evaluate(formula, [symbol], scene.arrays)(numbers.numpy()))
+        return torch.as_tensor(evaluate(sympify(formula), [symbol], scene.arrays)(numbers.numpy()))
 
     for number, panel in enumerate(scene.panels):
         for mark, expected in zip(panel.marks, (given, None, answer, answer), strict=True):
