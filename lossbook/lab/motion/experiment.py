@@ -335,10 +335,13 @@ def trained(
     config: Config,
     motions: Motions,
     *,
+    seed: int | None = None,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> tuple[Denoiser, History, Fold]:
     """Train one arm on all folds but one; the arguments are those of `run`.
+
+    The seed is the number of the fold, unless another one is given.
 
     Returns:
         The network, its log, and the windows of the fold.
@@ -347,7 +350,7 @@ def trained(
     model, history = train(
         ARMS[arm],
         part.training,
-        seed=fold,
+        seed=fold if seed is None else seed,
         settings=config,
         learning_rate=config.rate(arm),
         device=device,

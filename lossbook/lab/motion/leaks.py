@@ -15,13 +15,13 @@ import torch
 
 from lossbook.lab.motion import experiment
 from lossbook.lab.motion.calls import first_answer
-from lossbook.lab.motion.experiment import Config, Fold, Motions
-from lossbook.lab.motion.model import ARMS, Denoiser, score, train
-from lossbook.lab.motion.windows import split_by_language
+from lossbook.lab.motion.experiment import Config, Motions
+from lossbook.lab.motion.model import Denoiser, score
+from lossbook.lab.motion.windows import Standard, Windows
 from lossbook.lab.run.command import main
 from lossbook.lab.run.records import Score
 
-__all__ = ["EXPERIMENT", "NOISES", "SEEDS", "Record", "Result", "load_record", "run"]
+__all__ = ["EXPERIMENT", "NOISES", "SEEDS", "Record", "Result", "asked_once", "load_record", "run"]
 
 SEEDS = 100
 """Added to the number of a fold to get the seed of its training."""
@@ -74,30 +74,22 @@ def run(
         device: where to train.
         progress: whether to show a progress bar.
     """
-    part = experiment.windows_of(motions, *split_by_language(motions.heads, fold))
-    net, history = train(
-        ARMS[arm],
-        part.training,
-        seed=fold + SEEDS,
-        settings=config,
-        learning_rate=config.rate(arm),
-        device=device,
-        progress=progress,
-        description=f"{arm}, fold {fold}",
+    net, history, part = experiment.trained(
+        arm, fold, config, motions, seed=fold + SEEDS, device=device, progress=progress
     )
     found = experiment.scores(net, part, motions, config.calls)
     usual = experiment.result(arm, fold, history, found)
-    return Result.model_validate(usual.model_dump() | asked_once(net, part))
+    return Result.model_validate(usual.model_dump() | asked_once(net, part.test, part.norm))
 
 
-def asked_once(net: Denoiser, part: Fold) -> dict[str, float]:
+def asked_once(net: Denoiser, test: Windows, norm: Standard) -> dict[str, float]:
     """Error and jerk of the head in one answer, from noise, from many noises, and from zeros.
 
     Args:
         net: trained.
-        part: the windows of a fold; those of its test are used.
+        test: windows whose frame before and driving signal are used.
+        norm: undoes the standardisation.
     """
-    test = part.test
     generator = torch.Generator().manual_seed(0)
     noises = [torch.randn(test.motion.shape, generator=generator) for _ in range(NOISES)]
     answers = [first_answer(net, test, noise) for noise in noises]
@@ -108,7 +100,7 @@ def asked_once(net: Denoiser, part: Fold) -> dict[str, float]:
     }
     found = {}
     for name, answer in asked.items():
-        head = score(answer, test, part.norm).head
+        head = score(answer, test, norm).head
         found[f"{name}_error"] = head.position_error.mean().item()
         found[f"{name}_jitter"] = head.jitter.mean().item()
     return found
