@@ -165,6 +165,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "circle": _circle,
     "disturb": _disturb,
     "filters": _filters,
+    "first-calls": _calls,
     "noise": _noise,
     "puzzle": lambda at: [],
     "reader": _reader,

@@ -246,6 +246,22 @@ def test_a_tremble_goes_up_and_down_and_its_chord_is_a_diameter():
         assert across == pytest.approx([0, 0])
 
 
+@pytest.mark.parametrize("hertz", [0.5, 2.5, 12.5])
+def test_steps_of_a_wave_are_a_wave_again_as_high_as_the_filter_says(hertz):
+    scene = waves.circle()
+    wave, steps, their_steps = (line(scene, at, {"hertz": hertz}) for at in (5, 6, 7))
+    torch.testing.assert_close(wave, line(scene, 3, {"hertz": hertz}))
+    torch.testing.assert_close(steps, wave.diff())
+    torch.testing.assert_close(their_steps, wave.diff(n=2))
+    between = [value(scene, x, {}) for x, _ in scene.panels[2].marks[2].places]
+    assert between[:2] == pytest.approx([1.5, 2.5])
+    # Of a wave the value twice apart and the second difference differ by a factor only.
+    square = 4 * math.sin(math.pi * hertz / 25) ** 2
+    torch.testing.assert_close(their_steps, -square * wave[1:-1])
+    axis = scene.panels[2].y
+    assert axis.start < their_steps.min() and their_steps.max() < axis.stop
+
+
 # A clip under noise
 
 
@@ -309,18 +325,20 @@ def test_what_is_shown_of_66_bins_is_what_torch_says(theta):
 
 def test_the_bins_are_drawn_as_the_laboratory_encodes_them():
     scene = scenes.bins()
-    logits, shares = stems(scene, {"theta": 20})
+    logits, _, shares, _ = stems(scene, {"theta": 20})
     expected = to_logits(torch.tensor(20.0, dtype=torch.float64))
     torch.testing.assert_close(logits - logits.mean(), expected)
     torch.testing.assert_close(shares, expected.softmax(0))
-    shifted, same = stems(scene, {"theta": 20, "shift": 3})
+    shifted, _, same, _ = stems(scene, {"theta": 20, "shift": 3})
     torch.testing.assert_close(shifted, logits + 3)
     torch.testing.assert_close(same, shares)
-    pushed, _ = stems(scene, {"theta": 20, "bin": 7, "push": 5})
+    pushed, alone, *_ = stems(scene, {"theta": 20, "bin": 7, "push": 5})
     assert (pushed - logits).nonzero().flatten().tolist() == [6]
+    assert alone.nonzero().flatten().tolist() == [6] and alone[6] == pushed[6]
     expected[41] += 6
-    _, after = stems(scene, {"theta": 20, "bin": 42, "push": 6})
+    _, _, after, coloured = stems(scene, {"theta": 20, "bin": 42, "push": 6})
     torch.testing.assert_close(after, expected.softmax(0))
+    assert coloured.nonzero().flatten().tolist() == [41] and coloured[41] == after[41]
 
 
 def test_which_bin_is_pushed_and_by_how_much_stand_side_by_side():
@@ -413,7 +431,7 @@ def test_the_error_that_is_drawn_would_log_what_is_read(reader, log):
     a = (bars - 2 * bars.roll(1) + bars.roll(2)).square().mean().item() / p
     assert p == pytest.approx(1)
     assert (v, a) == pytest.approx(log, rel=0.04, abs=1e-7)
-    axis = reader.panels[1].y
+    axis = reader.panels[-1].y
     assert axis.start < bars.min() and bars.max() < axis.stop
 
 
@@ -424,10 +442,10 @@ def test_the_drawn_tremble_is_up_and_down(reader):
 
 
 def test_where_no_steady_error_logs_this_nothing_is_drawn_and_the_panel_says_so(reader):
-    (words,) = marks_of(reader, Text)
+    *names, words = marks_of(reader, Text)
+    assert [name.template for name in names] == ["yaw", "exp", "walk"]
     assert words.template == "no steady error logs this"
-    here = marks_of(reader, Dots)[-1]
-    assert here.label == "your log"
+    (here,) = (mark for mark in marks_of(reader, Dots) if mark.label == "your log")
 
     def drawn(log):
         state = ratios(log)
@@ -449,13 +467,36 @@ def test_where_no_steady_error_logs_this_nothing_is_drawn_and_the_panel_says_so(
 def test_the_motion_itself_has_its_dots_and_its_buttons(reader):
     names = [button.label for button in reader.buttons]
     assert names == ["noise", "tremble", "yaw", "exp", "walk"]
-    labels = {mark.label: mark for mark in marks_of(reader, Dots)}
+    labels = {mark.label: mark for mark in marks_of(reader, Dots) if mark.label}
     (itself,) = labels["the motion itself"].places
     assert itself == pytest.approx((0.99, (0.03 - 6 + 8 * 0.99) / 2))
     assert "the motion itself" not in [m.label for m in marks_of(logs.reader(DITTO), Dots)]
     # Nothing covers the others, and all differ.
-    assert labels["your log"].hollow and labels["Ditto's six parts"].size <= 3
+    assert labels["your log"].hollow and labels["Ditto's parts"].size <= 3
     assert len({colour(mark.name) for mark in labels.values()}) == len(labels) == 3
+
+
+def test_other_parts_of_the_log_have_a_dot_and_neither_name_nor_button(reader):
+    more = logs.reader({"exp": (1.2, 2.5)}, others=[(0.44, 0.61)])
+    of = [{mark.label: mark for mark in marks_of(r, Dots)}["Ditto's parts"] for r in (reader, more)]
+    assert sorted(of[0].places) == sorted(of[1].places)
+    assert [button.label for button in more.buttons] == ["noise", "tremble", "exp"]
+
+
+@pytest.mark.parametrize(
+    ("log", "shown_there"), [((0.2, 0.5), True), ((2, 6), False), ((4, 16), False)]
+)
+def test_your_log_is_drawn_in_the_corner_while_it_is_there(reader, log, shown_there):
+    corner = reader.panels[1]
+    mark = [mark for mark in corner.marks if isinstance(mark, Dots)][-1]
+    ((across, up),) = mark.places
+    found = value(reader, across, ratios(log)), value(reader, up, ratios(log))
+    assert math.isfinite(found[0]) == shown_there
+    if shown_there:
+        assert found == pytest.approx((0.9, (0.5 - 6 + 7.2) / 2))
+        assert (
+            corner.x.start < found[0] < corner.x.stop and corner.y.start < found[1] < corner.y.stop
+        )
 
 
 # Heads

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import sympy as sp
@@ -58,26 +59,31 @@ def an_error(rho_1: sp.Expr, rho_2: sp.Expr, frame: sp.Symbol) -> sp.Expr:
 
 
 _PHASE = sp.IndexedBase("phase")
+_CORNER = ((0.78, 0.6), (1.0, 1.0))
 
 
 def reader(
     log: Mapping[str, tuple[Number, Number]],
     motion: Mapping[str, tuple[Number, Number]] | None = None,
+    others: Iterable[tuple[Number, Number]] = (),
 ) -> Scene:
     """Read from two ratios of a log how the errors of neighbouring frames hang together.
 
     Args:
-        log: by part, the ratios V / P and A / P of a public log.
-        motion: by the name on its button, the ratios of the motion itself.
+        log: by the name on its button and at its dot, the ratios V / P and A / P of parts of a
+            public log.
+        motion: likewise of the motion itself.
+        others: ratios of its other parts, which have neither name nor button.
     """
+    motion = motion or {}
     v, a = sp.symbols("V_P A_P", nonnegative=True)
     rho = {symbolic.rho_1: 1 - v / 2}
     # What A / P says, solved for the correlation two frames apart.
     (second,) = sp.solve(symbolic.ACCELERATION_RATIO - a, symbolic.rho_2)
     first, second = rho[symbolic.rho_1], second.subs(rho)
 
-    def placed(ratios: Mapping[str, tuple[Number, Number]]) -> list[tuple[float, float]]:
-        ends = ({v: x, a: y} for x, y in ratios.values())
+    def placed(ratios: Iterable[tuple[Number, Number]]) -> list[tuple[float, float]]:
+        ends = ({v: x, a: y} for x, y in ratios)
         return [(float(first.subs(at)), float(second.subs(at))) for at in ends]
 
     # Of a wave A / V is V / P, and no mixture of waves has less; and none has more than a tremble.
@@ -90,12 +96,26 @@ def reader(
     marks: list[Mark] = [
         Curve(2 * x**2 - 1, x, label="no steady error lies below", look="neutral", width=1.5),
         Curve(x**2, x, label="memory of one frame: ρ₂ = ρ₁²", look="velocity"),
-        Dots(placed(log), look="P+V+A+L", label="Ditto's six parts", size=3),
+        Dots(placed([*log.values(), *others]), look="P+V+A+L", label="Ditto's parts", size=3),
     ]
     if motion:
-        marks.append(Dots(placed(motion), look="ground truth", label="the motion itself", size=3))
+        own = placed(motion.values())
+        marks.append(Dots(own, look="ground truth", label="the motion itself", size=3))
     here = (first * steady, second * steady)
+    names: list[Mark] = [
+        Text(place, name, shift=(-9, 4), anchor="end")
+        for name, place in zip(log, placed(log.values()), strict=True)
+    ]
+    names += [
+        Text(place, name, shift=(9, 4), anchor="start")
+        for name, place in zip(motion, placed(motion.values()), strict=True)
+    ]
+    # Where a public log lies, larger; your own dot only while it is there.
+    low, high = _CORNER
+    near = sp.sqrt(sp.sign(sp.Min(here[0] - low[0], here[1] - low[1]) + sp.Float(1e-9)))
     marks.append(Dots([here], look="position", label="your log", size=6.5, hollow=True))
+    closer = [dataclasses.replace(mark, label="") for mark in marks[:-1]]
+    closer.append(Dots([(here[0] * near, here[1])], look="position", size=6.5, hollow=True))
     drawn = steady * an_error(first, second, frame)
     gone = ((_PERIOD + 1) / 2 * none, 0.6 * none)
     return Scene(
@@ -108,6 +128,13 @@ def reader(
         [
             Panel(marks, across, Axis(-1.05, 1.05, "two frames apart ρ₂"), "Its place", height=300),
             Panel(
+                [*closer, *names],
+                Axis(low[0], high[0], "correlation of neighbours ρ₁"),
+                Axis(low[1], high[1], "two frames apart ρ₂"),
+                "The upper right corner, enlarged",
+                height=300,
+            ),
+            Panel(
                 [
                     Stems(drawn, frame, (1, _PERIOD), look="position", width=3),
                     Text(gone, "no steady error logs this", anchor="middle"),
@@ -115,13 +142,14 @@ def reader(
                 Axis(0, _PERIOD + 1, "frame"),
                 Axis(-3.2, 3.2, "error"),
                 "An error that would log this",
-                height=300,
+                height=240,
+                wide=True,
             ),
         ],
         [
             (
-                "Neighbouring frames err alike to {one:.2f}, frames two apart to {two:.2f}; "
-                "at most {share:.0%} of its power trembles.",
+                "ρ₁ is {one:.2f}, ρ₂ is {two:.2f}. At most {share:.0%} of the power of such an "
+                "error can tremble.",
                 {
                     "one": first * steady,
                     "two": second * steady,
@@ -136,7 +164,7 @@ def reader(
             Button("tremble", {v: 4, a: 16}),
             *(
                 Button(name, dict(zip((v, a), at, strict=True)))
-                for name, at in (*log.items(), *(motion or {}).items())
+                for name, at in (*log.items(), *motion.items())
             ),
         ],
         arrays={_PHASE: _PHASES},

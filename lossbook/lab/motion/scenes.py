@@ -186,7 +186,10 @@ def bins() -> Scene:
         },
         [
             Panel(
-                [Stems(logit, k, (1, BINS), look="position", width=3)],
+                [
+                    Stems(logit, k, (1, BINS), look="position", width=3),
+                    Stems(logit * pushed, k, (1, BINS), look="acceleration", width=5),
+                ],
                 across,
                 Axis(-100, 10),
                 "66 logits",
@@ -194,6 +197,7 @@ def bins() -> Scene:
             Panel(
                 [
                     Stems(share / mass, k, (1, BINS), look="velocity", width=3),
+                    Stems(share / mass * pushed, k, (1, BINS), look="acceleration", width=5),
                     Line([(true_at, 0), (true_at, 1)], look="truth", label="true angle"),
                     Line([(read_at, 0), (read_at, 1)], look="prediction", label="angle read"),
                 ],
@@ -221,6 +225,8 @@ def ten_calls(
     truth: Tensor,
     *,
     span: tuple[Number, Number],
+    name: str = "calls",
+    title: str = "Ten calls from noise to motion",
 ) -> Scene:
     """Step through the calls of the network: what it gets, and what it answers.
 
@@ -228,6 +234,8 @@ def ten_calls(
         paths: by arm, for each call the yaw of what the network got and of its answer, degrees.
         truth: yaw of the true clip.
         span: ends of the axes, degrees.
+        name: of the scene.
+        title: of the scene.
     """
     call = sp.Symbol("call", integer=True)
     true = truth.tolist()
@@ -246,13 +254,22 @@ def ten_calls(
             Line(clean, look=arm, label=f"answer of {arm}", solid=True, width=3),
             Dots(clean, look=arm, size=2.5),
         ]
-        panels.append(Panel(marks, Axis(1, frames, "frame"), Axis(*span, "yaw [°]"), arm))
+        panels.append(
+            Panel(
+                marks,
+                Axis(1, frames, "frame"),
+                Axis(*span, "yaw [°]"),
+                f"A network trained with {arm}",
+                wide=len(paths) == 1,
+                height=300,
+            )
+        )
     # As `generate` goes down from nothing but noise, and `signal` says what that leaves.
     level = 1 - (call - 1) / sp.Integer(count)
     share = sp.cos(sp.pi * level / 2) ** 2
     return Scene(
-        "calls",
-        "Ten calls from noise to motion",
+        name,
+        title,
         {call: Range(1, count, 1, 1, label="call", fps=1)},
         panels,
         [

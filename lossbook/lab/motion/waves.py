@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import sympy as sp
 from numpy.typing import ArrayLike
 
 from lossbook.lab.page.formulas import Number
+from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Axis,
     Button,
@@ -140,6 +142,16 @@ def circle(*, fps: float = 25.0) -> Scene:
     heights = [(n, point(n)[1]) for n in range(1, count + 2)]
     step = symbolic.VELOCITY_GAIN.subs(symbolic.omega, omega)
     up = Axis(-1.15, 1.15)
+    # Wave, steps and their steps; a step stands between its two frames.
+    orders = [heights]
+    drawn: list[Mark] = []
+    while len(orders) < len(TERMS):
+        pairs = itertools.pairwise(orders[-1])
+        orders.append([((a + b) / sp.Integer(2), v - u) for (a, u), (b, v) in pairs])
+    names = ("wave", "its steps", "their steps")
+    for values, name, look in zip(orders, names, LOOKS.values(), strict=True):
+        drawn.append(Line(values, look=look, label=name, solid=True, width=2))
+        drawn.append(Dots(values, look=look, size=2.5))
     return Scene(
         "circle",
         "A wave is a point that goes round",
@@ -152,8 +164,8 @@ def circle(*, fps: float = 25.0) -> Scene:
                 [
                     Line(ring, look="neutral", width=1, closed=True),
                     Line([now, (0, 0), then], look="neutral", width=1),
-                    Line([now, then], look="velocity", label="step", solid=True, width=4),
-                    Dots([now, then], look="position", label="wave", size=5),
+                    Line([now, then], look="velocity", solid=True, width=4),
+                    Dots([now, then], look="position", size=5),
                 ],
                 Axis(-1.7, 1.7),
                 up,
@@ -177,11 +189,19 @@ def circle(*, fps: float = 25.0) -> Scene:
                 "The height of the point is the wave",
                 height=299,  # so that both panels have one scale
             ),
+            Panel(
+                drawn,
+                Axis(1, count + 1, "frame"),
+                Axis(-4.3, 4.3),
+                "The wave, its steps, their steps",
+                height=270,
+                wide=True,
+            ),
         ],
         [
             (
-                "It turns by {turn:.0f}° a frame. The chord is {chord:.2f} long, its square "
-                "{square:.2f}, the square of that {fourth:.2f}.",
+                "It turns by {turn:.0f}° a frame. The chord is {chord:.2f} long: V is {square:.2f} "
+                "times P, and A {fourth:.2f} times.",
                 {
                     "turn": 360 * hertz / fps,
                     "chord": sp.sqrt(step),
@@ -260,7 +280,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         ],
         [
             Button("offset", {alone: 0, hertz: 0}),
-            Button("drift", {alone: 0, hertz: 0.5}),
+            Button("slow wave", {alone: 0, hertz: 0.5}),
             Button("tremble", {alone: 0, hertz: fps / 2}),
         ],
         arrays={angle: np.round(motion, 3)},

@@ -22,7 +22,10 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Card(Shown):
-    """A claim as a notebook shows it; made by `Audit.card`."""
+    """A claim and its verdict, which opens for place, criterion, evidence and advice.
+
+    Made by `Audit.card`.
+    """
 
     claim: Claim
     shown: Any = None
@@ -51,11 +54,12 @@ class Card(Shown):
         if self.shown is not None:
             shown = f'<div class="picture">{picture(self.shown, name)}</div>'
         terms = [f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in rows.items()]
+        sign = f'<span aria-hidden="true">{_kind(claim)[0]}</span>'
         return (
-            f'<section class="lossbook-lesson claimed k" {_hue(claim)} '
-            f'aria-label="Claim: {escape(name)}"><p class="claim">{prose(claim.text)}</p>'
-            f"{_verdict(claim)}<dl>{''.join(terms[:2])}</dl>{shown}"
-            f"<dl>{''.join(terms[2:])}</dl></section>"
+            f'<details class="lossbook-lesson claimed k" {_hue(claim)}>'
+            f'<summary><span class="claim">{prose(claim.text)}</span> '
+            f'<span class="verdict">{sign} {prose(claim.verdict)}</span></summary>'
+            f"<dl>{''.join(terms[:2])}</dl>{shown}<dl>{''.join(terms[2:])}</dl></details>"
         )
 
 

@@ -80,7 +80,8 @@ def normal_values(chapter: str, *, converged: Mapping[str, Number] | None = None
 
     Args:
         chapter: A name from :func:`lossbook.registry.chapters`.
-        converged: Ends of a recorded run by term, where the cards have none.
+        converged: Ends of a recorded run by term, where the cards have none. A term of which they
+            assume several things has its end beside the first.
 
     Returns:
         An object that a notebook shows as a table.
@@ -97,5 +98,5 @@ def normal_values(chapter: str, *, converged: Mapping[str, Number] | None = None
     if unknown:
         names = ", ".join(value.name for value in found)
         raise ValueError(f"{chapter} has no normal value of {', '.join(unknown)}, only of {names}")
-    values = (replace(v, converged=float(ends[v.name])) if v.name in ends else v for v in found)
+    values = [replace(v, converged=float(ends.pop(v.name))) if v.name in ends else v for v in found]
     return NormalValues(chapter, tuple(values))

@@ -94,7 +94,11 @@ def test_a_claim_is_stated_before_it_is_decided_and_then_has_a_card():
     assert 'href="https://github.com/someone/note/blob/0a1b2c3d4e/docs/loss.md#L41-L45"' in html
     assert r'<span class="math notranslate nohighlight">\(w/\epsilon\)</span>' in html
     assert "<code>L1</code>" in html
-    assert 'aria-label="Claim: Wing pulls w/\\epsilon times as hard as L1."' in html
+    # Closed it says claim and verdict, and no more.
+    head, rest = html.split("</summary>")
+    assert head.startswith("<details ") and " open>" not in head
+    assert "Wing pulls" in head and "holds" in head
+    assert "its slope at 0" in rest and "Let the rate decay." in rest
 
 
 def test_the_criterion_cannot_be_changed_afterwards_but_a_cell_may_run_twice():

@@ -31,6 +31,12 @@ def test_convergence_is_a_column_if_anything_converged():
     assert "0.123" in repr(values)
 
 
+def test_a_term_of_which_several_things_are_assumed_converges_once():
+    html = normal_values("motion", converged={"exp_V": 0.1234}).markup
+    assert html.count("<code>exp_V</code>") == 2 and html.count("0.123") == 1
+    assert html.index("0.123") < html.rindex("<code>exp_V</code>")
+
+
 def test_unknown_terms_and_chapters_without_values_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="no normal value of wing, only of"):
         normal_values("landmarks", converged={"wing": 1})
