@@ -26,13 +26,14 @@ def weight_by_name(function: Called) -> Called:
     count = len(tensors)
     needed = [option.name for option in tensors if option.default is option.empty]
     has_advice = bool(instead_of_missing(needed))
+    known = tuple(options)  # the compiler of torch 2.8 knows tuples, and not what a signature holds
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
         if len(args) > count:
             _refuse(function, len(args))
         if has_advice and len(args) < len(needed):
-            _look_for_missing(function, needed[len(args) :], named, options)
+            _look_for_missing(function, needed[len(args) :], named, known)
         return function(*args, **named)
 
     return call  # type: ignore[return-value]

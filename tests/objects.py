@@ -120,7 +120,30 @@ def _reader(at):
     mixed = torch.tensor([[1, one, two], [one, 1, one], [two, one, 1]], dtype=torch.float64)
     if torch.linalg.eigvalsh(mixed)[0] < -1e-9:
         return [math.nan] * 3
-    return [one, two, at["A_P"] / (terms[-1, 2] / terms[-1, 0]).item()]
+    return [one, two, _most_tremble(at["V_P"], at["A_P"])]
+
+
+def _most_tremble(v, a):
+    """The largest share of a tremble beside one other wave that makes both ratios."""
+    low, high = 0.0, 1.0
+    for _ in range(45):
+        share = (low + high) / 2
+        other = (v - 4 * share) / (1 - share)
+        fits = 16 * share + (1 - share) * other**2 <= a + 1e-12
+        low, high = (share, high) if fits else (low, share)
+    return low
+
+
+def _ruler(at):
+    """Of an offset and a tremble with the powers that make the ratio."""
+    frames = torch.arange(8, dtype=torch.float64)
+    terms, alike = map(
+        torch.stack,
+        zip(*(_repeated(sign**frames) for sign in (1.0, -1.0)), strict=True),
+    )
+    log = torch.tensor([1, at["V_P"]], dtype=torch.float64)
+    power = torch.linalg.solve(terms[:, :2].T, log)
+    return [(power @ terms)[1], (power @ alike)[0]]
 
 
 def _noise(at):
@@ -169,6 +192,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "noise": _noise,
     "puzzle": lambda at: [],
     "reader": _reader,
+    "ruler": _ruler,
     "turning": lambda at: [],
     "waves": _waves,
 }

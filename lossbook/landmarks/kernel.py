@@ -43,10 +43,11 @@ class Factors(NamedTuple):
     rarity: Tensor | None
     divisor: Tensor | int | float | None
 
-    @property
-    def product(self) -> Tensor:
-        """Both factors together."""
-        return self.pose if self.rarity is None else self.pose * self.rarity
+
+# The compiler of torch 2.8 traces neither a property nor `_replace` of a named tuple.
+def product_of(factors: Factors) -> Tensor:
+    """Both factors together."""
+    return factors.pose if factors.rarity is None else factors.pose * factors.rarity
 
 
 def hide_absent(batch: Batch, weights: Weights) -> Batch:
@@ -54,10 +55,13 @@ def hide_absent(batch: Batch, weights: Weights) -> Batch:
     if weights.of_samples is None:
         return batch
     absent = (weights.of_samples == 0)[:, None]
-    return batch._replace(
-        angles=batch.angles.masked_fill(absent, 0),
-        angles_target=batch.angles_target.masked_fill(absent, 0),
-        attributes=None if batch.attributes is None else batch.attributes.masked_fill(absent, 0),
+    attributes = batch.attributes
+    return Batch(
+        batch.points,
+        batch.points_target,
+        batch.angles.masked_fill(absent, 0),
+        batch.angles_target.masked_fill(absent, 0),
+        None if attributes is None else attributes.masked_fill(absent, 0),
     )
 
 
@@ -122,7 +126,7 @@ def means(batch: Batch, weights: Weights, factors: Factors) -> tuple[Tensor, Ten
     (of_samples, of_points), (pose, rarity, divisor) = weights, factors
     if of_samples is None or divisor is None:
         distance = _distance(squares)
-        weighted = factors.product * distance
+        weighted = product_of(factors) * distance
         return _mean(weighted, weights, factors), _mean(distance, weights, factors)
     # Constants meet before autograd looks on, where they are few.
     if of_points is None:
@@ -133,7 +137,7 @@ def means(batch: Batch, weights: Weights, factors: Factors) -> tuple[Tensor, Ten
     few = of_points.numel() < MANY
     of_points = (of_points / divisor if few else of_points).unsqueeze(-1)
     distance = _distance(squares * for_both_coordinates(of_points, squares))
-    terms = torch.dot(factors.product, distance), distance.sum()
+    terms = torch.dot(product_of(factors), distance), distance.sum()
     return terms if few else (terms[0] / divisor, terms[1] / divisor)
 
 
@@ -157,7 +161,7 @@ def safe_means(batch: Batch, weights: Weights, factors: Factors) -> tuple[Tensor
     distance = add(error * error)
     # A sample of factor 0 stays at 0 even where its distance is infinite or NaN. Elsewhere its
     # second derivative counts, which compiled code does not have: there one pass is spared.
-    product = factors.product
+    product = product_of(factors)
     hidden = product == 0
     if not torch.compiler.is_compiling():
         hidden = hidden & ~distance.isfinite()

@@ -18,6 +18,7 @@ from lossbook.landmarks.kernel import (
     hide_absent,
     means,
     mend_labels,
+    product_of,
     rarity_of,
     safe_means,
     totals,
@@ -333,7 +334,7 @@ def _look_at_attributes(attributes: Tensor) -> None:
 
 def _look_at_landmarks(batch: Batch, weights: Weights, factors: Factors) -> None:
     points, points_target = batch.points.flatten(1), batch.points_target.flatten(1)
-    counted = (factors.product != 0)[:, None]
+    counted = (product_of(factors) != 0)[:, None]
     if weights.of_samples is not None:
         spread = by_coordinate(weights)
         present = weights.of_samples[:, None] if spread is None else spread

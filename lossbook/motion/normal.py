@@ -27,8 +27,8 @@ _PARTS = 6
 _UNIT = "variance of a dimension"
 _ANSWERS = "The network answers 0, chance the motion of another clip."
 _SMOOTH = (
-    f"Each dimension standardised, a frame correlated with the next by {_RHO} and with the one "
-    f"after that by {_RHO**2:.2f}, about as in a real face. {_ANSWERS}"
+    f"Each dimension standardised, a frame correlated with the next by {_RHO}, as in a real face, "
+    f"and with the one after that by {_RHO**2:.2f}. {_ANSWERS}"
 )
 _NOISE = f"Each dimension standardised, its frames independent. {_ANSWERS}"
 _START = (

@@ -319,7 +319,7 @@ def test_slow_errors_are_heard_by_p_and_fast_ones_by_a():
 @pytest.mark.parametrize("theta", [-45, 0, 12, 45])
 def test_what_is_shown_of_66_bins_is_what_torch_says(theta):
     scene = scenes.bins()
-    for state in [*presets(scene), {"bin": 1, "push": -6}, {"bin": 66, "push": 6, "shift": -4}]:
+    for state in [*presets(scene), {"bin": 1, "push": -2}, {"bin": 66, "push": 2, "shift": -4}]:
         agree(scene, {"theta": theta} | state)
 
 
@@ -332,13 +332,16 @@ def test_the_bins_are_drawn_as_the_laboratory_encodes_them():
     shifted, _, same, _ = stems(scene, {"theta": 20, "shift": 3})
     torch.testing.assert_close(shifted, logits + 3)
     torch.testing.assert_close(same, shares)
-    pushed, alone, *_ = stems(scene, {"theta": 20, "bin": 7, "push": 5})
+    pushed, alone, *_ = stems(scene, {"theta": 20, "bin": 7, "push": 1.5})
     assert (pushed - logits).nonzero().flatten().tolist() == [6]
     assert alone.nonzero().flatten().tolist() == [6] and alone[6] == pushed[6]
-    expected[41] += 6
-    _, _, after, coloured = stems(scene, {"theta": 20, "bin": 42, "push": 6})
+    expected[41] += 2
+    _, _, after, coloured = stems(scene, {"theta": 20, "bin": 42, "push": 2})
     torch.testing.assert_close(after, expected.softmax(0))
     assert coloured.nonzero().flatten().tolist() == [41] and coloured[41] == after[41]
+    # The axis holds the largest share that the sliders can make: of the bin at the peak.
+    *_, most, _ = stems(scene, {"theta": 1.5, "bin": 34, "push": 2})
+    assert 0.45 < most.max() < scene.panels[1].y.stop
 
 
 def test_which_bin_is_pushed_and_by_how_much_stand_side_by_side():
@@ -350,7 +353,7 @@ def test_a_shift_of_all_bins_costs_most_and_turns_nothing():
     scene = scenes.bins()
     _, all_bins, far, near = (shown(scene, state) for state in presets(scene))
     assert all_bins[0] == pytest.approx(16)
-    assert far[0] == near[0] == pytest.approx(36 / 66)
+    assert far[0] == near[0] == pytest.approx(4 / 66)
     assert all_bins[1] < 1e-3 < far[1] + 1e-3
     assert near[1] > 1
     assert near[1] > 10 * far[1]
@@ -396,7 +399,7 @@ def test_what_is_read_off_a_log_is_what_torch_says(reader):
 
 def test_noise_has_nothing_in_common_and_a_tremble_changes_its_sign(reader):
     _, noise, tremble, *_ = presets(reader)
-    assert shown(reader, noise) == pytest.approx([0, 0, 6 / 16])
+    assert shown(reader, noise) == pytest.approx([0, 0, 1 / 3])
     assert shown(reader, tremble) == pytest.approx([-1, 1, 1])
 
 
@@ -474,6 +477,40 @@ def test_the_motion_itself_has_its_dots_and_its_buttons(reader):
     # Nothing covers the others, and all differ.
     assert labels["your log"].hollow and labels["Ditto's parts"].size <= 3
     assert len({colour(mark.name) for mark in labels.values()}) == len(labels) == 3
+
+
+# The same by V alone
+
+
+@pytest.fixture(scope="module")
+def ruler():
+    return logs.ruler({"exp": 0.3}, {"walk": 0.02}, others=[0.44, 0.1])
+
+
+def test_what_the_ruler_says_is_what_torch_says(ruler):
+    assert len(presets(ruler)) == 6
+    for state in [*presets(ruler), {"V_P": 0.013}, {"V_P": 3.4}]:
+        agree(ruler, state)
+
+
+@pytest.mark.parametrize("ratio", [0, 0.02, 0.3, 1, 2, 3.1, 4])
+def test_the_error_of_the_ruler_would_log_its_ratio(ruler, ratio):
+    (bars,) = stems(ruler, {"V_P": ratio})
+    p = bars.square().mean().item()
+    assert p == pytest.approx(1)
+    found = (bars - bars.roll(1)).square().mean().item() / p
+    assert found == pytest.approx(ratio, rel=0.04, abs=1e-7)
+    axis = ruler.panels[-1].y
+    assert axis.start < bars.min() and bars.max() < axis.stop
+
+
+def test_every_part_has_a_dot_on_the_ruler_and_some_a_name(ruler):
+    labels = {mark.label: mark for mark in marks_of(ruler, Dots)}
+    assert [x for x, _ in labels["Ditto's parts"].places] == [0.3, 0.44, 0.1]
+    assert [x for x, _ in labels["the motion itself"].places] == [0.02]
+    names = {mark.template: mark.place[0] for mark in marks_of(ruler, Text)}
+    assert (names["exp"], names["walk"], names["drifts"], names["shakes"]) == (0.3, 0.02, 0, 4)
+    assert [button.label for button in ruler.buttons] == ["drift", "dice", "shake", "exp", "walk"]
 
 
 def test_other_parts_of_the_log_have_a_dot_and_neither_name_nor_button(reader):

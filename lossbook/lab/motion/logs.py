@@ -10,10 +10,21 @@ import sympy as sp
 
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
-from lossbook.lab.page.objects import Axis, Button, Curve, Dots, Panel, Range, Scene, Stems, Text
+from lossbook.lab.page.objects import (
+    Axis,
+    Button,
+    Curve,
+    Dots,
+    Line,
+    Panel,
+    Range,
+    Scene,
+    Stems,
+    Text,
+)
 from lossbook.motion import symbolic
 
-__all__ = ["an_error", "reader"]
+__all__ = ["an_error", "reader", "ruler"]
 
 _TONES = 24
 _PERIOD = 2 * _TONES
@@ -62,6 +73,83 @@ _PHASE = sp.IndexedBase("phase")
 _CORNER = ((0.78, 0.6), (1.0, 1.0))
 
 
+def ruler(
+    log: Mapping[str, Number],
+    motion: Mapping[str, Number] | None = None,
+    others: Iterable[Number] = (),
+) -> Scene:
+    """Move V / P between an error that drifts and one that trembles, and see such an error.
+
+    The error remembers one frame: what two frames apart have in common is the square of what
+    neighbours have.
+
+    Args:
+        log: by the name on its button and at its dot, V / P of parts of a public log.
+        motion: likewise of the motion itself.
+        others: V / P of its other parts, which have neither name nor button.
+    """
+    motion = motion or {}
+    v, frame = sp.Symbol("V_P", nonnegative=True), sp.Symbol("frame", integer=True)
+    rho_1 = 1 - v / 2
+    kinds = {0: "drifts", 2: "like dice", 4: "shakes"}
+    marks: list[Mark] = [
+        Line([(0, 0), (4, 0)], look="neutral", width=1),
+        *(Line([(at, -0.12), (at, 0.12)], look="neutral", width=1) for at in kinds),
+        Dots(
+            [(at, 0) for at in (*log.values(), *others)],
+            look="P+V+A+L",
+            label="Ditto's parts",
+            size=3,
+        ),
+    ]
+    if motion:
+        own = [(at, 0) for at in motion.values()]
+        marks.append(Dots(own, look="ground truth", label="the motion itself", size=3))
+    marks.append(Dots([(v, 0)], look="position", label="your log", size=6.5, hollow=True))
+    marks += [Text((at, 0.62), kind, anchor="middle") for at, kind in kinds.items()]
+    marks += [Text((at, -0.3), name, anchor="start") for name, at in log.items()]
+    marks += [Text((at, -0.62), name, anchor="start") for name, at in motion.items()]
+    return Scene(
+        "ruler",
+        "What V/P says of an error",
+        {v: Range(0, 4, 2, 0.01, label="V / P")},
+        [
+            Panel(
+                marks,
+                Axis(-0.25, 4.25, "V / P", ticks={at: f"{at}" for at in range(5)}),
+                Axis(-0.8, 0.9, ticks={}),
+                "Its place",
+                height=170,
+                wide=True,
+            ),
+            Panel(
+                [
+                    Stems(
+                        an_error(rho_1, rho_1**2, frame),
+                        frame,
+                        (1, _PERIOD),
+                        look="position",
+                        width=3,
+                    )
+                ],
+                Axis(0, _PERIOD + 1, "frame"),
+                Axis(-3.2, 3.2, "error"),
+                "An error that would log this",
+                height=240,
+                wide=True,
+            ),
+        ],
+        [("V/P is {v:.2f}, so ρ₁ is {one:.2f}.", {"v": v, "one": rho_1})],
+        [
+            Button("drift", {v: 0}),
+            Button("dice", {v: 2}),
+            Button("shake", {v: 4}),
+            *(Button(name, {v: at}) for name, at in (*log.items(), *motion.items())),
+        ],
+        arrays={_PHASE: _PHASES},
+    )
+
+
 def reader(
     log: Mapping[str, tuple[Number, Number]],
     motion: Mapping[str, tuple[Number, Number]] | None = None,
@@ -92,6 +180,8 @@ def reader(
     steady, none = sp.sqrt(sp.sign(room)), sp.sqrt(sp.sign(-room))
     x = sp.Symbol("x", real=True)
     frame = sp.Symbol("frame", integer=True)
+    # So small that it says 1 of a tremble, of which both are 0, and nothing of any other.
+    spread, top = a - v**2 + sp.Float(1e-13), symbolic.VELOCITY_GAIN.subs(symbolic.omega, sp.pi)
     across = Axis(-1.05, 1.05, "correlation of neighbours ρ₁")
     marks: list[Mark] = [
         Curve(2 * x**2 - 1, x, label="no steady error lies below", look="neutral", width=1.5),
@@ -120,7 +210,7 @@ def reader(
     gone = ((_PERIOD + 1) / 2 * none, 0.6 * none)
     return Scene(
         "reader",
-        "Read a log",
+        "Read a log by V and A",
         {
             v: Range(0, 4, 2, 0.01, label="V / P"),
             a: Range(0, 16, 6, 0.01, label="A / P"),
@@ -153,9 +243,9 @@ def reader(
                 {
                     "one": first * steady,
                     "two": second * steady,
-                    # A weighs a tremble with 16, so that there cannot be more of it than that.
-                    "share": steady
-                    * sp.Min(1, a / symbolic.ACCELERATION_GAIN.subs(symbolic.omega, sp.pi)),
+                    # V / P and A / P are mean and mean square of a weight that for a tremble is 4:
+                    # Cantelli's inequality says how much of it there can be.
+                    "share": steady * spread / (spread + (top - v) ** 2),
                 },
             )
         ],

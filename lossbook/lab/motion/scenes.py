@@ -44,6 +44,7 @@ def heads(
     fps: float,
     span: tuple[Number, Number],
     sentence: str = "",
+    steps: bool = False,
 ) -> Scene:
     """Heads that turn side by side over the truth, and their yaw beneath.
 
@@ -56,6 +57,7 @@ def heads(
         fps: frames a second.
         span: ends of the axis of the yaw.
         sentence: beneath; may hold ``{frame}``.
+        steps: whether the steps of the yaw stand beneath it, too.
     """
     frame = sp.Symbol("frame", integer=True)
     count = len(truth)
@@ -85,9 +87,28 @@ def heads(
     below = Panel(
         [cursor, *lines], across, Axis(*span, "yaw [°]"), "Yaw over time", height=270, wide=True
     )
+    panels.append(below)
+    if steps:
+        of_frames = {look: np.diff(values).tolist() for look, values in yaw.items()}
+        most = max(abs(step) for values in of_frames.values() for step in values)
+        panels.append(
+            Panel(
+                [
+                    Line(
+                        [(k + 1.5, v) for k, v in enumerate(values)], look=look, solid=True, width=2
+                    )
+                    for look, values in of_frames.items()
+                ],
+                across,
+                Axis(-1.1 * most, 1.1 * most, "step of the yaw [°]"),
+                "Its steps from frame to frame",
+                height=230,
+                wide=True,
+            )
+        )
     said = [(sentence, {"frame": frame})] if "{frame" in sentence else [sentence] * bool(sentence)
     control = Range(1, count, 1, 1, label="frame", fps=round(fps))
-    return Scene(name, title, {frame: control}, [*panels, below], said)
+    return Scene(name, title, {frame: control}, panels, said)
 
 
 def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
@@ -180,7 +201,7 @@ def bins() -> Scene:
         {
             # Which bin and by how much stand side by side, also where a row holds two or three.
             at: Range(1, BINS, 42, 1, label="push bin"),
-            push: Range(-6, 6, 0, 0.5, label="by"),
+            push: Range(-2, 2, 0, 0.25, label="by"),
             theta: Range(-45, 45, 12, 1, "°", "true angle"),
             shift: Range(-4, 4, 0, 0.5, label="add to all"),
         },
@@ -197,12 +218,19 @@ def bins() -> Scene:
             Panel(
                 [
                     Stems(share / mass, k, (1, BINS), look="velocity", width=3),
-                    Stems(share / mass * pushed, k, (1, BINS), look="acceleration", width=5),
-                    Line([(true_at, 0), (true_at, 1)], look="truth", label="true angle"),
-                    Line([(read_at, 0), (read_at, 1)], look="prediction", label="angle read"),
+                    Stems(
+                        share / mass * pushed,
+                        k,
+                        (1, BINS),
+                        look="acceleration",
+                        label="the pushed bin",
+                        width=5,
+                    ),
+                    Line([(true_at, 0), (true_at, 0.52)], look="truth", label="true angle"),
+                    Line([(read_at, 0), (read_at, 0.52)], look="prediction", label="angle read"),
                 ],
                 across,
-                Axis(0, 1),  # a near bin that is pushed by 6 takes nearly all
+                Axis(0, 0.52),  # the bin at the peak takes half if it is pushed by 2
                 "Their softmax",
             ),
         ],
@@ -214,8 +242,8 @@ def bins() -> Scene:
         ],
         [
             Button("all bins by 4", {shift: 4, push: 0}),
-            Button("one far bin by 6", {shift: 0, push: 6, at: 3}),
-            Button("one near bin by 6", {shift: 0, push: 6, at: 42}),
+            Button("one far bin by 2", {shift: 0, push: 2, at: 3}),
+            Button("one near bin by 2", {shift: 0, push: 2, at: 42}),
         ],
     )
 
@@ -274,7 +302,7 @@ def ten_calls(
         panels,
         [
             (
-                "At call {n:.0f}, {share:.0%} of what the network gets is its own last answer.",
+                "At call {n:.0f}, α is {share:.0%}: the share of motion in what the network gets.",
                 {"n": call, "share": share},
             )
         ],

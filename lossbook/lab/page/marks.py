@@ -215,7 +215,7 @@ class Dots(_Look):
         moving = ""
         if sheet.moves(self.places):
             moving = sheet.moving("dots", plain(self.size), f"[{sheet.indices(self.places)}]")
-        faint = ' fill-opacity="0.45"' if self.faint else ""
+        faint = ' fill-opacity="0.7"' if self.faint else ""
         paint = sheet.stroke(self.name, 2.5) if self.hollow else sheet.fill(self.name)
         return f'<path {paint}{faint}{moving} d="{path}"/>'
 

@@ -103,7 +103,7 @@
     return level > 4094 ? NaN : level / 4094 * length;
   };
 
-  const circle = (x, y, r) => finite(y)
+  const circle = (x, y, r) => finite(x + y)
     ? `M${round(x - r)},${round(y)}a${r},${r} 0 1 0 ${2 * r},0a${r},${r} 0 1 0 ${-2 * r},0Z` : "";
 
   function arrow([x, y], [u, v]) {

@@ -19,7 +19,7 @@ def test_each_metric_is_a_panel_with_a_dot_and_an_interval_for_each_arm():
     assert "%   ← better" in html and "better →" in html
     for arm in record.config.arms:
         assert html.count(f">{arm}</text>") == 2
-    assert html.count('fill-opacity="0.45"') == 2 * len(record.config.arms)
+    assert html.count('fill-opacity="0.7"') == 2 * len(record.config.arms)
 
 
 def test_dots_stand_at_the_means_and_lines_reach_the_ends_of_the_intervals():
