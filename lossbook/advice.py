@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Sequence
 Shape = tuple[int, ...]
 
 _POSE = ("angles", "angles_target")
+_MASKS = ("mask", "valid", "visible", "visibility")
 
 
 def instead_of_name(name: object, known: Sequence[str]) -> str:
@@ -19,6 +20,13 @@ def instead_of_name(name: object, known: Sequence[str]) -> str:
         return f"there are {', '.join(known)}"
     choice = " or ".join(filter(None, [", ".join(meant[:-1]), meant[-1]]))
     return f"did you mean {choice}? There are {', '.join(known)}"
+
+
+def instead_of_option(name: str, known: Sequence[str]) -> str:
+    """What to say of an option by a name that is not among these."""
+    if "weight" in known and any(word in name.lower() for word in _MASKS):
+        return "pass a mask or weight as weight="
+    return instead_of_name(name, known)
 
 
 def instead_of_missing(names: Sequence[str]) -> str:

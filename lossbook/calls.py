@@ -5,15 +5,16 @@ import inspect
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from lossbook.advice import instead_of_missing
+from lossbook.advice import instead_of_missing, instead_of_option
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def weight_by_name(function: Called) -> Called:
-    """Let a function say ``weight=`` where a mask came by position; Python's own error only counts.
+    """Let a function say ``weight=`` where a mask came by position or by another name.
 
-    Where a tensor is missing that not every loss needs, it says which ones do not.
+    Python's own error only counts. Where a tensor is missing that not every loss needs, it says
+    which ones do not.
 
     Args:
         function: a loss, a metric, or the ``forward`` of a module. One that takes no weight by
@@ -28,15 +29,24 @@ def weight_by_name(function: Called) -> Called:
     has_advice = bool(instead_of_missing(needed))
     known = tuple(options)  # the compiler of torch 2.8 knows tuples, and not what a signature holds
 
-    @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
         if len(args) > count:
             _refuse(function, len(args))
         if has_advice and len(args) < len(needed):
             _look_for_missing(function, needed[len(args) :], named, known)
+        for name in named:
+            if name not in known:
+                _refuse_name(function, name, known)
         return function(*args, **named)
 
-    return call  # type: ignore[return-value]
+    # torch.compile counts what it compiles by code object, up to eight times: one for each loss.
+    call.__code__ = call.__code__.replace(co_name=function.__qualname__)
+    return functools.update_wrapper(call, function)  # type: ignore[return-value]
+
+
+def _refuse_name(function: Callable[..., Any], name: str, known: Sequence[str]) -> NoReturn:
+    names = [option for option in known if option != "self"]
+    raise TypeError(f"{_name(function)} takes no {name!r}; {instead_of_option(name, names)}")
 
 
 def _refuse(function: Callable[..., Any], came: int) -> NoReturn:

@@ -440,6 +440,21 @@ def finite(fix: str = "", /, **tensors: Tensor) -> None:
             )
 
 
+def not_swapped(names: tuple[str, str], input: Tensor, target: Tensor) -> None:
+    """Warn, inside :func:`check_values`, of a label that learns beside a prediction that does not.
+
+    Args:
+        names: of the two arguments.
+        input: the prediction.
+        target: the label.
+    """
+    if torch.is_grad_enabled() and target.requires_grad and not input.requires_grad:
+        warn(
+            f"{names[1]} requires a gradient and {names[0]} does not: if they are swapped, pass "
+            f"the prediction first"
+        )
+
+
 def weights(**tensors: Tensor) -> None:
     """Check the values of weights, inside :func:`check_values`.
 

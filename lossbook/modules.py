@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from torch import nn
+from torch import Tensor, nn
 
+from lossbook.advice import instead_of_option
 from lossbook.calls import weight_by_name
 
 if TYPE_CHECKING:
@@ -24,6 +26,21 @@ if TYPE_CHECKING:
             """Compute."""
 
 
+def _refuse_positions(loss: str, args: Sequence[Any], known: Sequence[str]) -> NoReturn:
+    if any(isinstance(value, Tensor) for value in args):
+        came = ", ".join(
+            f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            for value in args
+        )
+        raise TypeError(
+            f"{loss} takes its options by keyword, got {came}; make the loss first, then call it: "
+            f"{loss}()(...). Its options are {', '.join(known)}"
+        )
+    raise TypeError(
+        f"{loss} takes its options by keyword, got {tuple(args)!r}; they are {', '.join(known)}"
+    )
+
+
 class LossModule(nn.Module):
     """A loss as a module, whose options are attributes of the same names.
 
@@ -31,21 +48,28 @@ class LossModule(nn.Module):
         TypeError: for options, or in a call for a weight, that are not passed by keyword.
     """
 
+    _known: tuple[str, ...] = ()
+    _by_position = 0
+    _any_name = True
+
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let a mask by position be refused in words."""
+        """Let a mask by position be refused in words, and options that it does not have."""
         super().__init_subclass__(**options)
         if "forward" in vars(cls):
             cls.forward = weight_by_name(cls.forward)
+        known = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        cls._known = tuple(option.name for option in known)
+        cls._by_position = sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in known)
+        cls._any_name = any(option.kind is option.VAR_KEYWORD for option in known)
 
-    def __new__(cls, *args: Any, **_: Any) -> Self:
-        """Refuse options by position, naming them."""
-        if args:
-            known = list(inspect.signature(cls.__init__).parameters.values())[1:]
-            if len(args) > sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in known):
-                raise TypeError(
-                    f"{cls.__name__} takes its options by keyword, got {args!r}; they are "
-                    f"{', '.join(option.name for option in known)}"
-                )
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Refuse options by position or of another name, naming those that there are."""
+        if len(args) > cls._by_position:
+            _refuse_positions(cls.__name__, args, cls._known)
+        for name in options:
+            if name not in cls._known and not cls._any_name:
+                advice = instead_of_option(name, cls._known)
+                raise TypeError(f"{cls.__name__} takes no option {name!r}; {advice}")
         return super().__new__(cls)
 
     if TYPE_CHECKING:

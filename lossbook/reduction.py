@@ -229,6 +229,7 @@ def _look(
     names: tuple[str, str, str],
 ) -> None:
     """Look at the values, inside ``check_values``; what has weight 0 may hold anything."""
+    checks.not_swapped(names[:2], input, target)
     if weight is not None and fitted is not None:
         checks.weights(**{names[2]: weight})
         present = fitted != 0

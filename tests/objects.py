@@ -190,6 +190,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "filters": _filters,
     "first-calls": _calls,
     "noise": _noise,
+    "noises": lambda at: [at["noises"]],
     "puzzle": lambda at: [],
     "reader": _reader,
     "ruler": _ruler,

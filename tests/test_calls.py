@@ -9,7 +9,8 @@ import torch
 
 import lossbook
 from lossbook import registry
-from lossbook.landmarks import WingLoss, pfld_loss, wing_loss
+from lossbook.hands import Keypoint2DLoss, Keypoint3DLoss, VertexLoss
+from lossbook.landmarks import SmoothL1Loss, WingLoss, pfld_loss, wing_loss
 
 
 def with_a_weight():
@@ -59,10 +60,35 @@ def test_a_function_keeps_its_name_its_signature_and_its_pickle():
 def test_other_wrong_arguments_are_python_s():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'target'"):
         wing_loss(torch.ones(2))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'angle'"):
-        pfld_loss(torch.ones(2, 3, 2), torch.ones(2, 3, 2), angle=torch.ones(2, 3))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'wait'"):
-        WingLoss()(torch.ones(2), torch.ones(2), wait=torch.ones(2))
+    with pytest.raises(TypeError, match="multiple values for argument 'target'"):
+        wing_loss(torch.ones(2), torch.ones(2), target=torch.ones(2))
+
+
+@pytest.mark.own_errors
+def test_a_name_that_there_is_not_is_refused_with_the_one_that_is_meant():
+    two = torch.ones(2, 3, 2)
+    with pytest.raises(TypeError, match="pfld_loss takes no 'angle'; did you mean angles"):
+        pfld_loss(two, two, angle=torch.ones(2, 3))
+    with pytest.raises(TypeError, match="WingLoss takes no 'wait'; did you mean weight"):
+        WingLoss()(two, two, wait=torch.ones(2))
+    for name in ("mask", "padding_mask", "visible", "valid"):
+        with pytest.raises(TypeError, match=f"takes no {name!r}; pass a mask or weight as weight="):
+            wing_loss(two, two, **{name: torch.ones(2)})
+
+
+@pytest.mark.compiles
+def test_every_loss_may_be_compiled_as_often_as_if_it_were_alone():
+    # torch allows eight of one code object, which five losses of two sizes would share.
+    torch._dynamo.reset()
+    shapes = {WingLoss: 2, SmoothL1Loss: 2, Keypoint2DLoss: 2, Keypoint3DLoss: 3, VertexLoss: 3}
+    losses = {
+        torch.compile(kind(), fullgraph=True, backend="eager"): d for kind, d in shapes.items()
+    }
+    for batch in (4, 5):
+        for trains in (True, False):
+            for loss, dimensions in losses.items():
+                input = torch.rand(batch, 21, dimensions, requires_grad=trains)
+                assert loss(input, torch.rand(batch, 21, dimensions)).requires_grad == trains
 
 
 def test_a_module_of_one_s_own_without_a_weight_is_left_alone():

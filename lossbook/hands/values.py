@@ -26,6 +26,7 @@ def check_keypoints(
     Raises:
         ValueError: for values that cannot be meant.
     """
+    checks.not_swapped(names[:2], input, target)
     if confidence is not None and confidence.is_floating_point():
         checks.confidences(**{names[2]: confidence})
     if weight is not None:

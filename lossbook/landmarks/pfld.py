@@ -333,6 +333,7 @@ def _look_at_attributes(attributes: Tensor) -> None:
 
 
 def _look_at_landmarks(batch: Batch, weights: Weights, factors: Factors) -> None:
+    checks.not_swapped(("landmarks", "landmarks_target"), batch.points, batch.points_target)
     points, points_target = batch.points.flatten(1), batch.points_target.flatten(1)
     counted = (product_of(factors) != 0)[:, None]
     if weights.of_samples is not None:

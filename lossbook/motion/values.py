@@ -20,6 +20,8 @@ def look(request: Request, weight: Tensor | None, dim_weights: Tensor | None) ->
     Raises:
         ValueError: for weights that are negative, or numbers that count and are not finite.
     """
+    if request.target is not None:
+        checks.not_swapped(("input", "target"), request.input, request.target)
     if weight is not None:
         checks.weights(weight=weight)
     if dim_weights is not None:

@@ -7,7 +7,7 @@ from sympy import sympify
 
 from lossbook.lab.motion.calls import first_answer, watch
 from lossbook.lab.motion.model import ARMS, SETTINGS, generate, train
-from lossbook.lab.motion.scenes import ten_calls
+from lossbook.lab.motion.scenes import many_noises, ten_calls
 from lossbook.lab.motion.windows import Windows, clip_windows
 from lossbook.lab.page.formulas import evaluate
 from lossbook.lab.run.devices import threads
@@ -74,3 +74,25 @@ def test_each_panel_shows_what_its_network_gets_and_answers(generator):
     found = torch.stack([values(formula) for formula in said.values()], 1)
     wanted = [SHOWN["calls"]({"call": call}) for call in range(1, 11)]
     torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64))
+
+
+def test_the_mean_of_the_answers_is_drawn_after_each_noise(generator):
+    answers = torch.randn(16, 5, generator=generator, dtype=torch.float64)
+    zeros, truth = torch.randn(2, 5, generator=generator, dtype=torch.float64)
+    scene = many_noises(answers, zeros, truth, arm="P", span=(-4, 4))
+    (symbol,) = scene.controls
+    for many in (1, 2, 7, 16):
+        found = [
+            torch.tensor(
+                [
+                    float(evaluate(sympify(height), [symbol], scene.arrays)(many))
+                    for _, height in mark.places
+                ]
+            ).double()
+            for mark in scene.panels[0].marks
+        ]
+        mean = answers[:many].mean(0)
+        for drawn, wanted in zip(found, (truth, answers[many - 1], zeros, mean, mean), strict=True):
+            torch.testing.assert_close(drawn, wanted, atol=6e-4, rtol=0)
+    ((_, said),) = scene.sentences
+    assert list(said.values()) == [symbol] and SHOWN["noises"]({"noises": 3}) == [3]

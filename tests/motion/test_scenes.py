@@ -316,7 +316,7 @@ def test_slow_errors_are_heard_by_p_and_fast_ones_by_a():
 # Bins
 
 
-@pytest.mark.parametrize("theta", [-45, 0, 12, 45])
+@pytest.mark.parametrize("theta", [-15, 0, 12, 15])
 def test_what_is_shown_of_66_bins_is_what_torch_says(theta):
     scene = scenes.bins()
     for state in [*presets(scene), {"bin": 1, "push": -2}, {"bin": 66, "push": 2, "shift": -4}]:
@@ -325,20 +325,26 @@ def test_what_is_shown_of_66_bins_is_what_torch_says(theta):
 
 def test_the_bins_are_drawn_as_the_laboratory_encodes_them():
     scene = scenes.bins()
-    logits, _, shares, _ = stems(scene, {"theta": 20})
-    expected = to_logits(torch.tensor(20.0, dtype=torch.float64))
-    torch.testing.assert_close(logits - logits.mean(), expected)
-    torch.testing.assert_close(shares, expected.softmax(0))
-    shifted, _, same, _ = stems(scene, {"theta": 20, "shift": 3})
+    logits, _, shares, _ = stems(scene, {"theta": 15})
+    expected = to_logits(torch.tensor(15.0, dtype=torch.float64))
+    near = slice(scenes._NEAR[0] - 1, scenes._NEAR[1])
+    torch.testing.assert_close(logits - logits.mean(), expected[near] - expected[near].mean())
+    torch.testing.assert_close(shares, expected.softmax(0)[near])
+    assert 1 - shares.sum() < 1e-2  # what is not drawn has next to no share
+    axis = scene.panels[0].y
+    lowest, *_ = stems(scene, {"theta": -15, "shift": -4, "bin": 47, "push": -2})
+    assert axis.start < lowest.min()
+    shifted, _, same, _ = stems(scene, {"theta": 15, "shift": 3})
     torch.testing.assert_close(shifted, logits + 3)
     torch.testing.assert_close(same, shares)
-    pushed, alone, *_ = stems(scene, {"theta": 20, "bin": 7, "push": 1.5})
+    pushed, alone, *_ = stems(scene, {"theta": 15, "bin": 26, "push": 1.5})
     assert (pushed - logits).nonzero().flatten().tolist() == [6]
     assert alone.nonzero().flatten().tolist() == [6] and alone[6] == pushed[6]
     expected[41] += 2
-    _, _, after, coloured = stems(scene, {"theta": 20, "bin": 42, "push": 2})
-    torch.testing.assert_close(after, expected.softmax(0))
-    assert coloured.nonzero().flatten().tolist() == [41] and coloured[41] == after[41]
+    _, _, after, coloured = stems(scene, {"theta": 15, "bin": 42, "push": 2})
+    torch.testing.assert_close(after, expected.softmax(0)[near])
+    place = 41 - near.start
+    assert coloured.nonzero().flatten().tolist() == [place] and coloured[place] == after[place]
     # The axis holds the largest share that the sliders can make: of the bin at the peak.
     *_, most, _ = stems(scene, {"theta": 1.5, "bin": 34, "push": 2})
     assert 0.45 < most.max() < scene.panels[1].y.stop
@@ -505,12 +511,16 @@ def test_the_error_of_the_ruler_would_log_its_ratio(ruler, ratio):
 
 
 def test_every_part_has_a_dot_on_the_ruler_and_some_a_name(ruler):
-    labels = {mark.label: mark for mark in marks_of(ruler, Dots)}
+    labels = {mark.label: mark for mark in marks_of(ruler, Dots) if mark.label}
     assert [x for x, _ in labels["Ditto's parts"].places] == [0.3, 0.44, 0.1]
     assert [x for x, _ in labels["the motion itself"].places] == [0.02]
     names = {mark.template: mark.place[0] for mark in marks_of(ruler, Text)}
     assert (names["exp"], names["walk"], names["drifts"], names["shakes"]) == (0.3, 0.02, 0, 4)
     assert [button.label for button in ruler.buttons] == ["drift", "dice", "shake", "exp", "walk"]
+    # Your own dot is in the enlarged part while it is there.
+    ((across, _),) = [mark for mark in ruler.panels[1].marks if isinstance(mark, Dots)][-1].places
+    assert value(ruler, across, {"V_P": 0.3}) == 0.3
+    assert value(ruler, across, {"V_P": 1}) == 1 and math.isnan(value(ruler, across, {"V_P": 1.01}))
 
 
 def test_other_parts_of_the_log_have_a_dot_and_neither_name_nor_button(reader):

@@ -94,7 +94,6 @@ def ruler(
     kinds = {0: "drifts", 2: "like dice", 4: "shakes"}
     marks: list[Mark] = [
         Line([(0, 0), (4, 0)], look="neutral", width=1),
-        *(Line([(at, -0.12), (at, 0.12)], look="neutral", width=1) for at in kinds),
         Dots(
             [(at, 0) for at in (*log.values(), *others)],
             look="P+V+A+L",
@@ -106,20 +105,39 @@ def ruler(
         own = [(at, 0) for at in motion.values()]
         marks.append(Dots(own, look="ground truth", label="the motion itself", size=3))
     marks.append(Dots([(v, 0)], look="position", label="your log", size=6.5, hollow=True))
-    marks += [Text((at, 0.62), kind, anchor="middle") for at, kind in kinds.items()]
-    marks += [Text((at, -0.3), name, anchor="start") for name, at in log.items()]
-    marks += [Text((at, -0.62), name, anchor="start") for name, at in motion.items()]
+    whole = [
+        *marks,
+        *(Line([(at, -0.12), (at, 0.12)], look="neutral", width=1) for at in kinds),
+        *(Text((at, 0.62), kind, anchor="middle") for at, kind in kinds.items()),
+    ]
+    # The first quarter, larger, with names; your own dot only while it is there.
+    here = v * sp.sqrt(sp.sign(sp.Float(1.000001) - v))
+    closer: list[Mark] = [
+        Line([(0, 0), (1, 0)], look="neutral", width=1),
+        *(dataclasses.replace(mark, label="") for mark in marks[1:-1]),
+        Dots([(here, 0)], look="position", size=6.5, hollow=True),
+        *(Text((at, 0.5), name, anchor="middle") for name, at in log.items()),
+        *(Text((at, -0.85), name, anchor="middle") for name, at in motion.items()),
+    ]
     return Scene(
         "ruler",
         "What V/P says of an error",
         {v: Range(0, 4, 2, 0.01, label="V / P")},
         [
             Panel(
-                marks,
-                Axis(-0.25, 4.25, "V / P", ticks={at: f"{at}" for at in range(5)}),
+                whole,
+                Axis(-0.25, 4.25, ticks={at: f"{at}" for at in range(5)}),
                 Axis(-0.8, 0.9, ticks={}),
-                "Its place",
-                height=170,
+                "V / P from 0 to 4",
+                height=120,
+                wide=True,
+            ),
+            Panel(
+                closer,
+                Axis(-0.0625, 1.0625, ticks={at / 4: f"{at / 4:g}" for at in range(5)}),
+                Axis(-1.1, 0.9, ticks={}),
+                "From 0 to 1, enlarged",
+                height=120,
                 wide=True,
             ),
             Panel(

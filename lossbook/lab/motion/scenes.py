@@ -29,7 +29,7 @@ from lossbook.lab.page.objects import (
     Text,
 )
 
-__all__ = ["anatomy", "bins", "heads", "ten_calls"]
+__all__ = ["anatomy", "bins", "heads", "many_noises", "ten_calls"]
 
 _FACE = (Axis(-13, 13), Axis(-13, 13))
 
@@ -177,8 +177,15 @@ _SHOWN = [3 * point + 1 for point in (1, 14, 15)]
 _HUES = ("position", "velocity", "acceleration", "neutral")
 
 
+_NEAR = (20, 47)
+"""Bins that are drawn: those within 40 degrees of 0."""
+
+
 def bins() -> Scene:
-    """66 logits of an angle, disturbed in three ways, and the angle that is read off them."""
+    """66 logits of an angle, disturbed in three ways, and the angle that is read off them.
+
+    The bins in the middle are drawn; all count.
+    """
     theta, shift, push = sp.symbols("theta shift push", real=True)
     at, k = sp.Symbol("bin", integer=True), sp.Symbol("k", integer=True)
     centre = SPACING * (k - sp.Rational(BINS + 1, 2))
@@ -191,37 +198,38 @@ def bins() -> Scene:
     read = sp.Sum((centre * share).subs(k, j), (j, 1, BINS)) / mass
     error = sp.Sum((shift + push * pushed.subs(k, j)) ** 2, (j, 1, BINS)) / BINS
     true_at, read_at = (BINS / 2 + 0.5 + angle / SPACING for angle in (theta, read))
+    first, last = _NEAR
     ticks: dict[Number, str] = {
-        1 + BINS / 2 + angle / SPACING - 0.5: f"{angle}" for angle in (-90, -45, 0, 45, 90)
+        1 + BINS / 2 + angle / SPACING - 0.5: f"{angle}" for angle in (-30, -15, 0, 15, 30)
     }
-    across = Axis(0, BINS + 1, "bin [°]", ticks=ticks)
+    across = Axis(first - 1, last + 1, "bin [°]", ticks=ticks)
     return Scene(
         "bins",
         "Read an angle off 66 bins",
         {
             # Which bin and by how much stand side by side, also where a row holds two or three.
-            at: Range(1, BINS, 42, 1, label="push bin"),
+            at: Range(first, last, 42, 1, label="push bin"),
             push: Range(-2, 2, 0, 0.25, label="by"),
-            theta: Range(-45, 45, 12, 1, "°", "true angle"),
+            theta: Range(-15, 15, 12, 1, "°", "true angle"),
             shift: Range(-4, 4, 0, 0.5, label="add to all"),
         },
         [
             Panel(
                 [
-                    Stems(logit, k, (1, BINS), look="position", width=3),
-                    Stems(logit * pushed, k, (1, BINS), look="acceleration", width=5),
+                    Stems(logit, k, _NEAR, look="position", width=3),
+                    Stems(logit * pushed, k, _NEAR, look="acceleration", width=5),
                 ],
                 across,
-                Axis(-100, 10),
-                "66 logits",
+                Axis(-22, 6),
+                "Logits of the middle bins",
             ),
             Panel(
                 [
-                    Stems(share / mass, k, (1, BINS), look="velocity", width=3),
+                    Stems(share / mass, k, _NEAR, look="velocity", width=3),
                     Stems(
                         share / mass * pushed,
                         k,
-                        (1, BINS),
+                        _NEAR,
                         look="acceleration",
                         label="the pushed bin",
                         width=5,
@@ -242,7 +250,7 @@ def bins() -> Scene:
         ],
         [
             Button("all bins by 4", {shift: 4, push: 0}),
-            Button("one far bin by 2", {shift: 0, push: 2, at: 3}),
+            Button("one far bin by 2", {shift: 0, push: 2, at: 22}),
             Button("one near bin by 2", {shift: 0, push: 2, at: 42}),
         ],
     )
@@ -306,5 +314,56 @@ def ten_calls(
                 {"n": call, "share": share},
             )
         ],
+        arrays=arrays,
+    )
+
+
+def many_noises(
+    answers: Tensor, without: Tensor, truth: Tensor, *, arm: str, span: tuple[Number, Number]
+) -> Scene:
+    """Ask once with one noise after the other, and see the mean of the answers.
+
+    Args:
+        answers: yaw of the answer to each noise, ``(noises, frames)``, degrees.
+        without: yaw of the answer to zeros in place of noise.
+        truth: yaw of the true clip.
+        arm: what the network was trained with.
+        span: ends of the axis, degrees.
+    """
+    many = sp.Symbol("noises", integer=True)
+    count, frames = answers.shape
+    one, mean = sp.IndexedBase("one"), sp.IndexedBase("mean")
+    so_far = answers.cumsum(0) / torch.arange(1, count + 1)[:, None]
+    at = [(n, frames * (many - 1) + n) for n in range(1, frames + 1)]
+    middle = [(n, mean[place]) for n, place in at]
+    marks: list[Mark] = [
+        Line(list(enumerate(truth.tolist(), 1)), look="ground truth", label="truth"),
+        Line(
+            [(n, one[place]) for n, place in at],
+            look="neutral",
+            label="answer to the last noise",
+            width=1,
+            solid=True,
+        ),
+        Line(
+            list(enumerate(without.tolist(), 1)),
+            look="prediction",
+            label="answer to zeros",
+            width=2,
+        ),
+        Line(middle, look=arm, label="mean of the answers", solid=True, width=3),
+        Dots(middle, look=arm, size=2.5),
+    ]
+    arrays = {
+        symbol: np.round(values.flatten().tolist(), 3)
+        for symbol, values in ((one, answers), (mean, so_far))
+    }
+    across = Axis(1, frames, "frame")
+    return Scene(
+        "noises",
+        "Ask sixteen times",
+        {many: Range(1, count, 1, 1, label="noises", fps=3)},
+        [Panel(marks, across, Axis(*span, "yaw [°]"), "The first call", wide=True, height=300)],
+        [("Answers so far: {n:.0f}. The thick line is their mean.", {"n": many})],
         arrays=arrays,
     )
