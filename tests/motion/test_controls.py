@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from lossbook.lab.motion import experiment, leaks, longer, smoothing, windows
+from lossbook.lab.motion import experiment, leaks, longer, noisiest, smoothing, windows
 from lossbook.lab.motion.model import ARMS, generate, score, smoothed, train
 
 TINY = {"steps": 2, "channels": 8, "calls": 1}
 
 
-@pytest.mark.parametrize("module", [leaks, longer, smoothing])
+@pytest.mark.parametrize("module", [leaks, longer, noisiest, smoothing])
 def test_the_record_is_that_of_the_code(module):
     """If not, run it again; after mere refactoring, renew it with `--refactored "why"`."""
     found = module.load_record()

@@ -32,6 +32,7 @@ from lossbook.lab.motion.clips import (
 from lossbook.lab.motion.model import (
     AFTERWARDS,
     ARMS,
+    ArmLoss,
     Denoiser,
     Generated,
     Settings,
@@ -336,19 +337,20 @@ def trained(
     motions: Motions,
     *,
     seed: int | None = None,
+    loss: ArmLoss | None = None,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> tuple[Denoiser, History, Fold]:
     """Train one arm on all folds but one; the arguments are those of `run`.
 
-    The seed is the number of the fold, unless another one is given.
+    The seed is the number of the fold, and the loss that of the arm, unless others are given.
 
     Returns:
         The network, its log, and the windows of the fold.
     """
     part = windows_of(motions, *split_by_language(motions.heads, fold))
     model, history = train(
-        ARMS[arm],
+        ARMS[arm] if loss is None else loss,
         part.training,
         seed=fold if seed is None else seed,
         settings=config,

@@ -15,13 +15,24 @@ import torch
 
 from lossbook.lab.motion import experiment
 from lossbook.lab.motion.calls import first_answer
-from lossbook.lab.motion.experiment import Config, Motions
+from lossbook.lab.motion.experiment import Config, Fold, Motions
 from lossbook.lab.motion.model import Denoiser, score
 from lossbook.lab.motion.windows import Standard, Windows
 from lossbook.lab.run.command import main
 from lossbook.lab.run.records import Score
+from lossbook.lab.run.training import History
 
-__all__ = ["EXPERIMENT", "NOISES", "SEEDS", "Record", "Result", "asked_once", "load_record", "run"]
+__all__ = [
+    "EXPERIMENT",
+    "NOISES",
+    "SEEDS",
+    "Record",
+    "Result",
+    "asked_once",
+    "found_of",
+    "load_record",
+    "run",
+]
 
 SEEDS = 100
 """Added to the number of a fold to get the seed of its training."""
@@ -77,6 +88,29 @@ def run(
     net, history, part = experiment.trained(
         arm, fold, config, motions, seed=fold + SEEDS, device=device, progress=progress
     )
+    return found_of(arm, fold, net, history, part, motions, config)
+
+
+def found_of(
+    arm: str,
+    fold: int,
+    net: Denoiser,
+    history: History,
+    part: Fold,
+    motions: Motions,
+    config: Config,
+) -> Result:
+    """Score a network as the experiment does, and ask it once.
+
+    Args:
+        arm: its name in the record.
+        fold: which languages were held out.
+        net: trained.
+        history: of its training.
+        part: the windows of the fold.
+        motions: as `load_motions` gives them.
+        config: see `Config`.
+    """
     found = experiment.scores(net, part, motions, config.calls)
     usual = experiment.result(arm, fold, history, found)
     return Result.model_validate(usual.model_dump() | asked_once(net, part.test, part.norm))

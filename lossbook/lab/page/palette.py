@@ -58,6 +58,8 @@ _STYLES: dict[str, tuple[str, Any]] = {
     "P, as noise": ("#AA4499", _DASHES[3]),
     "P+L": ("#8C564B", _DASHES[1]),
     "P+V+A+R": ("#5F6368", _DASHES[2]),
+    "P+V+A, equal dims": ("#332288", _DASHES[2]),
+    "P+R, 1000 times": ("#999933", _DASHES[2]),
     "truth": ("#009E73", _DASHES[0]),
     "cosine margin": ("#0072B2", _DASHES[0]),
     "InfoNCE": ("#D55E00", _DASHES[1]),
