@@ -45,6 +45,7 @@ def heads(
     span: tuple[Number, Number],
     sentence: str = "",
     steps: bool = False,
+    slow: int = 1,
 ) -> Scene:
     """Heads that turn side by side over the truth, and their yaw beneath.
 
@@ -58,6 +59,7 @@ def heads(
         span: ends of the axis of the yaw.
         sentence: beneath; may hold ``{frame}``.
         steps: whether the steps of the yaw stand beneath it, too.
+        slow: how many times as long as it took the clip plays.
     """
     frame = sp.Symbol("frame", integer=True)
     count = len(truth)
@@ -107,7 +109,7 @@ def heads(
             )
         )
     said = [(sentence, {"frame": frame})] if "{frame" in sentence else [sentence] * bool(sentence)
-    control = Range(1, count, 1, 1, label="frame", fps=round(fps))
+    control = Range(1, count, 1, 1, label="frame", fps=round(fps / slow))
     return Scene(name, title, {frame: control}, panels, said)
 
 
