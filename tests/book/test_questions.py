@@ -106,10 +106,15 @@ def test_a_picture_that_was_folded_moves(show):
 
 def test_without_javascript_everything_can_be_opened(show):
     page = show(*everything(), java_script_enabled=False)
-    assert page.locator("summary:visible").count() == 1 + 4 + 1
+    # A prediction, four logs, four claims, a ledger.
+    assert page.locator("summary:visible").count() == 1 + 4 + 4 + 1
     page.locator("summary").first.click()
     assert page.get_by_text("It falls.").is_visible()
     assert page.locator("button:enabled").count() == 0
+    card = page.locator("details.claimed").first
+    assert not card.locator("dl").first.is_visible()
+    card.locator("summary").first.click()
+    assert card.locator("dl").first.is_visible()
 
 
 @pytest.mark.parametrize("width", [1000, 390])

@@ -319,7 +319,7 @@ def filters(spectrum: ArrayLike, *, fps: float = 25.0) -> Scene:
     picture = Panel(
         [Curve(whole, hertz, label="sum", look="neutral", width=5), *curves],
         across,
-        Axis(0, 24, "weight of the error"),
+        Axis(0, 44, "weight of the error"),
         "What an error weighs",
     )
     shares = bars(
