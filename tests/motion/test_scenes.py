@@ -513,7 +513,7 @@ def test_the_error_of_the_ruler_would_log_its_ratio(ruler, ratio):
 def test_every_part_has_a_dot_on_the_ruler_and_some_a_name(ruler):
     labels = {mark.label: mark for mark in marks_of(ruler, Dots) if mark.label}
     assert [x for x, _ in labels["Ditto's parts"].places] == [0.3, 0.44, 0.1]
-    assert [x for x, _ in labels["the motion itself"].places] == [0.02]
+    assert [x for x, _ in labels["ours"].places] == [0.02]
     names = {mark.template: mark.place[0] for mark in marks_of(ruler, Text)}
     assert (names["exp"], names["walk"], names["drifts"], names["shakes"]) == (0.3, 0.02, 0, 4)
     assert [button.label for button in ruler.buttons] == ["drift", "dice", "shake", "exp", "walk"]

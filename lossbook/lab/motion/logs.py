@@ -75,7 +75,7 @@ _CORNER = ((0.78, 0.6), (1.0, 1.0))
 
 def ruler(
     log: Mapping[str, Number],
-    motion: Mapping[str, Number] | None = None,
+    ours: Mapping[str, Number] | None = None,
     others: Iterable[Number] = (),
 ) -> Scene:
     """Move V / P between an error that drifts and one that trembles, and see such an error.
@@ -85,10 +85,10 @@ def ruler(
 
     Args:
         log: by the name on its button and at its dot, V / P of parts of a public log.
-        motion: likewise of the motion itself.
+        ours: likewise of our own motion and networks.
         others: V / P of its other parts, which have neither name nor button.
     """
-    motion = motion or {}
+    ours = ours or {}
     v, frame = sp.Symbol("V_P", nonnegative=True), sp.Symbol("frame", integer=True)
     rho_1 = 1 - v / 2
     kinds = {0: "drifts", 2: "like dice", 4: "shakes"}
@@ -101,9 +101,9 @@ def ruler(
             size=3,
         ),
     ]
-    if motion:
-        own = [(at, 0) for at in motion.values()]
-        marks.append(Dots(own, look="ground truth", label="the motion itself", size=3))
+    if ours:
+        own = [(at, 0) for at in ours.values()]
+        marks.append(Dots(own, look="ground truth", label="ours", size=3))
     marks.append(Dots([(v, 0)], look="position", label="your log", size=6.5, hollow=True))
     whole = [
         *marks,
@@ -117,7 +117,7 @@ def ruler(
         *(dataclasses.replace(mark, label="") for mark in marks[1:-1]),
         Dots([(here, 0)], look="position", size=6.5, hollow=True),
         *(Text((at, 0.5), name, anchor="middle") for name, at in log.items()),
-        *(Text((at, -0.85), name, anchor="middle") for name, at in motion.items()),
+        *(Text((at, -0.85), name, anchor="middle") for name, at in ours.items()),
     ]
     return Scene(
         "ruler",
@@ -162,7 +162,7 @@ def ruler(
             Button("drift", {v: 0}),
             Button("dice", {v: 2}),
             Button("shake", {v: 4}),
-            *(Button(name, {v: at}) for name, at in (*log.items(), *motion.items())),
+            *(Button(name, {v: at}) for name, at in (*log.items(), *ours.items())),
         ],
         arrays={_PHASE: _PHASES},
     )
