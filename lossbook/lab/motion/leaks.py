@@ -15,12 +15,11 @@ import torch
 
 from lossbook.lab.motion import experiment
 from lossbook.lab.motion.calls import first_answer
-from lossbook.lab.motion.experiment import Config, Fold, Motions
-from lossbook.lab.motion.model import Denoiser, score
+from lossbook.lab.motion.experiment import Config, Motions
+from lossbook.lab.motion.model import ArmLoss, Denoiser, score
 from lossbook.lab.motion.windows import Standard, Windows
 from lossbook.lab.run.command import main
 from lossbook.lab.run.records import Score
-from lossbook.lab.run.training import History
 
 __all__ = [
     "EXPERIMENT",
@@ -29,7 +28,6 @@ __all__ = [
     "Record",
     "Result",
     "asked_once",
-    "found_of",
     "load_record",
     "run",
 ]
@@ -72,6 +70,7 @@ def run(
     config: Config,
     motions: Motions,
     *,
+    loss: ArmLoss | None = None,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Result:
@@ -82,35 +81,13 @@ def run(
         fold: which languages are held out; the seed is `SEEDS` more.
         config: see `Config`.
         motions: as `load_motions` gives them.
+        loss: in place of the arm's.
         device: where to train.
         progress: whether to show a progress bar.
     """
     net, history, part = experiment.trained(
-        arm, fold, config, motions, seed=fold + SEEDS, device=device, progress=progress
+        arm, fold, config, motions, seed=fold + SEEDS, loss=loss, device=device, progress=progress
     )
-    return found_of(arm, fold, net, history, part, motions, config)
-
-
-def found_of(
-    arm: str,
-    fold: int,
-    net: Denoiser,
-    history: History,
-    part: Fold,
-    motions: Motions,
-    config: Config,
-) -> Result:
-    """Score a network as the experiment does, and ask it once.
-
-    Args:
-        arm: its name in the record.
-        fold: which languages were held out.
-        net: trained.
-        history: of its training.
-        part: the windows of the fold.
-        motions: as `load_motions` gives them.
-        config: see `Config`.
-    """
     found = experiment.scores(net, part, motions, config.calls)
     usual = experiment.result(arm, fold, history, found)
     return Result.model_validate(usual.model_dump() | asked_once(net, part.test, part.norm))

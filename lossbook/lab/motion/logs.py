@@ -73,6 +73,18 @@ _PHASE = sp.IndexedBase("phase")
 _CORNER = ((0.78, 0.6), (1.0, 1.0))
 
 
+def _drawn(error: sp.Expr, frame: sp.Symbol, *marks: Mark) -> Panel:
+    """An error over one period, and what else is to stand there."""
+    return Panel(
+        [Stems(error, frame, (1, _PERIOD), look="position", width=3), *marks],
+        Axis(0, _PERIOD + 1, "frame"),
+        Axis(-3.2, 3.2, "error"),
+        "An error that would log this",
+        height=240,
+        wide=True,
+    )
+
+
 def ruler(
     log: Mapping[str, Number],
     ours: Mapping[str, Number] | None = None,
@@ -140,22 +152,7 @@ def ruler(
                 height=120,
                 wide=True,
             ),
-            Panel(
-                [
-                    Stems(
-                        an_error(rho_1, rho_1**2, frame),
-                        frame,
-                        (1, _PERIOD),
-                        look="position",
-                        width=3,
-                    )
-                ],
-                Axis(0, _PERIOD + 1, "frame"),
-                Axis(-3.2, 3.2, "error"),
-                "An error that would log this",
-                height=240,
-                wide=True,
-            ),
+            _drawn(an_error(rho_1, rho_1**2, frame), frame),
         ],
         [("V/P is {v:.2f}, so ρ₁ is {one:.2f}.", {"v": v, "one": rho_1})],
         [
@@ -242,17 +239,7 @@ def reader(
                 "The upper right corner, enlarged",
                 height=300,
             ),
-            Panel(
-                [
-                    Stems(drawn, frame, (1, _PERIOD), look="position", width=3),
-                    Text(gone, "no steady error logs this", anchor="middle"),
-                ],
-                Axis(0, _PERIOD + 1, "frame"),
-                Axis(-3.2, 3.2, "error"),
-                "An error that would log this",
-                height=240,
-                wide=True,
-            ),
+            _drawn(drawn, frame, Text(gone, "no steady error logs this", anchor="middle")),
         ],
         [
             (

@@ -10,30 +10,23 @@ and the network is asked once, as there::
 from __future__ import annotations
 
 import dataclasses
+import functools
 
-import torch
 from torch import Tensor
 
 from lossbook.lab.motion import experiment, leaks
-from lossbook.lab.motion.experiment import Config, Motions
 from lossbook.lab.motion.model import Batch
 from lossbook.lab.run.command import main
 from lossbook.motion import MotionLoss
 from lossbook.terms import LossTerms
 
-__all__ = ["ARM", "EXPERIMENT", "LEVEL", "Record", "load_record", "loss", "run"]
+__all__ = ["ARM", "EXPERIMENT", "LEVEL", "load_record", "loss"]
 
 LEVEL = 0.9
 """The level of noise above which P counts."""
 ARM = "P, nearly all noise"
 
 _P = MotionLoss(use_last_frame_loss=False, weights={"P": 1.0, "V": 0.0, "A": 0.0})
-
-
-class Record(experiment.Record):
-    """The recorded experiment."""
-
-    results: tuple[leaks.Result, ...]
 
 
 def loss(found: Tensor, batch: Batch) -> LossTerms:
@@ -47,45 +40,12 @@ def loss(found: Tensor, batch: Batch) -> LossTerms:
     return terms
 
 
-def run(
-    arm: str,
-    fold: int,
-    config: Config,
-    motions: Motions,
-    *,
-    device: torch.device | str = "cpu",
-    progress: bool = True,
-) -> leaks.Result:
-    """Train with `loss` from another seed, score the network, and ask it once.
-
-    Args:
-        arm: its name in the record.
-        fold: which languages are held out; the seed is `leaks.SEEDS` more.
-        config: see `Config`.
-        motions: as `load_motions` gives them.
-        device: where to train.
-        progress: whether to show a progress bar.
-    """
-    net, history, part = experiment.trained(
-        arm,
-        fold,
-        config,
-        motions,
-        seed=fold + leaks.SEEDS,
-        loss=loss,
-        device=device,
-        progress=progress,
-    )
-    return leaks.found_of(arm, fold, net, history, part, motions, config)
-
-
 EXPERIMENT = dataclasses.replace(
     leaks.EXPERIMENT,
     module="lossbook.lab.motion.noisiest",
     path=experiment.RECORD.with_name("noisiest.json"),
     config=experiment.RECORDED.replace(arms=(ARM,), own_rates=()),
-    kind=Record,
-    run=run,
+    run=functools.partial(leaks.run, loss=loss),
 )
 
 load_record = EXPERIMENT.load_record
