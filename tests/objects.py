@@ -188,7 +188,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "circle": _circle,
     "disturb": _disturb,
     "filters": _filters,
-    "first-calls": _calls,
+    "made-by-p": lambda at: [],
     "noise": _noise,
     "noises": lambda at: [at["noises"]],
     "puzzle": lambda at: [],

@@ -200,8 +200,8 @@ def circle(*, fps: float = 25.0) -> Scene:
         ],
         [
             (
-                "It turns by {turn:.0f}° a frame. The chord is {chord:.2f} long: V is {square:.2f} "
-                "times P, and A {fourth:.2f} times.",
+                "It turns by {turn:.0f}° a frame. The chord is {chord:.2f} long: V is {square:.3f} "
+                "times P, and A {fourth:.3f} times.",
                 {
                     "turn": 360 * hertz / fps,
                     "chord": sp.sqrt(step),
@@ -270,7 +270,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         [time, heard, answer],
         [
             (
-                "P is {P:.2f}. V is {r:.2f} and A is {s:.2f} times as much.",
+                "P is {P:.2f}. V is {r:.3f} and A is {s:.3f} times as much.",
                 {
                     "P": terms["P"],
                     "r": terms["V"] / sp.Max(terms["P"], 1e-9),
