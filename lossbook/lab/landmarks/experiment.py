@@ -11,15 +11,17 @@ Record the evidence the chapter shows with::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Int64
 from pydantic import model_validator
+from torch import Tensor
 
 from lossbook.lab.landmarks.data import Faces, crop, load_faces, mean_shape, split_by_subject
-from lossbook.lab.landmarks.model import ARMS, SIZE, Settings, evaluate, train
+from lossbook.lab.landmarks.model import ARMS, SIZE, ArmLoss, Settings, evaluate, train
 from lossbook.lab.landmarks.orl import files
 from lossbook.lab.run import records
 from lossbook.lab.run.command import main
@@ -35,11 +37,16 @@ __all__ = [
     "Config",
     "Record",
     "Result",
+    "Teach",
     "baseline",
     "load_record",
     "run",
     "try_rate",
 ]
+
+Teach = Callable[[Faces, Int64[Tensor, " n"], int], tuple[Faces, Int64[Tensor, " n"]]]
+FAITHFUL: Mapping[str, Teach] = {}
+"""Every arm is taught the faces as they are."""
 
 RECORD = Path(__file__).with_name("data") / "record.json"
 
@@ -118,23 +125,29 @@ def run(
     config: Config,
     faces: Faces,
     *,
+    losses: Mapping[str, ArmLoss] = ARMS,
+    taught: Mapping[str, Teach] = FAITHFUL,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Result:
     """Train one arm on all folds but one and score it on that one.
 
     Args:
-        arm: name in `ARMS`.
+        arm: name in the losses.
         fold: which people are held out; also the seed.
         config: see `Config`.
         faces: as `load_faces` gives them.
+        losses: that are compared, by arm.
+        taught: by arm, what makes of the faces, the indices to train on and the seed the faces and
+            the indices that are trained on in their place; tests see the faces as they are.
         device: where to train.
         progress: whether to show a progress bar.
     """
     training, test = split_by_subject(faces, fold)
+    shown, training = taught[arm](faces, training, fold) if arm in taught else (faces, training)
     model, history = train(
-        ARMS[arm],
-        faces,
+        losses[arm],
+        shown,
         training,
         seed=fold,
         settings=config,
@@ -155,16 +168,18 @@ def try_rate(
     config: Config,
     faces: Faces,
     *,
+    losses: Mapping[str, ArmLoss] = ARMS,
     device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Try a learning rate on people held out from the training part of a fold.
 
     Args:
-        arm: name in `ARMS`.
+        arm: name in the losses.
         rate: to try.
         fold: trained on 24 of its 32 training people, scored on the other 8.
         config: its steps, batch size and augmentation are used.
         faces: as `load_faces` gives them.
+        losses: that are compared, by arm.
         device: where to train.
 
     Returns:
@@ -174,7 +189,7 @@ def try_rate(
     people = faces.subject[training]
     kept, held_out = hold_out(people, shuffled_groups(people, fold)[:8])
     model, _ = train(
-        ARMS[arm],
+        losses[arm],
         faces,
         training[kept],
         seed=fold,

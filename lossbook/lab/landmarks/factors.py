@@ -1,0 +1,107 @@
+"""Which factor of PFLD changes what: its weights one at a time, beside the arms of the experiment.
+
+All else is as in `lossbook.lab.landmarks.experiment`::
+
+    python -m lossbook.lab.landmarks.factors --record
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lossbook.lab.landmarks import experiment
+from lossbook.lab.landmarks.experiment import Record
+from lossbook.lab.landmarks.model import ArmLoss, Batch, Prediction
+from lossbook.lab.run.command import main
+from lossbook.landmarks import attribute_weight, pose_weight
+
+__all__ = ["ARMS", "EXPERIMENT", "RECORDED", "load_record"]
+
+
+def _distance(found: Prediction, batch: Batch) -> Float[Tensor, " batch"]:
+    """Sum of the squared errors of each face, px²."""
+    return (found.landmarks - batch.landmarks).square().flatten(1).sum(1)
+
+
+def _attributes(found: Prediction, batch: Batch) -> Tensor:
+    return (attribute_weight(batch.attributes) * _distance(found, batch)).mean()
+
+
+def _shuffled(found: Prediction, batch: Batch) -> Tensor:
+    weight = attribute_weight(batch.attributes)
+    order = torch.randperm(len(weight)).to(weight.device)
+    return (weight[order] * _distance(found, batch)).mean()
+
+
+def _one_more(found: Prediction, batch: Batch) -> Tensor:
+    return ((1 + attribute_weight(batch.attributes)) * _distance(found, batch)).mean()
+
+
+def _pose(found: Prediction, batch: Batch) -> Tensor:
+    return (pose_weight(found.angles, batch.angles) * _distance(found, batch)).mean()
+
+
+def _pose_one_more(found: Prediction, batch: Batch) -> Tensor:
+    return ((1 + pose_weight(found.angles, batch.angles)) * _distance(found, batch)).mean()
+
+
+def _steady(found: Prediction, batch: Batch) -> Tensor:
+    pose, distance = pose_weight(found.angles, batch.angles), _distance(found, batch)
+    weight = (attribute_weight(batch.attributes) * pose).detach()
+    weight = weight / weight.mean().clamp(min=torch.finfo(weight.dtype).tiny)
+    return (weight * distance).mean() + pose.mean() * distance.mean().detach()
+
+
+ARMS: Mapping[str, ArmLoss] = {
+    "attributes alone": _attributes,
+    "attributes, shuffled": _shuffled,
+    "1 + attributes": _one_more,
+    "pose alone": _pose,
+    "1 + pose": _pose_one_more,
+    "weights that do not fade": _steady,
+}
+"""The squared error of a face, times
+
+- ``"attributes alone"``: PFLD's attribute weight;
+- ``"attributes, shuffled"``: the same weights, each given to a random face of the batch;
+- ``"1 + attributes"``: one more, so that every face counts;
+- ``"pose alone"``: PFLD's pose weight, trained through the product;
+- ``"1 + pose"``: one more;
+- ``"weights that do not fade"``: PFLD's weights without gradient and with a mean of 1 in each
+  batch. The pose head has a loss of its own, as strong as PFLD's is on average.
+"""
+
+
+RECORDED = experiment.RECORDED.replace(
+    arms=tuple(ARMS),
+    # The best of four for each, on people held out from the training parts of folds 0 and 1.
+    own_rates=(
+        ("attributes alone", 1e-3),
+        ("attributes, shuffled", 1e-3),
+        ("1 + attributes", 1e-3),
+        ("1 + pose", 4e-3),
+        ("weights that do not fade", 1e-3),
+    ),
+)
+"""Six arms on every fold, 30 runs."""
+
+EXPERIMENT = dataclasses.replace(
+    experiment.EXPERIMENT,
+    module="lossbook.lab.landmarks.factors",
+    path=experiment.RECORD.with_name("factors.json"),
+    config=RECORDED,
+    kind=Record,
+    run=functools.partial(experiment.run, losses=ARMS),
+    try_rate=functools.partial(experiment.try_rate, losses=ARMS),
+)
+
+load_record = EXPERIMENT.load_record
+
+if __name__ == "__main__":
+    main(EXPERIMENT.module)
