@@ -2,15 +2,9 @@ import pytest
 import torch
 
 from lossbook.lab.landmarks.crops import Augmentation, augment, crop, mean_shape
-from lossbook.lab.landmarks.orl import load_faces
 from lossbook.lab.landmarks.scheme import WFLW98_FLIP
 
 FLIP = list(WFLW98_FLIP)
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 def dotted(count=6):

@@ -5,16 +5,11 @@ import pytest
 import torch
 
 from lossbook.lab.landmarks import experiment
-from lossbook.lab.landmarks.data import load_faces, split_by_subject
+from lossbook.lab.landmarks.data import split_by_subject
 from lossbook.lab.landmarks.experiment import EXPERIMENT, LIVE, RECORDED, Config, load_record
 from lossbook.lab.landmarks.model import ARMS
 
 QUICK = RECORDED.replace(steps=3)
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 def test_the_result_is_consistent(faces):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lossbook.lab.landmarks import factors, robust
-from lossbook.lab.landmarks.data import load_faces, split_by_subject
+from lossbook.lab.landmarks.data import split_by_subject
 from lossbook.lab.landmarks.model import ARMS, Batch, Prediction
 from lossbook.landmarks import attribute_weight, pose_weight
 
@@ -72,11 +72,6 @@ def test_the_pose_head_learns_where_the_weights_do_not_fade(found, batch):
     right = Prediction(found.landmarks, batch.angles.clone().requires_grad_())
     (slope,) = torch.autograd.grad(loss(right, batch), right.landmarks)
     assert slope.isfinite().all()
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 @pytest.mark.parametrize(("share", "size"), [(0.1, 0.8), (0.3, 0.2)])

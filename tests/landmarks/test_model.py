@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lossbook.lab.landmarks.data import load_faces, mean_shape, split_by_subject
+from lossbook.lab.landmarks.data import mean_shape, split_by_subject
 from lossbook.lab.landmarks.model import (
     ARMS,
     SETTINGS,
@@ -15,11 +15,6 @@ from lossbook.lab.landmarks.model import (
 )
 
 QUICK = SETTINGS.replace(steps=3)
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,6 @@ from lossbook.lab.landmarks.attributes import ATTRIBUTES
 from lossbook.lab.landmarks.orl import load_faces, load_labels, split_by_subject
 
 
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
-
-
 def test_the_faces_are_complete_and_typed(faces):
     assert len(faces) == 400
     assert faces.images.shape == (400, 112, 92)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from lossbook.lab.landmarks.orl import load_faces
 from lossbook.lab.landmarks.scheme import (
     FACE_CONTOUR_FROM_MEDIAPIPE,
     WFLW98_FLIP,
@@ -12,11 +11,6 @@ from lossbook.lab.landmarks.scheme import (
 )
 
 FLIP = list(WFLW98_FLIP)
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 def test_flipping_the_points_twice_gives_them_back():

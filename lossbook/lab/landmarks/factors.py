@@ -16,7 +16,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lossbook.lab.landmarks import experiment
-from lossbook.lab.landmarks.experiment import Record
 from lossbook.lab.landmarks.model import ArmLoss, Batch, Prediction
 from lossbook.lab.run.command import main
 from lossbook.landmarks import attribute_weight, pose_weight
@@ -96,7 +95,6 @@ EXPERIMENT = dataclasses.replace(
     module="lossbook.lab.landmarks.factors",
     path=experiment.RECORD.with_name("factors.json"),
     config=RECORDED,
-    kind=Record,
     run=functools.partial(experiment.run, losses=ARMS),
     try_rate=functools.partial(experiment.try_rate, losses=ARMS),
 )

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lossbook.lab.landmarks import experiment
 from lossbook.lab.landmarks.data import Faces
-from lossbook.lab.landmarks.experiment import Record, Teach
+from lossbook.lab.landmarks.experiment import Teach
 from lossbook.lab.landmarks.model import ARMS as LOSSES
 from lossbook.lab.run.command import main
 from lossbook.lab.run.splits import hold_out, shuffled_groups
@@ -97,7 +97,6 @@ EXPERIMENT = dataclasses.replace(
     module="lossbook.lab.landmarks.robust",
     path=experiment.RECORD.with_name("robust.json"),
     config=RECORDED,
-    kind=Record,
     run=functools.partial(
         experiment.run,
         losses={arm: LOSSES[loss] for arm, (loss, _) in ARMS.items()},

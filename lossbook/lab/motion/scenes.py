@@ -263,8 +263,6 @@ def ten_calls(
     truth: Tensor,
     *,
     span: tuple[Number, Number],
-    name: str = "calls",
-    title: str = "Ten calls from noise to motion",
 ) -> Scene:
     """Step through the calls of the network: what it gets, and what it answers.
 
@@ -272,8 +270,6 @@ def ten_calls(
         paths: by arm, for each call the yaw of what the network got and of its answer, degrees.
         truth: yaw of the true clip.
         span: ends of the axes, degrees.
-        name: of the scene.
-        title: of the scene.
     """
     call = sp.Symbol("call", integer=True)
     true = truth.tolist()
@@ -298,7 +294,6 @@ def ten_calls(
                 Axis(1, frames, "frame"),
                 Axis(*span, "yaw [°]"),
                 f"A network trained with {arm}",
-                wide=len(paths) == 1,
                 height=300,
             )
         )
@@ -306,8 +301,8 @@ def ten_calls(
     level = 1 - (call - 1) / sp.Integer(count)
     share = sp.cos(sp.pi * level / 2) ** 2
     return Scene(
-        name,
-        title,
+        "calls",
+        "Ten calls from noise to motion",
         {call: Range(1, count, 1, 1, label="call", fps=1)},
         panels,
         [
