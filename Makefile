@@ -58,9 +58,11 @@ browser: $(STAMP) ## Open every page of the built book in Chromium, without netw
 
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.lab.run.benchmark
-	$(BIN)/python -m lossbook.lab.landmarks.experiment --record
-	$(BIN)/python -m lossbook.lab.hands.experiment --record
-	$(BIN)/python -m lossbook.lab.motion.experiment --record
+	for module in landmarks.experiment landmarks.factors landmarks.robust landmarks.large_batches \
+	    landmarks.sgd hands.experiment motion.experiment motion.longer motion.smoothing \
+	    motion.leaks motion.noisiest; do \
+	  $(BIN)/python -m lossbook.lab.$$module --record || exit 1; \
+	done
 
 requirements: $(STAMP) ## Pin the newest versions that pyproject.toml allows in requirements.txt
 	$(BIN)/python -m pip install --quiet uv

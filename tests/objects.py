@@ -12,12 +12,20 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
-from lossbook.hands import keypoint_2d_loss, mano_prior_loss
+from lossbook.hands import (
+    HandLossWeights,
+    auxiliary_loss,
+    keypoint_2d_loss,
+    keypoint_3d_loss,
+    mano_prior_loss,
+    rotation_loss,
+)
+from lossbook.lab.hands.scenes import BATCH, LOGGED, some_hand
 from lossbook.lab.motion.bins import to_degrees, to_logits
 from lossbook.lab.motion.clips import load_talking_head
 from lossbook.lab.motion.experiment import load_record
 from lossbook.lab.motion.model import signal
-from lossbook.landmarks import smooth_l1_loss, wing_loss
+from lossbook.landmarks import attribute_weight, pose_weight, smooth_l1_loss, wing_loss
 from lossbook.motion import pva_loss
 
 
@@ -181,21 +189,139 @@ def _circle(at):
     return [360 * at["hertz"] / 25, (v / p).sqrt(), v / p, a / p]
 
 
+ELEMENTWISE = {
+    "L2": lambda x: x.square(),
+    "L1": torch.abs,
+    "SmoothL1": lambda x: smooth_l1_loss(x, torch.zeros_like(x), reduction="none"),
+    "Wing": lambda x: wing_loss(x, torch.zeros_like(x), reduction="none"),
+}
+
+
+def _spread(at):
+    """Of 98 points that err by 1.5 px, and of some that err by as much together."""
+    many = round(at["many"])
+    gathered = torch.zeros(98, dtype=torch.float64)
+    gathered[:many] = 98 * 1.5 / many
+    alike = torch.full_like(gathered, 1.5)
+    ratios = [loss(gathered).sum() / loss(alike).sum() for loss in ELEMENTWISE.values()]
+    return [*ratios, many, gathered[0]]
+
+
+def _landmark(at):
+    error = torch.tensor([at["u"], at["v"]], dtype=torch.float64, requires_grad=True)
+    pulls = [
+        torch.autograd.grad(loss(error).sum(), error)[0].norm() for loss in ELEMENTWISE.values()
+    ]
+    return [*pulls, error.detach().norm()]
+
+
+def _labels(at):
+    """The best of very many answers."""
+    labels = torch.tensor([at[f"l{n}"] for n in range(1, 8)], dtype=torch.float64)
+    answers = torch.cat([torch.linspace(-4, 12, 16_001, dtype=torch.float64), labels])
+    apart = answers[:, None] - labels
+    costs = {name: ELEMENTWISE[name](apart).sum(1) for name in ("L1", "Wing")}
+    return [labels.mean(), *(answers[costs[name].argmin()] for name in ("L1", "Wing"))]
+
+
+def _weights(at):
+    marked = torch.tensor([[at[f"a{n}"]] for n in range(1, 7)], dtype=torch.float64)
+    turned = torch.tensor([[0.0, at["angle"], 0.0]], dtype=torch.float64)
+    p = pose_weight(turned, torch.zeros_like(turned), degrees=True)
+    factor = at["bias"] + p if at["posed"] else 1.0
+    weights = factor * (at["bias"] + attribute_weight(marked))
+    whole = weights.sum()
+    steady = whole.square() / weights.square().sum() if whole > 0 else torch.zeros(())
+    return [*weights, weights.mean(), steady]
+
+
+def _product(at):
+    """Where very many small steps end, of one coordinate and one angle."""
+    d, theta = math.sqrt(at["D"]), math.radians(at["angle"])
+    loss = (1 - math.cos(theta)) * d * d
+    for _ in range(20_000):
+        rate = min(0.02, 0.02 / (d * d + 1e-9))
+        d, theta = (
+            d - rate * 2 * d * (1 - math.cos(theta)),
+            theta - rate * d * d * math.sin(theta),
+        )
+    return [loss, d * d, math.degrees(theta)]
+
+
+def _mixer(at):
+    weights = HandLossWeights(at["w_2D"], at["w_3D"], 0.0, at["w_prior"], 0.0).by_term()
+    terms = dict(LOGGED)
+    if at["metres"]:
+        terms["3d_joint"] /= 1000
+    if at["averaged"]:
+        terms |= {name: terms[name] / BATCH for name in ("2d", "3d_joint")}
+    parts = [weights[name] * value for name, value in terms.items()]
+    return [*parts, *(part / sum(parts) for part in parts), sum(parts)]
+
+
+def _depth(at):
+    true = torch.tensor(some_hand())[None]
+    found = true.clone()
+    found[..., 2] *= at["k"]
+    assert keypoint_2d_loss(found[..., :2], true[..., :2]) == 0  # the page's 0 does not move
+    return [keypoint_3d_loss(found, true)]
+
+
+def _root(at):
+    true = torch.tensor(some_hand(0.2))[None]
+    found = true.clone()
+    found[:, 0, 0] += at["u"]
+    return [keypoint_3d_loss(found, true, root=joint) for joint in (0, 9)]
+
+
+def _rotations(at):
+    """About one axis; an axis-angle is at most half a turn long."""
+    angles = torch.zeros(2, 1, 48, dtype=torch.float64)
+    for pose, degrees in zip(angles, (at["found"], at["true"]), strict=True):
+        pose[0, 2] = math.radians(degrees - 360 * math.floor((degrees + 180) / 360))
+    if at["true"] == 180:
+        angles[1, 0, 2] = math.pi
+    if at["found"] == 180:
+        angles[0, 0, 2] = math.pi
+    no_shape = torch.zeros(1, 10, dtype=torch.float64)
+    squares = 48 * auxiliary_loss(angles[0], no_shape, angles[1], no_shape)
+    turns = [
+        torch.tensor(
+            [[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]],
+            dtype=torch.float64,
+        )[None, None]
+        for a in angles[:, 0, 2].tolist()
+    ]
+    chordal = rotation_loss(*turns)
+    apart = torch.acos((chordal / -4 + 1).clamp(-1, 1))
+    return [squares, chordal, apart.square(), torch.rad2deg(apart)]
+
+
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "anatomy": lambda at: [],
     "bins": _bins,
     "calls": _calls,
     "circle": _circle,
+    "depth": _depth,
     "disturb": _disturb,
+    "few-labels": _labels,
     "filters": _filters,
+    "labels": _labels,
+    "landmark": _landmark,
+    "mixer": _mixer,
     "made-by-p": lambda at: [],
     "noise": _noise,
     "noises": lambda at: [at["noises"]],
+    "product": _product,
     "puzzle": lambda at: [],
     "reader": _reader,
+    "root": _root,
+    "rotations": _rotations,
     "ruler": _ruler,
+    "spread": _spread,
     "turning": lambda at: [],
     "waves": _waves,
+    "weights": _weights,
 }
 """From the symbols' values to the numbers shown."""
 

@@ -15,14 +15,15 @@ WEIGHTED_L1 = c * sp.Abs(x)
 LAPLACE_DENSITY = c / (2 * s) * sp.exp(-c * sp.Abs(x) / s)
 LAPLACE_NLL = c * sp.Abs(x) / s - sp.log(c / (2 * s))
 
-# Of a whole batch: B hands, N points, J rotations, K shape and P pose parameters.
+# Of a whole batch: B hands, N points, J rotations, K shape and P pose parameters. A hat marks a
+# prediction.
 J, K, P, r = sp.symbols("J K P r", integer=True, positive=True)
 j, i, p, q = sp.symbols("j i p q", integer=True, positive=True)
-point, point_gt, conf = map(sp.IndexedBase, ("J", r"\hat{J}", "c"))
-vertex, vertex_gt = map(sp.IndexedBase, ("V", r"\hat{V}"))
-beta, rotation = map(sp.IndexedBase, (r"\beta", "R"))
-theta_c, theta_hat = map(sp.IndexedBase, (r"\theta^c", r"\hat{\theta}"))
-beta_c, beta_hat = map(sp.IndexedBase, (r"\beta^c", r"\hat{\beta}"))
+point, point_gt, conf = map(sp.IndexedBase, (r"\hat{J}", "J", "c"))
+vertex, vertex_gt = map(sp.IndexedBase, (r"\hat{V}", "V"))
+beta, rotation = map(sp.IndexedBase, (r"\hat{\beta}", r"\hat{R}"))
+theta_c, theta_true = map(sp.IndexedBase, (r"\hat{\theta}^c", r"\theta"))
+beta_c, beta_true = map(sp.IndexedBase, (r"\hat{\beta}^c", r"\beta"))
 w_shape, w_pose = sp.symbols("w_shape w_pose", nonnegative=True)
 
 
@@ -43,17 +44,17 @@ _FROM_IDENTITY = (rotation[b, j, p, q] - sp.KroneckerDelta(p, q)) ** 2
 POSE_PRIOR = sp.Sum(_FROM_IDENTITY, (p, 1, 3), (q, 1, 3), (j, 1, J), (b, 1, B)) / (B * J)
 MANO_PRIOR = w_shape * SHAPE_PRIOR + w_pose * POSE_PRIOR
 
-_POSE_ERROR = sp.Sum((theta_c[b, i] - theta_hat[b, i]) ** 2, (i, 1, P), (b, 1, B))
-_SHAPE_ERROR = sp.Sum((beta_c[b, i] - beta_hat[b, i]) ** 2, (i, 1, K), (b, 1, B))
+_POSE_ERROR = sp.Sum((theta_c[b, i] - theta_true[b, i]) ** 2, (i, 1, P), (b, 1, B))
+_SHAPE_ERROR = sp.Sum((beta_c[b, i] - beta_true[b, i]) ** 2, (i, 1, K), (b, 1, B))
 AUXILIARY = _POSE_ERROR / (B * P) + _SHAPE_ERROR / (B * K)
 
 TERMS = sp.symbols("L_2D L_3D L_vert L_prior L_aux", real=True)
 WEIGHTS = sp.symbols("w_2D w_3D w_vert w_prior w_aux", nonnegative=True)
 TOTAL = sp.Add(*(w * term for w, term in zip(WEIGHTS, TERMS, strict=True)), evaluate=False)
 
-rotation_hat = sp.IndexedBase(r"\hat{R}")
+rotation_true = sp.IndexedBase("R")
 CHORDAL = sp.Sum(
-    (rotation[b, j, p, q] - rotation_hat[b, j, p, q]) ** 2,
+    (rotation[b, j, p, q] - rotation_true[b, j, p, q]) ** 2,
     (p, 1, 3),
     (q, 1, 3),
     (j, 1, J),
@@ -110,7 +111,7 @@ def auxiliary(
     pose: Any, shape: Any, pose_target: Any, shape_target: Any, *, form: str = "documented"
 ) -> sp.Expr:
     """Twin of :func:`lossbook.hands.auxiliary_loss`."""
-    values = {theta_c: pose, theta_hat: pose_target, beta_c: shape, beta_hat: shape_target}
+    values = {theta_c: pose, theta_true: pose_target, beta_c: shape, beta_true: shape_target}
     sizes = {"B": len(pose), "P": pose.shape[1], "K": shape.shape[1]}
     if form == "documented":
         return fill(AUXILIARY, values, **sizes)

@@ -9,7 +9,7 @@ from budget import FOLDED, MOST_LINES, Measured, measure, only_shows
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html" / "book"
 CHAPTERS = sorted({"landmarks", "hands", "motion"} & {p.stem for p in ROOT.glob("book/*.ipynb")})
-LESSONS = frozenset({"motion"})
+LESSONS = frozenset({"landmarks", "hands", "motion"})
 """Chapters that are written as lessons; the budget binds them."""
 
 PAGE = """<!doctype html><html><head><meta charset="utf-8"><style>

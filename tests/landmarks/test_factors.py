@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lossbook.lab.landmarks import factors, robust
+from lossbook.lab.landmarks import experiment, factors, large_batches, robust, sgd
 from lossbook.lab.landmarks.data import split_by_subject
 from lossbook.lab.landmarks.model import ARMS, Batch, Prediction
 from lossbook.landmarks import attribute_weight, pose_weight
@@ -106,8 +106,29 @@ def test_an_arm_of_the_wrong_labels_trains_and_is_scored_on_right_ones(faces):
     assert found.arm == "Wing, 30% by 0.8" and len(found.units["nme"]) == 80
 
 
-def test_the_record_is_that_of_the_code():
-    """If not, run `python -m lossbook.lab.landmarks.factors --record`, or `--refactored "why"`."""
-    record = factors.load_record()
-    assert factors.EXPERIMENT.stale(record) == []
-    assert all(len(record.values(arm)) == 5 for arm in factors.ARMS)
+@pytest.mark.parametrize("module", [factors, robust, large_batches, sgd])
+def test_the_record_is_that_of_the_code(module):
+    """If not, run the module with `--record`, or with `--refactored "why"`."""
+    record = module.load_record()
+    assert module.EXPERIMENT.stale(record) == []
+    assert record.config == module.RECORDED
+    assert all(len(record.values(arm)) == 5 for arm in module.RECORDED.arms)
+
+
+@pytest.mark.parametrize("arm", ["Wing", "Wing [0,1]"])
+def test_plain_steps_see_the_scale_of_a_loss(faces, arm):
+    """A loss ten times as large is a rate ten times as large, which Adam would not notice."""
+    quick = sgd.RECORDED.replace(steps=3, batch_size=8)
+    found = {}
+    for name, factor, rate in (("usual", 1, 1e-6), ("scaled", 10, 1e-7)):
+        losses = {arm: lambda p, b, k=factor: k * ARMS[arm](p, b)}
+        settings = quick.replace(learning_rate=rate)
+        result = sgd.EXPERIMENT.run(arm, 0, settings, faces, losses=losses, progress=False)
+        found[name] = result.units["nme"]
+    assert found["usual"] == pytest.approx(found["scaled"], rel=1e-3)
+
+
+def test_large_batches_hold_most_of_the_faces_of_a_training_part(faces):
+    training, _ = split_by_subject(faces, 0)
+    assert len(training) == 320 > large_batches.RECORDED.batch_size == 256
+    assert large_batches.RECORDED.rate("PFLD") == experiment.RECORDED.rate("PFLD")

@@ -1,21 +1,44 @@
+import math
+
+import pytest
+
 from lossbook.lab.landmarks import experiment, failures
-from lossbook.lab.landmarks.data import load_faces
-from lossbook.lab.landmarks.failures import FAILURES, failure_logs
+from lossbook.lab.landmarks.failures import CASES, HEALTHY, failure_logs, spoken
 
 
 def test_the_failures_train_at_the_rate_of_the_arm():
     assert experiment.RECORDED.rate("PFLD") == failures._RATE
 
 
-def test_the_failures_show_in_the_log():
-    logs = failure_logs(load_faces(), steps=20)
-    assert tuple(logs) == FAILURES
-    for case in ("no attributes", "perfect pose"):
-        assert logs[case].log["weighted"] == [0.0] * 20
-        assert logs[case].log["total"] == [0.0] * 20
-    assert logs["no attributes"].log["l2"] == logs["perfect pose"].log["l2"]
+def test_the_failures_show_in_the_log(faces):
+    logs = failure_logs(faces, steps=20)
+    assert tuple(logs) == tuple(CASES)
+    for case in ("no attributes", "true pose"):
+        assert logs[case]["weighted"] == [0.0] * 20
+        assert logs[case]["weighted / l2"] == [0.0] * 20
+    assert logs["no attributes"]["l2"] == logs["true pose"]["l2"]
     # The mean of 1 - cos over many turns is 1 for each angle; in radians it starts near 0.05.
-    documented, degrees = (logs[case].log for case in ("as documented", "degrees"))
-    assert documented["l2"][0] == degrees["l2"][0]
-    assert sum(documented["weighted"]) / sum(documented["l2"]) < 0.5
-    assert sum(degrees["weighted"]) / sum(degrees["l2"]) > 5
+    healthy, degrees = logs[HEALTHY], logs["degrees"]
+    assert healthy["l2"][0] == degrees["l2"][0]
+    assert max(healthy["weighted / l2"]) < 0.5
+    assert min(degrees["weighted / l2"]) > 5
+    # Each value is the mean of ten steps.
+    assert math.isclose(
+        healthy["weighted / l2"][9], healthy["weighted"][9] / healthy["l2"][9], rel_tol=1e-9
+    )
+    assert logs["not renamed"]["l2"][0] > 2 * healthy["l2"][0]
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (HEALTHY, ""),
+        ("degrees", "degrees"),
+        ("no attributes", "attribute"),
+        ("true pose", "pose"),
+        ("not renamed", ""),
+    ],
+)
+def test_what_the_library_says_of_each(faces, case, said):
+    found = spoken(faces, case)
+    assert said in found and bool(found) == bool(said)

@@ -1,8 +1,13 @@
+import json
 import time
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from lossbook.lab.landmarks import on_wflw
+from lossbook.lab.landmarks.crops import crop
 from lossbook.lab.landmarks.wflw import WFLW_ATTRIBUTES, read_wflw
 
 
@@ -99,3 +104,60 @@ def test_the_time_to_read_grows_with_the_number_of_faces_not_with_its_square(tmp
 
     seconds(100)
     assert seconds(4_000) < 8 * seconds(1_000)
+
+
+@pytest.fixture
+def wflw(tmp_path):
+    """A small WFLW: noise with a bright square of 4 pixels where point 0 is."""
+    generator = np.random.default_rng(0)
+    lists = tmp_path / "WFLW_annotations" / "list_98pt_rect_attr_train_test"
+    lists.mkdir(parents=True)
+    for part, count in (("train", 6), ("test", 3)):
+        lines = []
+        for number in range(count):
+            picture = generator.integers(0, 100, (180, 240, 3), dtype=np.uint8)
+            points = generator.uniform((60, 40), (160, 140), (98, 2)).round()
+            x, y = points[0].astype(int)
+            picture[y - 2 : y + 2, x - 2 : x + 2] = 255
+            name = f"{part}/{number}.png"
+            path = tmp_path / "WFLW_images" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(path)
+            marked = [str(number % 2)] + ["0"] * 5
+            numbers = [*map(str, points.ravel()), "60", "40", "160", "140", *marked, name]
+            lines.append(" ".join(numbers))
+        (lists / f"list_98pt_rect_attr_{part}.txt").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_wflws_points_lie_where_its_pictures_show_them(wflw):
+    faces, many = on_wflw.load_wflw(wflw)
+    assert many == 6 and len(faces) == 9
+    assert faces.attributes.shape == (9, 6) and faces.attributes[:, 0].tolist() == [
+        0, 1, 0, 1, 0, 1, 0, 1, 0,
+    ]  # fmt: skip
+    views = crop(faces.images, faces.landmarks, faces.angles)
+    for image, (x, y) in zip(views.images[:, 0], views.landmarks[:, 0].tolist(), strict=True):
+        there = image[round(y) - 1 : round(y) + 1, round(x) - 1 : round(x) + 1]
+        assert there.min() > 0.85
+    # The box's longer side, 100 px, is 1 / 1.25 of the crop's.
+    apart = (views.landmarks[:, 0] - views.landmarks[:, 1]).norm(dim=1)
+    original = on_wflw.read_wflw(next((wflw / "WFLW_annotations").rglob("*train.txt"))).landmarks
+    before = (original[:, 0] - original[:, 1]).norm(dim=1)
+    torch.testing.assert_close(apart[:6] / before, torch.full((6,), 112 / 125))
+
+
+def test_wflw_is_trained_on_and_its_scores_are_written_down(wflw, tmp_path, capsys):
+    out = tmp_path / "scores.json"
+    arms = ["--arms", "Wing", "1 + attributes"]
+    how = ["--steps", "2", "--batch-size", "3", "--device", "cpu", "--out", str(out)]
+    on_wflw.main([str(wflw), *arms, *how])
+    found = json.loads(out.read_text())
+    assert list(found["scores"]) == ["Wing", "1 + attributes"]
+    assert found["scores"]["Wing"]["nme"] > 0 and found["settings"]["steps"] == 2
+    assert capsys.readouterr().out.count("NME") == 2
+
+
+def test_a_folder_that_is_not_wflw_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="list_98pt_rect_attr_train.txt"):
+        on_wflw.load_wflw(tmp_path)

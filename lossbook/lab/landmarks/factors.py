@@ -23,46 +23,43 @@ from lossbook.landmarks import attribute_weight, pose_weight
 __all__ = ["ARMS", "EXPERIMENT", "RECORDED", "load_record"]
 
 
+def _weighted(weight: Float[Tensor, " batch"], found: Prediction, batch: Batch) -> Tensor:
+    """Mean over the batch of each face's weight times the sum of its squared errors, px²."""
+    return (weight * _distance(found, batch)).mean()
+
+
 def _distance(found: Prediction, batch: Batch) -> Float[Tensor, " batch"]:
-    """Sum of the squared errors of each face, px²."""
     return (found.landmarks - batch.landmarks).square().flatten(1).sum(1)
 
 
-def _attributes(found: Prediction, batch: Batch) -> Tensor:
-    return (attribute_weight(batch.attributes) * _distance(found, batch)).mean()
+def _attributes(found: Prediction, batch: Batch, more: int = 0) -> Tensor:
+    return _weighted(more + attribute_weight(batch.attributes), found, batch)
 
 
 def _shuffled(found: Prediction, batch: Batch) -> Tensor:
     weight = attribute_weight(batch.attributes)
     order = torch.randperm(len(weight)).to(weight.device)
-    return (weight[order] * _distance(found, batch)).mean()
+    return _weighted(weight[order], found, batch)
 
 
-def _one_more(found: Prediction, batch: Batch) -> Tensor:
-    return ((1 + attribute_weight(batch.attributes)) * _distance(found, batch)).mean()
-
-
-def _pose(found: Prediction, batch: Batch) -> Tensor:
-    return (pose_weight(found.angles, batch.angles) * _distance(found, batch)).mean()
-
-
-def _pose_one_more(found: Prediction, batch: Batch) -> Tensor:
-    return ((1 + pose_weight(found.angles, batch.angles)) * _distance(found, batch)).mean()
+def _pose(found: Prediction, batch: Batch, more: int = 0) -> Tensor:
+    return _weighted(more + pose_weight(found.angles, batch.angles), found, batch)
 
 
 def _steady(found: Prediction, batch: Batch) -> Tensor:
-    pose, distance = pose_weight(found.angles, batch.angles), _distance(found, batch)
+    pose = pose_weight(found.angles, batch.angles)
     weight = (attribute_weight(batch.attributes) * pose).detach()
     weight = weight / weight.mean().clamp(min=torch.finfo(weight.dtype).tiny)
-    return (weight * distance).mean() + pose.mean() * distance.mean().detach()
+    distance = _distance(found, batch).mean().detach()
+    return _weighted(weight, found, batch) + pose.mean() * distance
 
 
 ARMS: Mapping[str, ArmLoss] = {
     "attributes alone": _attributes,
     "attributes, shuffled": _shuffled,
-    "1 + attributes": _one_more,
+    "1 + attributes": functools.partial(_attributes, more=1),
     "pose alone": _pose,
-    "1 + pose": _pose_one_more,
+    "1 + pose": functools.partial(_pose, more=1),
     "weights that do not fade": _steady,
 }
 """The squared error of a face, times

@@ -1,64 +1,98 @@
-"""Four short trainings with PFLD: as documented, and three that go wrong."""
+"""Five short trainings with PFLD: as it is meant, and four that go wrong."""
 
 from __future__ import annotations
 
-from functools import partial
+import warnings
+from collections.abc import Callable, Mapping
 
 import torch
 
-from lossbook.lab.landmarks.data import Faces, split_by_subject
-from lossbook.lab.landmarks.model import SETTINGS, Batch, Prediction, train
-from lossbook.lab.run.training import History
+from lossbook import check_values
+from lossbook.lab.landmarks.data import WFLW98_FLIP, Faces, split_by_subject
+from lossbook.lab.landmarks.model import SETTINGS, Batch, Prediction, batches, train
+from lossbook.lab.run.logs import smooth
 from lossbook.landmarks import pfld_loss
 from lossbook.terms import LossTerms
 
-__all__ = ["FAILURES", "failure_logs"]
+__all__ = ["CASES", "HEALTHY", "failure_logs", "spoken"]
 
-FAILURES = ("as documented", "degrees", "no attributes", "perfect pose")
+HEALTHY = "healthy"
 
 _RATE = 1e-3
 """Of the arm ``"PFLD"`` in the recorded experiment."""
 
+Spoil = Callable[[Prediction, Batch], tuple[Prediction, Batch]]
+
+
+def _as_meant(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
+    return found, batch
+
+
+def _degrees(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
+    return found, batch._replace(angles=torch.rad2deg(batch.angles))
+
+
+def _no_attributes(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
+    return found, batch._replace(attributes=torch.zeros_like(batch.attributes))
+
+
+def _true_pose(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
+    return found._replace(angles=batch.angles), batch
+
+
+def _not_renamed(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
+    """Every second face has left and right exchanged, as after mirroring it without renaming."""
+    landmarks = batch.landmarks.clone()
+    landmarks[::2] = landmarks[::2][:, WFLW98_FLIP]
+    return found, batch._replace(landmarks=landmarks)
+
+
+CASES: Mapping[str, Spoil] = {
+    HEALTHY: _as_meant,
+    "degrees": _degrees,
+    "no attributes": _no_attributes,
+    "true pose": _true_pose,
+    "not renamed": _not_renamed,
+}
+"""What each case does to a prediction and its batch, before the documented loss is taken:
+
+- ``"degrees"``: the true angles come in degrees, the cosine takes them for radians;
+- ``"no attributes"``: no face of any batch has an attribute;
+- ``"true pose"``: the true angles are passed as the predicted ones;
+- ``"not renamed"``: half of the faces were mirrored without renaming left and right.
+"""
+
+
+def _loss(found: Prediction, batch: Batch, spoil: Spoil) -> LossTerms:
+    found, batch = spoil(found, batch)
+    return pfld_loss(found.landmarks, batch.landmarks, found.angles, batch.angles, batch.attributes)
+
 
 def failure_logs(
     faces: Faces, *, steps: int = 120, seed: int = 0, device: torch.device | str = "cpu"
-) -> dict[str, History]:
-    """Train PFLD a little, as documented and in three ways that go wrong.
-
-    - ``"as documented"``: for comparison.
-    - ``"degrees"``: the true angles come in degrees, the cosine takes them for radians.
-    - ``"no attributes"``: no face of any batch has an attribute.
-    - ``"perfect pose"``: the predicted angles are the true ones.
+) -> dict[str, dict[str, list[float]]]:
+    """Train PFLD a little, as it is meant and in four ways that go wrong.
 
     Args:
         faces: as `load_faces` gives them.
         steps: optimiser steps of each run.
-        seed: of all four runs.
+        seed: of all runs.
         device: where to train.
 
     Returns:
-        Logs with the terms ``"weighted"`` and ``"l2"`` of `pfld_loss`, and ``"pose_error"``, the
-        mean absolute error of the predicted angles in degrees, as a monitor.
+        For each case, averaged over ten steps: ``"weighted"`` and ``"l2"``, the terms of
+        `pfld_loss` in px², and ``"weighted / l2"``.
     """
     training, _ = split_by_subject(faces, 0)
     settings = SETTINGS.replace(steps=steps)
+    found = {}
+    for case, spoil in CASES.items():
 
-    def loss(prediction: Prediction, batch: Batch, *, case: str) -> LossTerms:
-        angles, truth, attributes = prediction.angles, batch.angles, batch.attributes
-        if case == "degrees":
-            truth = torch.rad2deg(truth)
-        elif case == "no attributes":
-            attributes = torch.zeros_like(attributes)
-        elif case == "perfect pose":
-            angles = truth
-        found = pfld_loss(prediction.landmarks, batch.landmarks, angles, truth, attributes)
-        error = (angles - truth).detach().abs().mean()
-        error = error if case == "degrees" else torch.rad2deg(error)
-        return LossTerms({**found.terms, "pose_error": error}, {**found.weights, "pose_error": 0.0})
+        def loss(prediction: Prediction, batch: Batch, spoil: Spoil = spoil) -> LossTerms:
+            return _loss(prediction, batch, spoil)
 
-    return {
-        case: train(
-            partial(loss, case=case),
+        _, history = train(
+            loss,
             faces,
             training,
             seed=seed,
@@ -66,6 +100,27 @@ def failure_logs(
             learning_rate=_RATE,
             device=device,
             progress=False,
-        )[1]
-        for case in FAILURES
-    }
+        )
+        log = {term: smooth(history.log[term]) for term in ("weighted", "l2")}
+        ratio = [w / d for w, d in zip(log["weighted"], log["l2"], strict=True)]
+        found[case] = log | {"weighted / l2": ratio}
+    return found
+
+
+def spoken(faces: Faces, case: str) -> str:
+    """What ``check_values()`` says of one batch of a case; empty if it says nothing.
+
+    Args:
+        faces: as `load_faces` gives them.
+        case: a name in `CASES`.
+    """
+    training, _ = split_by_subject(faces, 0)
+    batch = next(batches(faces, training, seed=0))
+    found = Prediction(batch.landmarks + 1, batch.angles + 0.1)
+    with warnings.catch_warnings(record=True) as caught, check_values():
+        warnings.simplefilter("always")
+        try:
+            _loss(found, batch, CASES[case])
+        except ValueError as error:
+            return str(error)
+    return " ".join(str(warning.message) for warning in caught)

@@ -21,7 +21,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -59,15 +59,22 @@ class Settings(Model):
     Attributes:
         steps: optimiser steps.
         batch_size: faces a step.
-        learning_rate: highest value of a one-cycle schedule, for Adam.
+        learning_rate: highest value of a one-cycle schedule.
+        optimizer: ``"adam"`` or ``"sgd"`` with momentum.
         augmentation: of the crops trained on; tests see every face once, as it is.
     """
 
     steps: int = 1000
     batch_size: int = 32
     learning_rate: float = 2e-3
+    optimizer: Literal["adam", "sgd"] = "adam"
     augmentation: Augmentation = Augmentation()
 
+
+OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
 
 SETTINGS = Settings()
 """Those of the recorded experiment."""
@@ -259,6 +266,7 @@ def train(
         steps=settings.steps,
         learning_rate=settings.learning_rate if learning_rate is None else learning_rate,
         schedule="one_cycle",
+        optimizer=OPTIMIZERS[settings.optimizer],
         device=device,
         progress=progress,
         description=description,

@@ -12,6 +12,7 @@ from torch import Tensor
 from lossbook import check_values
 from lossbook.lab.motion.model import SETTINGS, Batch, batches, train
 from lossbook.lab.motion.windows import Windows
+from lossbook.lab.run.logs import smooth
 from lossbook.motion import DITTO_PARTS, MotionLoss, Parts, plain
 from lossbook.terms import LossTerms
 
@@ -93,7 +94,7 @@ def failure_logs(
         _, history = train(
             loss, windows, seed=seed, settings=settings, device=device, progress=False
         )
-        log = {term: _smooth(values) for term, values in history.log.items()}
+        log = {term: smooth(values) for term, values in history.log.items()}
         ratio = [v / p for v, p in zip(log["exp_V"], log["exp_P"], strict=True)]
         found[name] = {
             "exp_P": log["exp_P"],
@@ -130,9 +131,3 @@ def bits(dtype: torch.dtype) -> int:
     weights = torch.ones(DITTO_PARTS.dimensions, dtype=dtype)
     total = plain.motion(motion[0], motion[1], motion[1, :, 0], dim_weights=weights)
     return 8 * total.dtype.itemsize
-
-
-def _smooth(values: list[float], width: int = 10) -> list[float]:
-    """The mean of each step and those before it."""
-    parts = [values[max(0, at - width + 1) : at + 1] for at in range(len(values))]
-    return [sum(part) / len(part) for part in parts]

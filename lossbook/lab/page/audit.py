@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from lossbook.lab.page.cards import Card, Ledger
 from lossbook.lab.page.claims import Claim, Question
-from lossbook.lab.page.tables import Table, table
 
 
 class Audit:
@@ -168,43 +167,6 @@ class Audit:
             return f"{self.url}/tree/{commit}"
         last = f"-L{line[3]}" if line[3] else ""
         return f"{self.url}/blob/{commit}/{quote(line[1])}#L{line[2]}{last}"
-
-    # What follows records claims without place and criterion.
-
-    def check(
-        self,
-        claim: str,
-        outcome: bool | Mapping[str, bool],
-        evidence: str,
-        *,
-        by_note: bool = True,
-    ) -> None:
-        """Record a claim with a verdict that follows from what was computed.
-
-        Args:
-            claim: in one sentence.
-            outcome: whether it holds, or whether it does under each of some conditions.
-            evidence: the numbers that decide it.
-            by_note: False for a statement on a question that the note leaves open.
-
-        Raises:
-            ValueError: if there is no condition.
-        """
-        self.claims.append(Claim(claim, _verdict(outcome), evidence, by_note))
-
-    def verdicts(self) -> dict[str, int]:
-        """How many of the note's claims hold, hold under a condition, and do not hold."""
-        kinds = [" ".join(c.verdict.split()[:2]) for c in self.claims if c.by_note]
-        names = {"holds": "holds", "holds if": "holds if ...", "does not": "does not hold"}
-        return {name: kinds.count(kind) for kind, name in names.items()}
-
-    def table(self) -> Table:
-        """All claims, numbered, with verdict and evidence."""
-        rows = [
-            (i, c.text if c.by_note else f"*(left open)* {c.text}", c.verdict, c.evidence)
-            for i, c in enumerate(self.claims, start=1)
-        ]
-        return table(["", "claim", "verdict", "what was computed"], rows)
 
 
 def _verdict(outcome: bool | Mapping[str, bool]) -> str:

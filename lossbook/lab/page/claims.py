@@ -14,7 +14,6 @@ class Claim:
         verdict: ``"holds"``, ``"does not hold"``, ``"holds if ..."``, ``"cannot be decided here"``;
             empty before it is decided.
         evidence: What was computed, or why nothing could be.
-        by_note: Whether the note says it; if not, it is a question that the note leaves open.
         name: For the audit.
         place: Where the note says it.
         commit: Of the note.
@@ -26,7 +25,6 @@ class Claim:
     text: str
     verdict: str = ""
     evidence: str = ""
-    by_note: bool = True
     name: str = ""
     place: str = ""
     commit: str = ""

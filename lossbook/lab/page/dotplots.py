@@ -63,6 +63,7 @@ def dot_plot(
     arms: Sequence[str] | None = None,
     baseline: str | None = None,
     interval: Interval = mean_interval,
+    wide: bool = False,
 ) -> Chart:
     """Mean and interval of each arm, one panel a metric; each single result is a faint dot.
 
@@ -74,6 +75,7 @@ def dot_plot(
         baseline: An arm whose mean is a vertical line, and to which the table has the paired
             differences; the folds must be the same, in the same order.
         interval: Mean and half-width of numbers; by default Student's over the folds, at 95 %.
+        wide: Whether each panel takes the whole width of the page.
 
     Returns:
         An object that a notebook shows.
@@ -105,7 +107,7 @@ def dot_plot(
                 same = name == baseline
                 difference = "" if same else written(*interval(numbers - values[baseline]), "+")
                 row.append(difference)
-        panels.append(_panel(metric, values, means, baseline))
+        panels.append(_panel(metric, values, means, baseline, wide=wide))
     table = Table(tuple(columns), tuple(map(tuple, rows)), (False, *(True for _ in columns[1:])))
     return Chart(title, tuple(panels), table)
 
@@ -131,6 +133,8 @@ def _panel(
     values: Mapping[str, Numbers],
     means: Mapping[str, tuple[float, float]],
     baseline: str | None,
+    *,
+    wide: bool,
 ) -> Panel:
     seen = [float(number) for numbers in values.values() for number in numbers]
     seen += [mean + side * half for mean, half in means.values() for side in (-1, 1)]
@@ -157,4 +161,5 @@ def _panel(
         y=Axis(-0.7, last + 0.7, ticks={float(last - i): n for i, n in enumerate(values)}),
         title=metric.label,
         height=82 + 28 * len(values),
+        wide=wide,
     )

@@ -120,7 +120,7 @@ def evaluate(
         arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
         with np.errstate(all="ignore"):
             result = np.asarray(function(*arrays), dtype=np.float64)
-        return np.array(np.broadcast_to(result, arrays[0].shape))
+        return np.array(np.broadcast_to(result, arrays[0].shape if arrays else ()))
 
     return call
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import sympy
+from PIL import Image
 
 from lossbook.lab.page import strokes
 from lossbook.lab.page.formulas import Number
@@ -386,6 +389,46 @@ def _at(place: Place, sheet: Sheet, attributes: str, inside: str) -> str:
     return f'<g{attributes}{moving} transform="translate({pixel(x)},{pixel(y)})">{inside}</g>'
 
 
-Mark: TypeAlias = Curve | Stems | Line | Bar | Arrow | Dots | Clip | Trail | Text | Handle
+@dataclass(frozen=True)
+class Picture:
+    """A grey photograph, beneath what is drawn after it.
+
+    Attributes:
+        image: (height, width), whole numbers from 0 to 255.
+        x: Left and right edge.
+        y: Upper and lower edge.
+        label: None, as no legend names it.
+        name: No look is used.
+    """
+
+    image: npt.ArrayLike
+    x: tuple[Number, Number]
+    y: tuple[Number, Number]
+    label: str = field(default="", init=False)
+    name: str = field(default="neutral", init=False)
+
+    def names(self) -> list[str]:
+        """No looks are used."""
+        return []
+
+    def draw(self, sheet: Sheet) -> str:
+        """Markup, which no one moves."""
+        pixels = np.asarray(self.image)
+        if pixels.ndim != 2 or pixels.dtype != np.uint8:
+            raise ValueError(
+                f"expected a picture (height, width) of uint8, got {pixels.dtype} {pixels.shape}"
+            )
+        left, right, top, bottom = *map(sheet.x, self.x), *map(sheet.y, self.y)
+        packed = io.BytesIO()
+        Image.fromarray(pixels).save(packed, "PNG", optimize=True)
+        data = base64.b64encode(packed.getvalue()).decode("ascii")
+        return (
+            f'<image x="{pixel(left)}" y="{pixel(top)}" width="{pixel(right - left)}" '
+            f'height="{pixel(bottom - top)}" preserveAspectRatio="none" '
+            f'href="data:image/png;base64,{data}"/>'
+        )
+
+
+Mark: TypeAlias = Curve | Stems | Line | Bar | Arrow | Dots | Clip | Trail | Text | Handle | Picture
 OVER_THE_EDGE = (Text, Handle)
 """Marks that are not cut off at the panel's edge."""

@@ -196,6 +196,7 @@ def bars(
     looks: Mapping[str, str] | None = None,
     format: str = "3",  # noqa: A002
     wide: bool = False,
+    base: Number | None = None,
 ) -> Panel:
     """A panel of horizontal bars, with the numbers beside them.
 
@@ -206,6 +207,7 @@ def bars(
         looks: Names in the palette by name; by default the names themselves.
         format: Of the numbers, as in a sentence.
         wide: Whether it takes the whole width of the page.
+        base: Where bars begin; by default at 0, or at the nearest end of the axis.
 
     Returns:
         A panel for a scene.
@@ -213,7 +215,8 @@ def bars(
     count = len(values)
     rows = {count - 1 - index: name for index, name in enumerate(values)}
     marks: list[Mark] = []
-    base = base_of(Scale(float(axis.start), float(axis.stop), 1, axis.log))
+    if base is None:
+        base = base_of(Scale(float(axis.start), float(axis.stop), 1, axis.log))
     for row, name in rows.items():
         look = (looks or {}).get(name, name)
         marks.append(Bar((base, row), (values[name], row), look=look))

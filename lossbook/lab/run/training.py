@@ -96,6 +96,7 @@ def fit(
     seed: int | None = None,
     device: torch.device | str | None = None,
     schedule: Schedule = "cosine",
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
     clip_norm: float | None = None,
     check_every: int = 25,
     progress: bool = True,
@@ -103,7 +104,7 @@ def fit(
     writer: Writer | None = None,
     callback: Callable[[int, nn.Module], object] | None = None,
 ) -> History:
-    """Train a model with AdamW, which is Adam when `weight_decay` is 0.
+    """Train a model, by default with AdamW, which is Adam when `weight_decay` is 0.
 
     On the CPU two runs with the same seed, model and batches are identical. The seed set here
     comes after the model was built: call `seed_everything` before building it.
@@ -122,6 +123,7 @@ def fit(
         device: Where to train; by default where the model already is.
         schedule: `"constant"`; `"cosine"` from `learning_rate` to 0; or `"one_cycle"`, a warm-up to
             `learning_rate` over 30 % of the steps and a cosine down.
+        optimizer: Called as `optimizer(parameters, lr=, weight_decay=)`, e.g. `torch.optim.SGD`.
         clip_norm: If given, the gradient's global norm is clipped to this.
         check_every: Steps between two transfers of the log to the host.
         progress: Show a progress bar. `TQDM_DISABLE=1` in the environment hides all bars.
@@ -150,8 +152,8 @@ def fit(
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("the model has no parameter that requires a gradient")
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
-    scheduler = _scheduler(optimizer, schedule, learning_rate, steps)
+    stepper = optimizer(parameters, lr=learning_rate, weight_decay=weight_decay)
+    scheduler = _scheduler(stepper, schedule, learning_rate, steps)
     recorder = _Recorder(writer)
     stream = _stream(batches, steps)
     model.train()
@@ -161,13 +163,13 @@ def fit(
     with bar:
         for step in range(steps):
             batch = _to_device(next(stream), parameters[0].device)
-            optimizer.zero_grad(set_to_none=True)
+            stepper.zero_grad(set_to_none=True)
             terms = _as_dict(loss_fn(model, batch))
             terms["total"].backward()  # type: ignore[no-untyped-call]
             if clip_norm is not None:
                 terms["grad_norm"] = nn.utils.clip_grad_norm_(parameters, clip_norm)
-            rate = float(optimizer.param_groups[0]["lr"])
-            optimizer.step()
+            rate = float(stepper.param_groups[0]["lr"])
+            stepper.step()
             scheduler.step()
             recorder.add(terms, rate)
             if (step + 1) % check_every == 0 or step + 1 == steps:

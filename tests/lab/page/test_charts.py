@@ -1,9 +1,14 @@
+import base64
+import io
+import re
+
 import numpy as np
 import pytest
 import sympy
+from PIL import Image
 
 from lossbook.lab.page.figures import Chart, folded, table
-from lossbook.lab.page.objects import Axis, Bar, Clip, Curve, Dots, Line, Panel
+from lossbook.lab.page.objects import Axis, Bar, Clip, Curve, Dots, Line, Panel, Picture
 
 AXIS = Axis(0, 1, "share")
 
@@ -60,3 +65,31 @@ def test_a_legend_draws_its_entries_as_the_marks_are_drawn(mark, sign):
         found = "dashed" if "stroke-dasharray" in entry else "solid"
         assert ("stroke-dasharray" in picture) == (found == "dashed")
     assert found == sign
+
+
+def test_a_photograph_lies_beneath_the_marks_where_its_edges_say():
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    html = Chart(
+        "A photograph", [Panel([Picture(grey, (0.5, 1), (1, 0.25)), Dots([(0, 0)])], AXIS, AXIS)]
+    ).markup
+    found = re.search(r'<image x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"', html)
+    across, high = map(
+        float, re.search(r'class="clip" width="(.*?)" height="(.*?)"', html).groups()
+    )
+    expected = [across / 2, 0, across / 2, 0.75 * high]
+    assert list(map(float, found.groups())) == pytest.approx(expected, abs=0.11)
+    packed = base64.b64decode(re.search(r'base64,([^"]+)"', html)[1])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(packed))), grey)
+    assert html.index("<image") < html.rindex("<path") and 'class="entry"' not in html
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 2)), np.zeros((2, 2, 3), np.uint8)])
+def test_a_photograph_is_grey_and_of_whole_numbers(wrong):
+    with pytest.raises(ValueError, match=r"expected a picture \(height, width\) of uint8"):
+        _ = Chart("Wrong", [Panel([Picture(wrong, (0, 1), (0, 1))], AXIS, AXIS)]).markup
+
+
+def test_a_chart_may_have_a_formula_with_a_fixed_break():
+    step = sympy.Piecewise((0, X < 0.5), (1, True))
+    html = Chart("A step", [Panel([Curve(step, X)], AXIS, AXIS)]).markup
+    assert 'class="open"' in html

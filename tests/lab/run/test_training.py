@@ -92,6 +92,22 @@ def test_the_log_is_what_a_loop_by_hand_gives():
     assert history.log["total"] == pytest.approx(by_hand, rel=1e-6)
 
 
+def test_another_optimizer_may_be_given():
+    history = run(steps=3, learning_rate=0.1, schedule="constant", optimizer=torch.optim.SGD)
+    model = make_model()
+    seed_everything(0)
+    by_hand = []
+    for step in range(3):
+        loss = squared_error(model, batch_of(step))
+        model.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 0.1 * parameter.grad
+        by_hand.append(loss.item())
+    assert history.log["total"] == pytest.approx(by_hand, rel=1e-6)
+
+
 def test_a_term_that_comes_and_goes_is_nan_where_it_was_absent():
     calls = iter(range(4))
 

@@ -1,0 +1,327 @@
+"""The objects to move that show hands: a log that is mixed anew, joints, depth, root, rotations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import sympy as sp
+import torch
+from numpy.typing import NDArray
+
+from lossbook.hands import HandLossWeights, symbolic
+from lossbook.lab.hands.kinematics import FINGERS, Hand, finger_pose
+from lossbook.lab.page.formulas import Number
+from lossbook.lab.page.marks import Mark
+from lossbook.lab.page.objects import (
+    Axis,
+    Button,
+    Choice,
+    Dots,
+    Line,
+    Panel,
+    Range,
+    Scene,
+    Switch,
+    Text,
+    bars,
+)
+
+__all__ = [
+    "BATCH",
+    "LOGGED",
+    "TOTAL",
+    "anatomy",
+    "depth",
+    "hand_panel",
+    "mixer",
+    "root",
+    "rotations",
+    "some_hand",
+]
+
+LOGGED: Mapping[str, float] = {"2d": 334.8019, "3d_joint": 73632.9062, "prior": 70.4138}
+"""The terms of the first step of a training, as the note prints them; its fourth, aux, is 0."""
+TOTAL = 3826.6260
+"""The total that the note prints beside them."""
+BATCH = 32
+"""Hands in the batch, for a mean in place of a sum; the log does not say."""
+
+Places = Sequence[tuple[Number | sp.Expr, Number | sp.Expr]]
+
+
+def some_hand(bend: float = 1.0) -> NDArray[np.float64]:
+    """A hand that is about to take something: 21 joints in millimetres, the wrist at 0.
+
+    Args:
+        bend: how far the fingers are bent; 0 is an open hand.
+    """
+    flexion = torch.tensor(
+        [[[0.3, 0.3, 0.3], [0.5, 0.7, 0.4], [0.7, 0.8, 0.5], [0.8, 0.9, 0.5], [0.9, 0.9, 0.5]]]
+    )
+    pose = torch.zeros(1, 48)
+    pose[:, 3:] = finger_pose(bend * flexion, torch.tensor([[0.2, 0.1, 0.0, -0.1, -0.2]]))
+    joints = np.asarray(Hand()(pose, torch.zeros(1, 10))[0].double()) * 1000
+    return np.asarray(np.round(joints - joints[0], 1))
+
+
+def _skeleton(places: Places, look: str, *, label: str = "", width: Number = 3) -> list[Mark]:
+    """A line from the wrist through each finger, and a dot for each joint."""
+    lines = [
+        Line([places[0], *(places[i] for i in chain)], look=look, width=width, solid=True)
+        for chain in FINGERS.values()
+    ]
+    return [*lines, Dots(places, look=look, label=label or look, size=width + 0.5)]
+
+
+def mixer() -> Scene:
+    """The terms of a logged step under other weights, units and reductions."""
+    w_2d, w_3d, _, w_prior, _ = symbolic.WEIGHTS
+    metres, averaged = sp.Symbol("metres", integer=True), sp.Symbol("averaged", integer=True)
+    count = sp.Piecewise((BATCH, averaged > 0), (1, True))
+    unit = sp.Piecewise((sp.Rational(1, 1000), metres > 0), (1, True))
+    terms = {
+        "2D points": w_2d * LOGGED["2d"] / count,
+        "3D joints": w_3d * LOGGED["3d_joint"] * unit / count,
+        "shape prior": w_prior * LOGGED["prior"],
+    }
+    looks = dict(zip(terms, ("2d", "3d_joint", "prior"), strict=True))
+    total = sp.Add(*terms.values())
+
+    def preset(weights: HandLossWeights) -> dict[sp.Symbol, float]:
+        return {w_2d: weights.w_2d, w_3d: weights.w_3d_joint, w_prior: weights.w_prior}
+
+    file = HandLossWeights.config()
+    return Scene(
+        "mixer",
+        "One step of a real training",
+        {
+            w_2d: Range(0.001, 10, file.w_2d, label="weight of 2D", log=True),
+            w_3d: Range(0.001, 10, file.w_3d_joint, label="weight of 3D", log=True),
+            w_prior: Range(0.001, 10, file.w_prior, label="weight of the prior", log=True),
+            metres: Choice("3D joints in", ("millimetres", "metres")),
+            averaged: Switch(f"2D and 3D as means over {BATCH} hands"),
+        },
+        [
+            bars(
+                terms,
+                Axis(1e-3, 1e5, log=True, ticks=[1e-3, 0.1, 10, 1e3, 1e5]),
+                title="Weight times term",
+                looks=looks,
+            ),
+            bars(
+                {name: term / total for name, term in terms.items()},
+                Axis(0, 1),
+                title="Share of the total",
+                looks=looks,
+                format=".1%",
+            ),
+        ],
+        [("The total is {total:5}.", {"total": total})],
+        [
+            Button("configuration file", preset(file)),
+            Button("code", preset(HandLossWeights.code())),
+        ],
+    )
+
+
+def anatomy() -> Scene:
+    """A hand with its 21 joints, which can be turned."""
+    joints = some_hand(0.2)
+    turn = sp.Symbol("turn", real=True)
+    angle = turn * sp.pi / 180
+    places = [(float(x) * sp.cos(angle) + float(z) * sp.sin(angle), float(y)) for x, y, z in joints]
+    numbers = [Text(place, str(n), shift=(7, -7), anchor="start") for n, place in enumerate(places)]
+    return Scene(
+        "anatomy",
+        "21 joints",
+        {turn: Range(-90, 90, 20, 1, "°", "turned by", fps=20)},
+        [
+            Panel(
+                [*_skeleton(places, "3d_joint", label="a hand"), *numbers],
+                Axis(-190, 190),
+                Axis(15, -200),
+                equal=True,
+                frame=False,
+                wide=True,
+            )
+        ],
+    )
+
+
+def depth() -> Scene:
+    """Two hands that differ in depth alone: what the picture says, and what the side says."""
+    joints = some_hand()
+    k, turn = sp.Symbol("k", real=True), sp.Symbol("turn", real=True)
+    angle = turn * sp.pi / 180
+
+    def seen(factor: sp.Expr | Number, by: sp.Expr | Number) -> Places:
+        return [
+            (float(x) * sp.cos(by) + factor * float(z) * sp.sin(by), float(y)) for x, y, z in joints
+        ]
+
+    def drawn(by: sp.Expr | Number) -> list[Mark]:
+        return [
+            *_skeleton(seen(1, by), "ground truth", label="true hand", width=5),
+            *_skeleton(seen(k, by), "prediction", label="predicted hand", width=2),
+        ]
+
+    axes = (Axis(-150, 150), Axis(20, -150))
+    in_space = sp.Add(*(sp.Abs(k * float(z) - float(z)) for _, _, z in joints))
+    return Scene(
+        "depth",
+        "One picture, many hands",
+        {
+            k: Range(-1, 2, -1, 0.05, label="depth of the prediction, times the truth's"),
+            turn: Range(0, 90, 70, 1, "°", "look from the side by"),
+        },
+        [
+            Panel(drawn(0), *axes, "In the picture", equal=True, frame=False),
+            Panel(drawn(angle), *axes, "From the side", equal=True, frame=False),
+        ],
+        [
+            (
+                "Sum of the errors: 0 mm in the picture, {space:.0f} mm in space.",
+                {"space": in_space},
+            )
+        ],
+    )
+
+
+def root() -> Scene:
+    """A wrong wrist, and what a loss that measures from it sees."""
+    joints = some_hand(0.2)[:, :2]
+    u, which = sp.Symbol("u", real=True), sp.Symbol("which", integer=True)
+    true = [(float(x), float(y)) for x, y in joints]
+    wrong: list[tuple[sp.Expr | Number, sp.Expr | Number]] = [(true[0][0] + u, true[0][1])]
+    wrong += true[1:]
+    # Measured from the wrist, all others move; from the knuckle, nothing but the wrist is off.
+    moved = sp.Piecewise((0, which > 0), (u, True))
+    aligned = [(x - moved, y) for x, y in wrong]
+    from_wrist = sp.Add(
+        *(
+            sp.Abs((x - wrong[0][0]) - (p - true[0][0]))
+            for (x, _), (p, _) in zip(wrong, true, strict=True)
+        )
+    )
+    from_knuckle = sp.Add(
+        *(
+            sp.Abs((x - wrong[9][0]) - (p - true[9][0]))
+            for (x, _), (p, _) in zip(wrong, true, strict=True)
+        )
+    )
+    axes = (Axis(-130, 130), Axis(20, -200))
+
+    def drawn(places: Places) -> list[Mark]:
+        return [
+            *_skeleton(true, "ground truth", label="true hand", width=5),
+            *_skeleton(places, "prediction", label="predicted hand", width=2),
+        ]
+
+    return Scene(
+        "root",
+        "Only the wrist is wrong",
+        {
+            u: Range(-40, 40, 20, 1, "mm", "error of the wrist"),
+            which: Choice("measured from", ("the wrist", "the middle knuckle")),
+        },
+        [
+            Panel(drawn(wrong), *axes, "What is predicted", equal=True, frame=False),
+            Panel(drawn(aligned), *axes, "What the loss compares", equal=True, frame=False),
+        ],
+        [
+            (
+                "The loss is {a:.0f} mm measured from the wrist, {b:.0f} mm from the knuckle.",
+                {"a": from_wrist, "b": from_knuckle},
+            )
+        ],
+    )
+
+
+def rotations() -> Scene:
+    """Two rotations of a hand in the picture's plane, and three losses between them."""
+    joints = some_hand(0.2)[:, :2]
+    theta, theta_gt = symbolic.theta, symbolic.theta_gt
+    found, true = sp.Symbol("found", real=True), sp.Symbol("true", real=True)
+    radians = {theta: found * sp.pi / 180, theta_gt: true * sp.pi / 180}
+
+    def turned(angle: sp.Expr) -> Places:
+        return [
+            (
+                float(x) * sp.cos(angle) - float(y) * sp.sin(angle),
+                float(x) * sp.sin(angle) + float(y) * sp.cos(angle),
+            )
+            for x, y in joints
+        ]
+
+    losses = {
+        "axis-angle": symbolic.AXIS_ANGLE_DISTANCE.subs(radians),
+        "rotation matrix": symbolic.POSE_DISTANCE.subs(radians),
+        "angle between": sp.acos(sp.cos((found - true) * sp.pi / 180)) ** 2,
+    }
+    looks = {
+        "axis-angle": "axis-angle",
+        "rotation matrix": "rotation matrix",
+        "angle between": "neutral",
+    }
+    span = 205
+    return Scene(
+        "rotations",
+        "Two hands, turned",
+        {
+            true: Range(-180, 180, 160, 1, "°", "true rotation"),
+            found: Range(-300, 300, 130, 1, "°", "predicted rotation"),
+        },
+        [
+            Panel(
+                [
+                    *_skeleton(
+                        turned(radians[theta_gt]), "ground truth", label="true hand", width=5
+                    ),
+                    *_skeleton(
+                        turned(radians[theta]), "prediction", label="predicted hand", width=2
+                    ),
+                ],
+                Axis(-span, span),
+                Axis(span, -span),
+                equal=True,
+                frame=False,
+            ),
+            bars(losses, Axis(0, 40, "loss"), title="How far apart?", looks=looks, format=".2f"),
+        ],
+        [
+            (
+                "The hands are {d:.0f}° apart.",
+                {"d": sp.acos(sp.cos((found - true) * sp.pi / 180)) * 180 / sp.pi},
+            )
+        ],
+        [
+            Button("across the seam", {true: 175, found: 185}),
+            Button("half a turn", {true: 0, found: 180}),
+        ],
+    )
+
+
+def hand_panel(
+    clouds: Mapping[str, NDArray[np.float64]], title: str, *, half: float = 0.5
+) -> Panel:
+    """Hands over each other, y downwards.
+
+    Args:
+        clouds: by look, ``(21, 2)``.
+        title: above them.
+        half: half the width of what is shown, in the unit of the points.
+    """
+    marks: list[Mark] = []
+    for order, (look, points) in enumerate(clouds.items()):
+        marks += _skeleton(
+            [(float(a), float(b)) for a, b in points], look, width=4 if order == 0 else 2
+        )
+    frame = Line(
+        [(-half, -half), (half, -half), (half, half), (-half, half)],
+        look="neutral",
+        width=1,
+        closed=True,
+    )
+    axes = (Axis(-half, half), Axis(half, -half))
+    return Panel([frame, *marks], *axes, title, equal=True, frame=False, small=True)

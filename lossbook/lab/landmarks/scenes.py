@@ -1,0 +1,429 @@
+"""The objects to move that show faces: errors spread or gathered, one landmark, labels, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import sympy as sp
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lossbook.lab.landmarks.crops import crop
+from lossbook.lab.landmarks.model import SIZE
+from lossbook.lab.landmarks.orl import Faces
+from lossbook.lab.page.formulas import Number, derivative
+from lossbook.lab.page.marks import Mark
+from lossbook.lab.page.objects import (
+    Arrow,
+    Axis,
+    Bar,
+    Button,
+    Curve,
+    Dots,
+    Handle,
+    Line,
+    Minimum,
+    Panel,
+    Picture,
+    Range,
+    Scene,
+    Switch,
+    Text,
+    Trail,
+    bars,
+    pointer_x,
+    pointer_y,
+)
+from lossbook.landmarks import symbolic
+
+__all__ = [
+    "LOSSES",
+    "OUTLINE",
+    "face",
+    "few_labels",
+    "labels",
+    "landmark",
+    "product",
+    "shown",
+    "spread",
+    "weights",
+]
+
+x = symbolic.x
+LOSSES: Mapping[str, sp.Expr] = {
+    "L2": symbolic.L2,
+    "L1": symbolic.L1,
+    "SmoothL1": symbolic.SMOOTH_L1.subs(symbolic.beta, 1),
+    "Wing": symbolic.WING.subs({symbolic.w: 10, symbolic.epsilon: 2}),
+}
+"""Of one coordinate's error in pixels, with the documented parameters."""
+
+OUTLINE: Sequence[tuple[range, bool]] = (
+    (range(33), False),
+    (range(33, 42), True),
+    (range(42, 51), True),
+    (range(51, 55), False),
+    (range(55, 60), False),
+    (range(60, 68), True),
+    (range(68, 76), True),
+    (range(76, 88), True),
+    (range(88, 96), True),
+)
+"""Which of the 98 points are joined, and whether in a ring: contour, brows, nose, eyes, mouth."""
+
+ERROR = 1.5
+"""Mean absolute error of each coordinate of both faces of the puzzle, in pixels."""
+_FEWEST = 7
+
+
+def face(faces: Faces, index: int, *, size: int = SIZE) -> tuple[Picture, NDArray[np.float64]]:
+    """A photograph as the network sees it, and its 98 points in pixels of the crop.
+
+    Args:
+        faces: as `load_faces` gives them.
+        index: which.
+        size: side of the crop.
+    """
+    one = torch.tensor([index])
+    view = crop(faces.images[one], faces.landmarks[one], faces.angles[one], size=size)
+    grey = (view.images[0, 0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return Picture(grey, (0, size), (0, size)), view.landmarks[0].double().numpy()
+
+
+def outline(points: Sequence[tuple[Number | sp.Expr, Number | sp.Expr]], look: str) -> list[Mark]:
+    """Thin lines through 98 places.
+
+    Args:
+        points: their places.
+        look: name in the palette.
+    """
+    return [
+        Line([points[i] for i in part], look=look, closed=ring, width=1.2, solid=True)
+        for part, ring in OUTLINE
+    ]
+
+
+def spread(faces: Faces, index: int) -> Scene:
+    """The same error on all points, and gathered on few of them.
+
+    Args:
+        faces: as `load_faces` gives them.
+        index: whose face.
+    """
+    picture, true = face(faces, index)
+    generator = np.random.default_rng(1)
+    order = generator.permutation(98)
+    sign = generator.choice([-1, 1], (98, 2))
+    many = sp.Symbol("many", integer=True)
+    error = 98 * ERROR / many
+    right = [(float(a), float(b)) for a, b in true]
+
+    def panel(title: str, places: Sequence[tuple[sp.Expr, sp.Expr]]) -> Panel:
+        marks = [
+            picture,
+            *outline(right, "ground truth"),
+            *outline(places, "prediction"),
+            Dots(places, look="prediction", label="predicted points", size=2),
+            Dots(right, look="ground truth", label="true points", size=2),
+        ]
+        return Panel(marks, Axis(6, 106), Axis(112, 12), title, equal=True, frame=False)
+
+    alike = [(p + ERROR * s, q + ERROR * t) for (p, q), (s, t) in zip(true, sign, strict=True)]
+    gathered = []
+    for rank, (p, q), (s, t) in zip(order, true, sign, strict=True):
+        off = sp.Piecewise((error, many > int(rank)), (0, True))
+        gathered.append((float(p) + int(s) * off, float(q) + int(t) * off))
+    ratio = {
+        name: many * loss.subs(x, error) / (98 * loss.subs(x, sp.Float(ERROR)))
+        for name, loss in LOSSES.items()
+    }
+    return Scene(
+        "spread",
+        "Two faces, equally wrong",
+        {many: Range(_FEWEST, 98, 10, 1, label="points that are wrong on the right")},
+        [
+            panel(f"All 98 points are off by {ERROR:g} px", alike),
+            panel("Fewer are wrong, and further", gathered),
+            bars(
+                ratio,
+                Axis(
+                    0.1,
+                    20,
+                    "loss of the right face over that of the left",
+                    log=True,
+                    ticks=[0.1, 0.3, 1, 3, 10],
+                ),
+                format=".2f",
+                base=1,
+                wide=True,
+            ),
+        ],
+        [
+            (
+                "On the right {n:.0f} points are off by {e:.1f} px along either axis, the others "
+                "are right.",
+                {"n": many, "e": error},
+            )
+        ],
+    )
+
+
+def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
+    """A predicted landmark that is dragged, and how hard each loss pulls it back.
+
+    Args:
+        faces: as `load_faces` gives them.
+        index: whose face.
+        point: which of the 98; a corner of the mouth.
+    """
+    picture, true = face(faces, index)
+    a, b = (round(float(v), 1) for v in true[point])
+    u, v = sp.symbols("u v", real=True)
+    pull = {
+        name: tuple(-derivative(loss, x).subs(x, error) for error in (u, v))
+        for name, loss in LOSSES.items()
+    }
+    near = [(float(p), float(q)) for p, q in true]
+    axes = (Axis(a - 18, a + 18), Axis(b + 18, b - 18))
+    strength = {name: sp.sqrt(p**2 + q**2) for name, (p, q) in pull.items()}
+    return Scene(
+        "landmark",
+        "Drag the corner of the mouth",
+        {
+            u: Range(-12, 12, 4, 0.1, "px", "error to the right"),
+            v: Range(-12, 12, 3, 0.1, "px", "error downwards"),
+        },
+        [
+            Panel(
+                [
+                    picture,
+                    *outline(near, "ground truth"),
+                    Dots([(a, b)], look="ground truth", label="true point", size=5),
+                    *(
+                        Arrow(
+                            (a + u, b + v),
+                            (2 * pull[name][0], 2 * pull[name][1]),
+                            look=name,
+                            label=name,
+                        )
+                        for name in ("L2", "Wing", "L1", "SmoothL1")
+                    ),
+                    Handle(
+                        a + u,
+                        b + v,
+                        {u: pointer_x - a, v: pointer_y - b},
+                        look="prediction",
+                        label="predicted point",
+                    ),
+                ],
+                *axes,
+                equal=True,
+                frame=False,
+            ),
+            bars(strength, Axis(0, 24, "pull"), title="How hard it is pulled", format=".1f"),
+        ],
+        [("It is {r:.1f} px off. Arrows are drawn twice as long.", {"r": sp.sqrt(u**2 + v**2)})],
+        [Button("nearly right", {u: 0.4, v: -0.3}), Button("far off", {u: -10, v: 8})],
+    )
+
+
+def labels() -> Scene:
+    """Seven labels of one coordinate, which are dragged, and the best answer for each loss."""
+    return _labels("labels", costs=True)
+
+
+def few_labels() -> Scene:
+    """The same without the curves, for a small place."""
+    return _labels("few-labels", costs=False)
+
+
+def _labels(name: str, *, costs: bool) -> Scene:
+    given = sp.symbols("l1:8", real=True)
+    start = (-1.5, -1, -0.5, 0, 0.5, 1, 8)
+    camps = (0, 0, 0, 5, 6, 8, 10)
+    answer = sp.Symbol("answer", real=True)
+    best = {loss: sp.Symbol(f"best_{loss}", real=True) for loss in ("L2", "Wing", "L1")}
+    totals = {
+        loss: sp.Add(*(LOSSES[loss].subs(x, answer - label) for label in given)) / 7
+        for loss in best
+    }
+    across = Axis(-4, 12, "place [px]")
+    lines = [
+        Line([(at, 0.4), (at, 7.6)], look=loss, label=loss, width=3) for loss, at in best.items()
+    ]
+    dragged = [
+        Handle(label, 7 - n, {label: pointer_x}, look="ground truth", title=f"label {n + 1}")
+        for n, label in enumerate(given)
+    ]
+    rows = Axis(0.3, 7.7, "label", ticks={float(7 - n): f"{n + 1}." for n in range(7)})
+    panels = [Panel([*lines, *dragged], across, rows, "Drag a label", height=270, wide=costs)]
+    if costs:
+        curves: list[Mark] = []
+        for loss in ("L1", "Wing"):
+            least = (best[loss], totals[loss].subs(answer, best[loss]))
+            curves += [Curve(totals[loss], answer, look=loss), Dots([least], look=loss, size=5)]
+        up = Axis(0, 24, "mean loss [px]")
+        panels.append(
+            Panel(
+                curves,
+                across,
+                up,
+                "What an answer costs (L2, in px², is not drawn)",
+                height=230,
+                wide=True,
+            )
+        )
+    return Scene(
+        name,
+        "Seven labels, one answer",
+        {
+            label: Range(-3, 11, at, 0.1, "px", f"label {n + 1}")
+            for n, (label, at) in enumerate(zip(given, start, strict=True))
+        },
+        panels,
+        [
+            (
+                "The best answer: {L2:.1f L2} px for L2, {L1:.1f L1} px for L1, "
+                "{Wing:.1f Wing} px for Wing.",
+                best,
+            )
+        ],
+        [Button("two camps", dict(zip(given, camps, strict=True)))],
+        minima={at: Minimum(totals[loss], answer, -4, 12) for loss, at in best.items()},
+    )
+
+
+def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
+    """Six faces, which of them have the attribute, and what PFLD weighs them with.
+
+    Args:
+        faces: as `load_faces` gives them.
+        chosen: six of them; those with a large pose have the attribute at first.
+    """
+    has = sp.symbols("a1:7", integer=True)
+    angle, bias = sp.Symbol("angle", nonnegative=True), sp.Symbol("bias", integer=True)
+    posed = sp.Symbol("posed", integer=True)
+    count = sp.Add(*has)
+    q = [sp.Piecewise((6 * a / count, count > 0), (0, True)) for a in has]
+    p = symbolic.POSE_ERROR.subs(symbolic.theta, angle * sp.pi / 180)
+    factor = sp.Piecewise((bias + p, posed > 0), (1, True))
+    w = [factor * (bias + weight) for weight in q]
+    marks: list[Mark] = []
+    for n, index in enumerate(chosen):
+        picture, _ = face(faces, index)
+        marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (-0.3, -3.3)))
+        marks.append(Bar((n + 0.5, 0), (n + 0.5, w[n]), look="PFLD", width=44))
+        marks.append(Text((n + 0.5, w[n]), "{w:.2f}", {"w": w[n]}, anchor="middle", shift=(0, -10)))
+    whole = sp.Add(*w)
+    rare = [bool(faces.attributes[index, 0]) for index in chosen]
+    steady = sp.Piecewise((whole**2 / sp.Add(*(v**2 for v in w)), whole > 0), (0, True))
+    return Scene(
+        "weights",
+        "What PFLD makes of six faces",
+        {
+            **{
+                a: Switch(f"face {n + 1} is rare", at)
+                for n, (a, at) in enumerate(zip(has, rare, strict=True))
+            },
+            bias: Switch("one more, 1 + q and 1 + p"),
+            posed: Switch("times the pose weight p"),
+            angle: Range(0, 60, 60, 1, "°", "error of the yaw of all six"),
+        },
+        [
+            Panel(
+                marks,
+                Axis(0, 6),
+                Axis(-3.4, 7.3),
+                "The weight of each face",
+                height=380,
+                wide=True,
+                frame=False,
+            )
+        ],
+        [
+            (
+                "Their weights are {m:.2f} on average. Their mean pulls as steadily as that of "
+                "{e:.1f} faces with equal weights.",
+                {"m": whole / 6, "e": steady},
+            )
+        ],
+        [
+            Button("all are rare", dict.fromkeys(has, 1)),
+            Button("none is rare", dict.fromkeys(has, 0)),
+        ],
+    )
+
+
+def product() -> Scene:
+    """Two errors that are multiplied, as gradient descent makes them smaller."""
+    angle, square = sp.Symbol("angle", nonnegative=True), sp.Symbol("D", nonnegative=True)
+    theta = angle * sp.pi / 180
+    kept = square + 8 * sp.log(sp.cos(theta / 2))
+    rate = sp.Rational(1, 100)
+    step = {
+        # d² under d - rate * 2 d (1 - cos θ), and θ - rate * d² sin θ.
+        square: square * (1 - 2 * rate * symbolic.POSE_ERROR.subs(symbolic.theta, theta)) ** 2,
+        angle: angle - rate * square * sp.sin(theta) * 180 / sp.pi,
+    }
+    at = sp.Symbol("at", nonnegative=True)
+    way = kept - 8 * sp.log(sp.cos(at * sp.pi / 360))
+    left = sp.Max(kept, 0)
+    still = sp.Piecewise((360 / sp.pi * sp.acos(sp.exp(sp.Min(kept, 0) / 8)), kept < 0), (0, True))
+    return Scene(
+        "product",
+        "Two errors that are multiplied",
+        {
+            angle: Range(0, 130, 60, 0.1, "°", "error of the angle"),
+            square: Range(0, 4, 3, 0.001, "", "squared error of the landmarks, D"),
+        },
+        [
+            Panel(
+                [
+                    Curve(way, at, look="neutral", label="where it can go", span=(0, 130)),
+                    Trail((angle, square), look="PFLD"),
+                    Dots([(still, left)], look="prediction", label="where it ends", size=6),
+                    Handle(angle, square, look="PFLD", label="now"),
+                ],
+                Axis(0, 130, "error of the angle [°]"),
+                Axis(0, 4, "squared error of the landmarks D"),
+                height=330,
+                wide=True,
+            )
+        ],
+        [
+            (
+                "The loss is {loss:.3f}. It ends with D = {left:.2f} and an angle that is off by "
+                "{still:.0f}°.",
+                {
+                    "loss": symbolic.POSE_ERROR.subs(symbolic.theta, theta) * square,
+                    "left": left,
+                    "still": still,
+                },
+            )
+        ],
+        [
+            Button("20 steps", step, times=20),
+            Button("landmarks win", {angle: 120, square: 2}),
+        ],
+    )
+
+
+def shown(
+    image: Float[Tensor, "side side"], points: Mapping[str, Float[Tensor, "98 2"]], title: str
+) -> Panel:
+    """A crop with points on it.
+
+    Args:
+        image: between 0 and 1.
+        points: by look, pixels of the crop.
+        title: above it.
+    """
+    grey = (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    marks: list[Mark] = [Picture(grey, (0, SIZE), (0, SIZE))]
+    for look, cloud in points.items():
+        places = [(float(a), float(b)) for a, b in cloud]
+        marks.append(Dots(places, look=look, label=look, size=1.6))
+    return Panel(marks, Axis(6, 106), Axis(112, 12), title, equal=True, frame=False, small=True)
