@@ -145,8 +145,8 @@ def spread(faces: Faces, index: int) -> Scene:
         "Two faces, equally wrong",
         {many: Range(_FEWEST, 98, 10, 1, label="points that are wrong on the right")},
         [
-            panel(f"All 98 points are off by {ERROR:g} px", alike),
-            panel("Fewer are wrong, and further", gathered),
+            panel("all points off", alike),
+            panel("few points off", gathered),
             bars(
                 ratio,
                 Axis(
