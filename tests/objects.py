@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
+from scipy import integrate, optimize
 
 from lossbook.hands import (
     HandLossWeights,
@@ -236,16 +237,27 @@ def _weights(at):
 
 
 def _product(at):
-    """Where very many small steps end, of one coordinate and one angle."""
-    d, theta = math.sqrt(at["D"]), math.radians(at["angle"])
-    loss = (1 - math.cos(theta)) * d * d
-    for _ in range(20_000):
-        rate = min(0.02, 0.02 / (d * d + 1e-9))
-        d, theta = (
-            d - rate * 2 * d * (1 - math.cos(theta)),
-            theta - rate * d * d * math.sin(theta),
-        )
-    return [loss, d * d, math.degrees(theta)]
+    """Where both go under small steps of gradient descent, by the slopes that torch finds."""
+    angle, square = math.radians(at["angle"]), at["D"]
+
+    def pace(theta):
+        """How fast D changes with the angle."""
+        turned = torch.tensor([[theta, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+        d = torch.ones((), dtype=torch.float64, requires_grad=True)
+        loss = (pose_weight(turned, torch.zeros_like(turned)) * d.square()).sum()
+        of_angle, of_d = torch.autograd.grad(loss, (turned, d))
+        return (2 * d * of_d / of_angle[0, 0]).item()
+
+    def lost(end):
+        return integrate.quad(pace, end, angle, epsabs=1e-12, epsrel=1e-12)[0] if angle else 0.0
+
+    loss = (1 - math.cos(angle)) * square
+    nearly = 1e-12  # at 0 the pace is 0 / 0
+    left = square - lost(nearly)
+    if left >= 0:
+        return [loss, left, 0.0]
+    still = optimize.brentq(lambda end: lost(end) - square, nearly, angle, xtol=1e-14)
+    return [loss, 0.0, math.degrees(still)]
 
 
 def _mixer(at):

@@ -125,7 +125,7 @@ def test_plain_steps_see_the_scale_of_a_loss(faces, arm):
         settings = quick.replace(learning_rate=rate)
         result = sgd.EXPERIMENT.run(arm, 0, settings, faces, losses=losses, progress=False)
         found[name] = result.units["nme"]
-    assert found["usual"] == pytest.approx(found["scaled"], rel=1e-3)
+    assert found["usual"] == pytest.approx(found["scaled"], rel=1e-2)
 
 
 def test_large_batches_hold_most_of_the_faces_of_a_training_part(faces):
