@@ -38,7 +38,7 @@ class Faces:
     """The 400 ORL faces, 10 consecutive ones for each subject.
 
     Attributes:
-        images: ``(400, 112, 92)`` uint8.
+        images: ``(400, 112, 92)`` uint8; other faces may come in another size.
         landmarks: ``(400, 98, 2)``, pixels, WFLW's order; pseudo-labels.
         angles: ``(400, 3)``: pitch, yaw, roll in radians. Pitch is positive looking down, yaw
             looking to the picture's right, roll turned counter-clockwise in the picture. Turning
@@ -49,10 +49,10 @@ class Faces:
         shot: ``(400,)``, 1 to 10.
     """
 
-    images: UInt8[Tensor, "faces 112 92"]
+    images: UInt8[Tensor, "faces height width"]
     landmarks: Float[Tensor, "faces 98 2"]
     angles: Float[Tensor, "faces 3"]
-    attributes: Float[Tensor, "faces 4"]
+    attributes: Float[Tensor, "faces kinds"]
     subject: Int64[Tensor, " faces"]
     shot: Int64[Tensor, " faces"]
 
