@@ -26,6 +26,7 @@ from lossbook.lab.page.objects import (
     Text,
     bars,
 )
+from lossbook.lab.page.sheet import Place
 
 __all__ = [
     "BATCH",
@@ -47,7 +48,7 @@ TOTAL = 3826.6260
 BATCH = 32
 """Hands in the batch, for a mean in place of a sum; the log does not say."""
 
-Places = Sequence[tuple[Number | sp.Expr, Number | sp.Expr]]
+Places = Sequence[Place]
 
 
 def some_hand(bend: float = 1.0) -> NDArray[np.float64]:
@@ -72,6 +73,14 @@ def _skeleton(places: Places, look: str, *, label: str = "", width: Number = 3) 
         for chain in FINGERS.values()
     ]
     return [*lines, Dots(places, look=look, label=label or look, size=width + 0.5)]
+
+
+def _over_truth(true: Places, found: Places) -> list[Mark]:
+    """A predicted hand, thin, over the true one."""
+    return [
+        *_skeleton(true, "ground truth", label="true hand", width=5),
+        *_skeleton(found, "prediction", label="predicted hand", width=2),
+    ]
 
 
 def mixer() -> Scene:
@@ -161,10 +170,7 @@ def depth() -> Scene:
         ]
 
     def drawn(by: sp.Expr | Number) -> list[Mark]:
-        return [
-            *_skeleton(seen(1, by), "ground truth", label="true hand", width=5),
-            *_skeleton(seen(k, by), "prediction", label="predicted hand", width=2),
-        ]
+        return _over_truth(seen(1, by), seen(k, by))
 
     axes = (Axis(-150, 150), Axis(20, -150))
     in_space = sp.Add(*(sp.Abs(k * float(z) - float(z)) for _, _, z in joints))
@@ -193,30 +199,20 @@ def root() -> Scene:
     joints = some_hand(0.2)[:, :2]
     u, which = sp.Symbol("u", real=True), sp.Symbol("which", integer=True)
     true = [(float(x), float(y)) for x, y in joints]
-    wrong: list[tuple[sp.Expr | Number, sp.Expr | Number]] = [(true[0][0] + u, true[0][1])]
+    wrong: list[Place] = [(true[0][0] + u, true[0][1])]
     wrong += true[1:]
     # Measured from the wrist, all others move; from the knuckle, nothing but the wrist is off.
     moved = sp.Piecewise((0, which > 0), (u, True))
     aligned = [(x - moved, y) for x, y in wrong]
-    from_wrist = sp.Add(
-        *(
-            sp.Abs((x - wrong[0][0]) - (p - true[0][0]))
-            for (x, _), (p, _) in zip(wrong, true, strict=True)
-        )
-    )
-    from_knuckle = sp.Add(
-        *(
-            sp.Abs((x - wrong[9][0]) - (p - true[9][0]))
-            for (x, _), (p, _) in zip(wrong, true, strict=True)
-        )
-    )
-    axes = (Axis(-130, 130), Axis(20, -200))
 
-    def drawn(places: Places) -> list[Mark]:
-        return [
-            *_skeleton(true, "ground truth", label="true hand", width=5),
-            *_skeleton(places, "prediction", label="predicted hand", width=2),
-        ]
+    def measured_from(joint: int) -> sp.Expr:
+        errors = (
+            (x - wrong[joint][0]) - (p - true[joint][0])
+            for (x, _), (p, _) in zip(wrong, true, strict=True)
+        )
+        return sp.Add(*map(sp.Abs, errors))
+
+    axes = (Axis(-130, 130), Axis(20, -200))
 
     return Scene(
         "root",
@@ -226,13 +222,15 @@ def root() -> Scene:
             which: Choice("measured from", ("the wrist", "the middle knuckle")),
         },
         [
-            Panel(drawn(wrong), *axes, "What is predicted", equal=True, frame=False),
-            Panel(drawn(aligned), *axes, "What the loss compares", equal=True, frame=False),
+            Panel(_over_truth(true, wrong), *axes, "What is predicted", equal=True, frame=False),
+            Panel(
+                _over_truth(true, aligned), *axes, "What the loss compares", equal=True, frame=False
+            ),
         ],
         [
             (
                 "The loss is {a:.0f} mm measured from the wrist, {b:.0f} mm from the knuckle.",
-                {"a": from_wrist, "b": from_knuckle},
+                {"a": measured_from(0), "b": measured_from(9)},
             )
         ],
     )
@@ -274,14 +272,7 @@ def rotations() -> Scene:
         },
         [
             Panel(
-                [
-                    *_skeleton(
-                        turned(radians[theta_gt]), "ground truth", label="true hand", width=5
-                    ),
-                    *_skeleton(
-                        turned(radians[theta]), "prediction", label="predicted hand", width=2
-                    ),
-                ],
+                _over_truth(turned(radians[theta_gt]), turned(radians[theta])),
                 Axis(-span, span),
                 Axis(span, -span),
                 equal=True,

@@ -14,7 +14,7 @@ from torch import Tensor
 from lossbook.lab.landmarks.crops import crop
 from lossbook.lab.landmarks.model import SIZE
 from lossbook.lab.landmarks.orl import Faces
-from lossbook.lab.page.formulas import Number, derivative
+from lossbook.lab.page.formulas import derivative
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Arrow,
@@ -37,6 +37,7 @@ from lossbook.lab.page.objects import (
     pointer_x,
     pointer_y,
 )
+from lossbook.lab.page.sheet import Place
 from lossbook.landmarks import symbolic
 
 __all__ = [
@@ -89,11 +90,16 @@ def face(faces: Faces, index: int, *, size: int = SIZE) -> tuple[Picture, NDArra
     """
     one = torch.tensor([index])
     view = crop(faces.images[one], faces.landmarks[one], faces.angles[one], size=size)
-    grey = (view.images[0, 0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    return Picture(grey, (0, size), (0, size)), view.landmarks[0].double().numpy()
+    return _photograph(view.images[0, 0]), view.landmarks[0].double().numpy()
 
 
-def outline(points: Sequence[tuple[Number | sp.Expr, Number | sp.Expr]], look: str) -> list[Mark]:
+def _photograph(image: Float[Tensor, "side side"]) -> Picture:
+    """A square crop, between 0 and 1, in its own pixels."""
+    grey = (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return Picture(grey, (0, len(image)), (0, len(image)))
+
+
+def outline(points: Sequence[Place], look: str) -> list[Mark]:
     """Thin lines through 98 places.
 
     Args:
@@ -421,8 +427,7 @@ def shown(
         points: by look, pixels of the crop.
         title: above it.
     """
-    grey = (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    marks: list[Mark] = [Picture(grey, (0, SIZE), (0, SIZE))]
+    marks: list[Mark] = [_photograph(image)]
     for look, cloud in points.items():
         places = [(float(a), float(b)) for a, b in cloud]
         marks.append(Dots(places, look=look, label=look, size=1.6))
