@@ -58,9 +58,9 @@ browser: $(STAMP) ## Open every page of the built book in Chromium, without netw
 
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.lab.run.benchmark
-	for module in landmarks.experiment landmarks.factors landmarks.robust landmarks.large_batches \
-	    landmarks.sgd hands.experiment motion.experiment motion.longer motion.smoothing \
-	    motion.leaks motion.noisiest; do \
+	for module in landmarks.experiment landmarks.factors landmarks.controls landmarks.robust \
+	    landmarks.large_batches landmarks.sgd hands.experiment hands.languages motion.experiment \
+	    motion.longer motion.smoothing motion.leaks motion.noisiest; do \
 	  $(BIN)/python -m lossbook.lab.$$module --record || exit 1; \
 	done
 

@@ -229,11 +229,10 @@ def _weights(at):
     marked = torch.tensor([[at[f"a{n}"]] for n in range(1, 7)], dtype=torch.float64)
     turned = torch.tensor([[0.0, at["angle"], 0.0]], dtype=torch.float64)
     p = pose_weight(turned, torch.zeros_like(turned), degrees=True)
-    factor = at["bias"] + p if at["posed"] else 1.0
-    weights = factor * (at["bias"] + attribute_weight(marked))
+    weights = (at["bias"] + p) * (at["bias"] + attribute_weight(marked))
     whole = weights.sum()
     steady = whole.square() / weights.square().sum() if whole > 0 else torch.zeros(())
-    return [*weights, weights.mean(), steady]
+    return [*weights, p, weights.mean(), steady]
 
 
 def _product(at):
@@ -268,7 +267,8 @@ def _mixer(at):
     if at["averaged"]:
         terms |= {name: terms[name] / BATCH for name in ("2d", "3d_joint")}
     parts = [weights[name] * value for name, value in terms.items()]
-    return [*parts, *(part / sum(parts) for part in parts), sum(parts)]
+    whole = sum(parts)
+    return [*parts, *(part / whole for part in parts), whole, parts[0] / parts[1]]
 
 
 def _depth(at):
@@ -288,25 +288,32 @@ def _root(at):
 
 def _rotations(at):
     """About one axis; an axis-angle is at most half a turn long."""
-    angles = torch.zeros(2, 1, 48, dtype=torch.float64)
-    for pose, degrees in zip(angles, (at["found"], at["true"]), strict=True):
-        pose[0, 2] = math.radians(degrees - 360 * math.floor((degrees + 180) / 360))
-    if at["true"] == 180:
-        angles[1, 0, 2] = math.pi
-    if at["found"] == 180:
-        angles[0, 0, 2] = math.pi
     no_shape = torch.zeros(1, 10, dtype=torch.float64)
-    squares = 48 * auxiliary_loss(angles[0], no_shape, angles[1], no_shape)
-    turns = [
-        torch.tensor(
-            [[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]],
-            dtype=torch.float64,
-        )[None, None]
-        for a in angles[:, 0, 2].tolist()
-    ]
-    chordal = rotation_loss(*turns)
-    apart = torch.acos((chordal / -4 + 1).clamp(-1, 1))
-    return [squares, chordal, apart.square(), torch.rad2deg(apart)]
+
+    def losses(found):
+        vectors, matrices = [], []
+        for angle in (found, torch.tensor(math.radians(at["true"]), dtype=torch.float64)):
+            whole = 2 * math.pi * torch.ceil(angle.detach() / (2 * math.pi) - 0.5 - 1e-12)
+            angle = angle - whole
+            zero = torch.zeros_like(angle)
+            vectors.append(torch.stack([zero, zero, angle, *45 * [zero]])[None])
+            cos, sin = angle.cos(), angle.sin()
+            rows = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, zero + 1])
+            matrices.append(rows.reshape(1, 1, 3, 3))
+        squares = 48 * auxiliary_loss(vectors[0], no_shape, vectors[1], no_shape)
+        between = rotation_loss(*matrices, form="geodesic")
+        return squares, rotation_loss(*matrices), between.square()
+
+    def slopes(degrees):
+        angle = torch.tensor(math.radians(degrees), dtype=torch.float64, requires_grad=True)
+        return [torch.autograd.grad(loss, angle, retain_graph=True)[0] for loss in losses(angle)]
+
+    found = torch.tensor(math.radians(at["found"]), dtype=torch.float64)
+    values = losses(found)
+    apart = torch.rad2deg(values[2].sqrt())
+    # At half a turn the angle's slope jumps; the page shows the side from which it came.
+    before = 1e-7 if abs(apart - 180) < 1e-6 else 0.0
+    return [*values, apart, *slopes(at["found"] - before)]
 
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {

@@ -144,7 +144,7 @@ def test_cells_that_only_show_are_folded_and_the_others_are_short(chapter):
     ("source", "expected"),
     [
         ("figures.table(['a'], [(1,)])", True),
-        ("figure = figures.ced(x, threshold=1)\nfigure.axes[0].set_ylim(0, 1)\nfigure", True),
+        ("figure = figures.Chart(x, y)\nfigure", True),
         ("assert a == 2\nassert b", True),
         ("from lossbook.lab.page.objects import Scene\nScene('a')", True),
         ("audit.decide('a', f(x), 'y')\naudit.card('a')", True),

@@ -4,7 +4,6 @@ import json
 import re
 import runpy
 import sys
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -136,12 +135,14 @@ def test_a_chapter_in_colab_stops_at_a_failed_install(path, exit_code, monkeypat
 
 
 @each_notebook
-def test_every_caption_of_face_photographs_credits_their_database(path):
-    sources = ["".join(cell["source"]) for cell in json.loads(path.read_text("utf8"))["cells"]]
-    for figure, caption in pairwise(sources):
-        if "figures.faces(" in figure:
-            credited = "ORL face database, AT&T Laboratories Cambridge"
-            assert credited in " ".join(caption.split())
+def test_photographs_of_people_are_credited_to_their_database(path):
+    cells = json.loads(path.read_text("utf8"))["cells"]
+    sources = dict.fromkeys(("code", "markdown"), "")
+    for cell in cells:
+        sources[cell["cell_type"]] += "".join(cell["source"])
+    if "load_faces(" in sources["code"]:
+        assert "AT&T Laboratories Cambridge" in sources["markdown"]
+        assert "[ORL faces](https://doi.org/10.1109/ACV.1994.341300)" in sources["markdown"]
 
 
 def test_every_address_of_the_repository_is_the_configured_one():

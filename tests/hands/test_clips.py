@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lossbook.lab.hands.clips import FILE, Hands, load_hands, split_by_clip
+from lossbook.lab.hands.clips import FILE, Hands, load_hands, split_by_clip, split_by_language
 from lossbook.lab.hands.kinematics import BONES
 
 
@@ -119,3 +119,17 @@ def test_splits_that_do_not_exist_are_refused(fold, folds):
     three = Hands(torch.zeros(3, 21, 2), torch.arange(3), ("a",) * 3, ("A",) * 3)
     with pytest.raises(ValueError, match="fold"):
         split_by_clip(three, fold, folds=folds)
+
+
+def test_each_language_is_held_out_once(hands):
+    names = np.array(hands.language)
+    held_out = []
+    for fold in range(5):
+        training, test = split_by_language(hands, fold)
+        assert not set(names[training]) & set(names[test])
+        assert len(training) + len(test) == len(hands)
+        held_out += sorted(set(names[test]))
+    assert sorted(held_out) == sorted(set(names))
+    assert len(held_out) == 18
+    with pytest.raises(ValueError, match="fold 0 of 19 does not exist with 18 languages"):
+        split_by_language(hands, 0, folds=19)

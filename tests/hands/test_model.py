@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 
 from lossbook import check_values
+from lossbook.hands import auxiliary_loss
 from lossbook.hands.metrics import mpjpe, pa_mpjpe
 from lossbook.lab.hands import model as model_module
 from lossbook.lab.hands.data import OCCLUDED, load_hands, split_by_clip, synthetic, to_crop
@@ -19,6 +22,7 @@ from lossbook.lab.hands.model import (
     examples,
     make_scene,
     predict,
+    shortest,
     solve_camera,
     train,
 )
@@ -122,6 +126,21 @@ def test_both_stages_are_hands_seen_by_their_own_camera(batch, model):
     assert not torch.equal(found.pose, found.coarse_pose)
 
 
+def test_a_predicted_camera_changes_nothing_else_of_the_network(batch):
+    torch.manual_seed(0)
+    fitted = Lifter()
+    torch.manual_seed(0)
+    predicted = Lifter(predicts_camera=True)
+    state = predicted.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in fitted.state_dict().items())
+    assert {name.partition(".")[0] for name in set(state) - set(fitted.state_dict())} == {"cameras"}
+    found = predicted(batch.detected)
+    torch.testing.assert_close(found.keypoints, 5.5 * found.joints[..., :2])
+    torch.testing.assert_close(found.keypoints, found.coarse_keypoints)
+    ARMS["predicted camera"](found, batch).total.backward()
+    assert all(part.weight.grad.abs().sum() > 0 for part in predicted.cameras)
+
+
 def test_points_mix_along_bones_only(model):
     layer = model.graph[0]
     torch.nn.init.ones_(layer.own.weight)
@@ -215,11 +234,12 @@ def test_ignoring_confidence_changes_the_2d_term_only(batch, model):
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_the_truth_costs_nothing(arm, hands, some):
+def test_the_truth_costs_nothing_but_where_a_prior_or_the_seam_says_so(arm, hands, some):
     batch = next(batches(hands, some, 0, QUICK.replace(real=0)))
     with check_values():
         loss = ARMS[arm](perfect(batch), batch)
-    assert loss.total.item() == 0
+    costs = {name for name, value in loss.contributions().items() if value.item() > 0}
+    assert costs == {"pose prior": {"prior"}, "short vectors": {"aux"}}.get(arm, set())
 
 
 def test_real_hands_have_no_3d_target(batch, model):
@@ -247,6 +267,60 @@ def test_the_first_stage_learns_through_the_second_also_without_aux(arm, alone, 
     assert model.coarse.weight.grad.abs().sum() > 0
     assert model.correction.weight.grad.abs().sum() > 0
     assert (ARMS[arm].weights.w_aux == 0) == alone
+
+
+def test_the_shortest_vector_is_the_same_rotation_and_jumps_at_half_a_turn(generator):
+    vectors = torch.randn(500, 48, generator=generator).double()
+    vectors[:, :3] = (
+        math.pi
+        * torch.nn.functional.normalize(vectors[:, :3])
+        * torch.linspace(0.01, 1.99, 500)[:, None].double()
+    )
+    found = shortest(vectors)
+    hand = Hand().double()
+    torch.testing.assert_close(hand.rotations(found), hand.rotations(vectors))
+    assert (found[:, :3].norm(dim=1) <= math.pi + 1e-9).all()
+    assert torch.equal(found[:250], vectors[:250])
+    assert torch.equal(found[:, 3:], vectors[:, 3:])
+
+
+def test_many_made_hands_are_turned_by_more_than_half_a_turn(generator):
+    """So that the arm with the shortest vectors has other labels than the balanced one."""
+    pose = synthetic(1000, generator, Hand()).pose
+    changed = (shortest(pose) != pose).any(1).float().mean()
+    assert 0.05 < changed < 0.5
+
+
+def test_arms_with_one_thing_more_differ_in_the_term_they_name(batch, model):
+    balanced = terms("balanced", batch, model)
+    for arm, term in {"pose prior": "prior", "rotations": "aux", "short vectors": "aux"}.items():
+        found = terms(arm, batch, model)
+        assert found[term] != balanced[term], arm
+        assert {**found, term: 0} == {**balanced, term: 0}, arm
+    lifted = model(batch.detected)
+    angles = lifted.pose[:, 3:].reshape(-1, 15, 3).norm(dim=-1)
+    extra = terms("pose prior", batch, model)["prior"] - balanced["prior"]
+    weight = BALANCED.w_prior
+    assert extra == pytest.approx(weight * (4 * (1 - angles.cos())).mean().item(), rel=1e-4)
+
+
+def test_rotations_weigh_small_errors_of_the_pose_as_the_documented_form_does(generator):
+    pose = 1e-3 * torch.randn(64, 48, generator=generator).double()
+    shape = torch.zeros(64, 10).double()
+    documented = auxiliary_loss(pose, shape, 0 * pose, shape)
+    rotation = auxiliary_loss(pose, shape, 0 * pose, shape, form="rotation")
+    wanted = ARMS["balanced"].weights.w_aux * documented
+    torch.testing.assert_close(
+        ARMS["rotations"].weights.w_aux * rotation, wanted, rtol=1e-4, atol=0
+    )
+
+
+def test_ratios_of_weights_are_what_their_names_say():
+    for arm in ("1 : 100", "1 : 10", "10 : 1", "100 : 1"):
+        flat, deep = map(float, arm.split(" : "))
+        weights = ARMS[arm].weights
+        assert weights.w_2d / weights.w_3d_joint == pytest.approx(flat / deep)
+        assert weights.w_2d * weights.w_3d_joint == pytest.approx(1)
 
 
 # Training and scoring

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lossbook.lab.landmarks import experiment, factors, large_batches, robust, sgd
+from lossbook.lab.landmarks import controls, experiment, factors, large_batches, robust, sgd
 from lossbook.lab.landmarks.data import split_by_subject
 from lossbook.lab.landmarks.model import ARMS, Batch, Prediction
 from lossbook.landmarks import attribute_weight, pose_weight
@@ -23,9 +23,9 @@ def found(batch, generator):
     return Prediction(landmarks.requires_grad_(), torch.zeros(6, 3, requires_grad=True))
 
 
-def weights_of(arm, found, batch):
+def weights_of(arm, found, batch, arms=factors.ARMS):
     """The weight of each face: the slope by its points over twice their error, times the batch."""
-    (slope,) = torch.autograd.grad(factors.ARMS[arm](found, batch), found.landmarks)
+    (slope,) = torch.autograd.grad(arms[arm](found, batch), found.landmarks)
     ratio = 6 * slope / (2 * (found.landmarks - batch.landmarks).detach())
     assert (ratio.flatten(1).std(1) < 1e-3).all()
     return ratio.flatten(1).mean(1)
@@ -46,6 +46,38 @@ def test_each_arm_weighs_as_it_says(found, batch):
     shuffled = weights_of("attributes, shuffled", found, batch)
     torch.testing.assert_close(shuffled.sort().values, q.sort().values, atol=1e-3, rtol=1e-3)
     assert set(expected) | {"attributes, shuffled"} == set(factors.ARMS)
+
+
+def test_each_control_weighs_as_it_says(found, batch):
+    q = attribute_weight(batch.attributes)
+    ordinary = attribute_weight(controls.with_ordinary(batch.attributes))
+    p = pose_weight(found.angles, batch.angles).detach()
+    expected = {
+        "attributes, shuffled once": q,
+        "attributes + ordinary": ordinary,
+        "PFLD + ordinary": p * ordinary,
+        "0.03 + pose": 0.03 + p,
+        "pose over its mean": p / p.mean(),
+    }
+    for arm, weight in expected.items():
+        found_weights = weights_of(arm, found, batch, controls.ARMS)
+        torch.testing.assert_close(found_weights, weight, atol=1e-3, rtol=1e-3)
+    assert set(expected) == set(controls.ARMS)
+    # Three of six faces are ordinary, so each weighs two.
+    torch.testing.assert_close(ordinary[3:], torch.full((3,), 2.0))
+    torch.testing.assert_close(ordinary[:3], q[:3])
+
+
+def test_shuffled_once_moves_whole_rows_of_the_training_faces(faces):
+    indices, test = split_by_subject(faces, 3)
+    other, same = controls.shuffled_once(faces, indices, 3)
+    assert same is indices
+    assert torch.equal(other.attributes[test], faces.attributes[test])
+    rows = [sorted(map(tuple, f.attributes[indices].tolist())) for f in (faces, other)]
+    assert rows[0] == rows[1]
+    assert not torch.equal(other.attributes, faces.attributes)
+    again, _ = controls.shuffled_once(faces, indices, 3)
+    assert torch.equal(again.attributes, other.attributes)
 
 
 def test_shuffled_weights_reach_every_face(found, batch):
@@ -106,7 +138,7 @@ def test_an_arm_of_the_wrong_labels_trains_and_is_scored_on_right_ones(faces):
     assert found.arm == "Wing, 30% by 0.8" and len(found.units["nme"]) == 80
 
 
-@pytest.mark.parametrize("module", [factors, robust, large_batches, sgd])
+@pytest.mark.parametrize("module", [factors, controls, robust, large_batches, sgd])
 def test_the_record_is_that_of_the_code(module):
     """If not, run the module with `--record`, or with `--refactored "why"`."""
     record = module.load_record()

@@ -1,4 +1,4 @@
-"""The real hands that ship with the package, and splits of them by clip.
+"""The real hands that ship with the package, and splits of them by clip and by language.
 
 Where they come from stands in `lossbook.lab.hands.make_data`.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lossbook.lab.run.splits import hold_out, shuffled_groups
 
-__all__ = ["FILE", "Hands", "load_hands", "split_by_clip"]
+__all__ = ["FILE", "Hands", "load_hands", "split_by_clip", "split_by_language"]
 
 FILE = Path(__file__).with_name("data") / "fingerspelling.npz"
 """What `lossbook.lab.hands.make_data` writes."""
@@ -112,7 +112,35 @@ def split_by_clip(
     Raises:
         ValueError: if there is no such fold.
     """
-    clips = shuffled_groups(hands.clip, seed)
-    if not (2 <= folds <= len(clips) and 0 <= fold < folds):
-        raise ValueError(f"fold {fold} of {folds} does not exist with {len(clips)} clips")
-    return hold_out(hands.clip, clips[fold::folds])
+    return _split(hands.clip, "clips", fold, folds, seed)
+
+
+def split_by_language(
+    hands: Hands, fold: int, *, folds: int = 5, seed: int = 0
+) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
+    """Split the hands so that no sign language, with its camera and signers, is in both parts.
+
+    Args:
+        hands: as `load_hands` gives them.
+        fold: which part is held out, from 0.
+        folds: number of parts; each language is held out in exactly one.
+        seed: of the shuffled order of languages.
+
+    Returns:
+        Indices of training and test hands, ascending.
+
+    Raises:
+        ValueError: if there is no such fold.
+    """
+    names = sorted(set(hands.language))
+    numbers = torch.tensor([names.index(language) for language in hands.language])
+    return _split(numbers, "languages", fold, folds, seed)
+
+
+def _split(
+    groups: Int64[Tensor, " n"], name: str, fold: int, folds: int, seed: int
+) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
+    shuffled = shuffled_groups(groups, seed)
+    if not (2 <= folds <= len(shuffled) and 0 <= fold < folds):
+        raise ValueError(f"fold {fold} of {folds} does not exist with {len(shuffled)} {name}")
+    return hold_out(groups, shuffled[fold::folds])

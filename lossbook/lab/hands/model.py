@@ -1,19 +1,12 @@
-"""The chapter's network, what it is trained on, the twelve losses, and how it is scored.
+r"""What the chapter's network is trained on, the losses, and how it is scored.
 
-The network lifts noisy 2D keypoints to a hand in space, as UTNet does from pictures:
-
-1. a small perceptron, in the place of UTNet's ViT, gives a coarse pose and shape;
-2. a small graph network over the hand's bones looks at the coarse hand, at the keypoints and at
-   what is left between them, and corrects pose and shape.
-
-`Hand` turns both into joints. No camera is predicted: scale and translation are those that fit the
-projected joints best to the *detected* keypoints, in closed form, so they need no supervision.
+The network, `Lifter`, lifts noisy 2D keypoints to a hand in space, as UTNet does from pictures.
 
 A batch has synthetic hands, with exact 3D joints, pose and shape, and real ones with 2D keypoints
 only. The network sees one detection of a hand; the target of the 2D loss is a second, independent
 one, with its confidence, so the 2D loss never sees clean keypoints. They serve for scoring.
 
-The arms differ in the loss only:
+The arms differ in the loss only, but for one:
 
 - ``"balanced"``: metres, sums divided by the batch size, and the weights :data:`BALANCED`;
 - ``"no 2D"``, ``"no 3D"``, ``"no prior"``, ``"no aux"``: the same without one term;
@@ -23,7 +16,17 @@ The arms differ in the loss only:
 - ``"code, m"``: the same in metres;
 - ``"config, mm"``: the note's weights from its configuration file, sums, millimetres;
 - ``"3D only"``: the 3D term alone, a control for the two arms in millimetres;
-- ``"prior / 10"``: as ``"balanced"``, with a tenth of its prior.
+- ``"prior / 10"``: as ``"balanced"``, with a tenth of its prior;
+- ``"1 : 100"``, ``"1 : 10"``, ``"10 : 1"``, ``"100 : 1"``: the same with this ratio of the weights
+  of 2D and 3D, whose product stays 1;
+- ``"pose prior"``: the same with the prior on the pose, as heavy as that on the shape;
+- ``"aux / 6"``: the same with a sixth of the auxiliary loss;
+- ``"rotations"``: the same with an auxiliary loss on matrices. For small angles :math:`2\theta^2`
+  a joint is six times the mean of three squares, so its weight is a sixth: pose errors pull as in
+  ``"balanced"``, shapes as in ``"aux / 6"``;
+- ``"short vectors"``: the same with labels that give the whole hand's rotation as its shortest
+  vector, which jumps at half a turn; else they do not jump, see `synthetic`;
+- ``"predicted camera"``: the same loss, and a network that gives scale and shift of its camera.
 """
 
 from __future__ import annotations
@@ -33,14 +36,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import roma
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from lossbook.hands import HandLoss, HandLossWeights, HandPrediction, HandTarget
 from lossbook.hands.metrics import mpjpe, pa_mpjpe
 from lossbook.lab.hands.data import OCCLUDED, Hands, Synthetic, detect, synthetic, to_crop
-from lossbook.lab.hands.kinematics import BONES, Hand
+from lossbook.lab.hands.kinematics import Hand
+from lossbook.lab.hands.lifter import Lifted, Lifter, solve_camera
 from lossbook.lab.run.devices import threads
 from lossbook.lab.run.records import Model
 from lossbook.lab.run.training import History, fit, seed_everything
@@ -65,6 +70,7 @@ __all__ = [
     "examples",
     "make_scene",
     "predict",
+    "shortest",
     "solve_camera",
     "supervision",
     "train",
@@ -97,19 +103,6 @@ class Settings(Model):
 
 SETTINGS = Settings()
 """Those of the recorded experiment."""
-
-
-class Lifted(NamedTuple):
-    """What the network says of a hand; keypoints in crop coordinates, joints in metres."""
-
-    pose: Float[Tensor, "batch 48"]
-    shape: Float[Tensor, "batch 10"]
-    joints: Float[Tensor, "batch 21 3"]
-    keypoints: Float[Tensor, "batch 21 2"]
-    coarse_pose: Float[Tensor, "batch 48"]
-    coarse_shape: Float[Tensor, "batch 10"]
-    coarse_joints: Float[Tensor, "batch 21 3"]
-    coarse_keypoints: Float[Tensor, "batch 21 2"]
 
 
 class Batch(NamedTuple):
@@ -152,18 +145,48 @@ class Arm:
         reduction: of the 2D and the 3D term.
         millimetres: whether the 3D term is in millimetres, else in metres.
         confidence: whether the 2D term uses the confidence of its target, else 1.
+        pose_weight: of the pose prior, inside the prior.
+        auxiliary_form: see `auxiliary_loss`.
+        shortest: whether the whole hand's rotation is labelled with its shortest vector.
+        predicts_camera: whether the network does.
     """
 
     weights: HandLossWeights = BALANCED
     reduction: Literal["sum", "batchmean"] = "batchmean"
     millimetres: bool = False
     confidence: bool = True
+    pose_weight: float = 0.0
+    auxiliary_form: Literal["documented", "rotation"] = "documented"
+    shortest: bool = False
+    predicts_camera: bool = False
 
     def __call__(self, lifted: Lifted, batch: Batch) -> LossTerms:
         """Compute the loss."""
-        return HandLoss(self.weights, reduction=self.reduction)(
-            *supervision(lifted, batch, self.millimetres, self.confidence)
-        )
+        prediction, target = supervision(lifted, batch, self.millimetres, self.confidence)
+        if self.pose_weight:
+            prediction = replace(
+                prediction, hand_pose=roma.rotvec_to_rotmat(lifted.pose[:, 3:].view(-1, 15, 3))
+            )
+        if self.shortest:
+            target = replace(target, pose=shortest(batch.pose))
+        return HandLoss(
+            self.weights,
+            reduction=self.reduction,
+            pose_weight=self.pose_weight,
+            auxiliary_form=self.auxiliary_form,
+        )(prediction, target)
+
+
+def shortest(pose: Float[Tensor, "batch 48"]) -> Float[Tensor, "batch 48"]:
+    """Write the rotation of the whole hand as its shortest vector, of half a turn at most.
+
+    Args:
+        pose: rotation vectors, radians.
+    """
+    whole = pose[:, :3]
+    angle = whole.norm(dim=1, keepdim=True)
+    other = whole * (1 - 2 * math.pi / angle.clamp_min(1e-6))
+    return torch.cat([torch.where(angle > math.pi, other, whole), pose[:, 3:]], 1)
 
 
 def supervision(
@@ -202,123 +225,16 @@ ARMS: Mapping[str, Arm] = {
     "config, mm": Arm(HandLossWeights.config(), "sum", millimetres=True),
     "3D only": Arm(replace(BALANCED, w_2d=0.0, w_prior=0.0, w_aux=0.0)),
     "prior / 10": Arm(replace(BALANCED, w_prior=BALANCED.w_prior / 10)),
+    "1 : 100": Arm(replace(BALANCED, w_2d=0.1, w_3d_joint=10.0)),
+    "1 : 10": Arm(replace(BALANCED, w_2d=math.sqrt(0.1), w_3d_joint=math.sqrt(10.0))),
+    "10 : 1": Arm(replace(BALANCED, w_2d=math.sqrt(10.0), w_3d_joint=math.sqrt(0.1))),
+    "100 : 1": Arm(replace(BALANCED, w_2d=10.0, w_3d_joint=0.1)),
+    "pose prior": Arm(pose_weight=1.0),
+    "aux / 6": Arm(replace(BALANCED, w_aux=BALANCED.w_aux / 6)),
+    "rotations": Arm(replace(BALANCED, w_aux=BALANCED.w_aux / 6), auxiliary_form="rotation"),
+    "short vectors": Arm(shortest=True),
+    "predicted camera": Arm(predicts_camera=True),
 }
-
-
-# The network
-
-
-def solve_camera(
-    joints: Float[Tensor, "batch 21 3"], detected: Float[Tensor, "batch 21 3"]
-) -> tuple[Float[Tensor, "batch 1 1"], Float[Tensor, "batch 1 2"]]:
-    r"""Find the scaled orthographic camera that fits joints to a detection.
-
-    Minimises :math:`\sum_k c_k \lVert s\,p_k + t - q_k\rVert^2` over :math:`s` and :math:`t`,
-    where :math:`p_k` are x and y of the joints and :math:`c_k` the confidences.
-
-    Args:
-        joints: metres.
-        detected: x, y in crop coordinates, and the confidence.
-
-    Returns:
-        The scale, in sides of the crop a metre, and the translation. The scale is at least 0.5, a
-        hand of a tenth of the crop: a negative one would turn the hand upside down.
-    """
-    weight = detected[..., 2:] / detected[..., 2:].sum(1, keepdim=True)
-    points, wanted = joints[..., :2], detected[..., :2]
-    points_mean = (weight * points).sum(1, keepdim=True)
-    wanted_mean = (weight * wanted).sum(1, keepdim=True)
-    centred = points - points_mean
-    together = (weight * centred * (wanted - wanted_mean)).sum((1, 2), keepdim=True)
-    alone = (weight * centred.square()).sum((1, 2), keepdim=True)
-    scale = (together / (alone + 1e-8)).clamp_min(0.5)
-    return scale, wanted_mean - scale * points_mean
-
-
-class _GraphLayer(nn.Module):
-    """Mix each keypoint's features with the mean of its neighbours' along the bones."""
-
-    neighbours: Tensor
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.own = nn.Linear(before, after)
-        self.others = nn.Linear(before, after, bias=False)
-        edges = torch.zeros(21, 21)
-        for parent, child in BONES:
-            edges[parent, child] = edges[child, parent] = 1
-        neighbours = edges / edges.sum(1, keepdim=True)
-        self.register_buffer("neighbours", neighbours, persistent=False)
-
-    def forward(self, features: Float[Tensor, "batch 21 before"]) -> Tensor:
-        return torch.relu(self.own(features) + self.others(self.neighbours @ features))
-
-
-class Lifter(nn.Module):
-    """Lift detected keypoints to a hand: a coarse perceptron, then a graph network.
-
-    Both stages' last layers start at 0: the first prediction of both is the open hand of pose and
-    shape 0.
-
-    Args:
-        width: of the perceptron.
-        channels: of the graph network.
-    """
-
-    def __init__(self, width: int = 256, channels: int = 48) -> None:
-        super().__init__()
-        self.hand = Hand()
-        self.features = nn.Sequential(
-            nn.Linear(21 * 3, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()
-        )
-        self.coarse = nn.Linear(width, 58)
-        self.code = nn.Linear(width, 16)
-        self.graph = nn.Sequential(
-            _GraphLayer(3 + 3 + 2 + 16, channels),
-            _GraphLayer(channels, channels),
-            nn.Flatten(),
-            nn.Linear(21 * channels, 128),
-            nn.ReLU(),
-        )
-        self.correction = nn.Linear(128, 58)
-        for head in (self.coarse, self.correction):
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
-
-    def forward(self, detected: Float[Tensor, "batch 21 3"]) -> Lifted:
-        """Lift a detection; x, y in crop coordinates, and the confidence."""
-        # Coordinates times confidence: a point that was hardly seen should hardly be heard.
-        confidence = detected[..., 2:]
-        heard = torch.cat([confidence * detected[..., :2], confidence], 2)
-        features = self.features(heard.flatten(1))
-        coarse = self.coarse(features)
-        coarse_pose, coarse_shape = coarse[:, :48], coarse[:, 48:]
-        coarse_joints, coarse_keypoints = self._look(coarse_pose, coarse_shape, detected)
-        nodes = [
-            heard,
-            # Ten: a hand of 0.1 m becomes 1, as large as the other features.
-            10 * coarse_joints,
-            10 * confidence * (detected[..., :2] - coarse_keypoints),
-            self.code(features)[:, None].expand(-1, 21, -1),
-        ]
-        final = coarse + self.correction(self.graph(torch.cat(nodes, 2)))
-        pose, shape = final[:, :48], final[:, 48:]
-        joints, keypoints = self._look(pose, shape, detected)
-        return Lifted(
-            pose,
-            shape,
-            joints,
-            keypoints,
-            coarse_pose,
-            coarse_shape,
-            coarse_joints,
-            coarse_keypoints,
-        )
-
-    def _look(self, pose: Tensor, shape: Tensor, detected: Tensor) -> tuple[Tensor, Tensor]:
-        joints = self.hand(pose, shape)
-        scale, shift = solve_camera(joints, detected)
-        return joints, scale * joints[..., :2] + shift
 
 
 # Training
@@ -389,7 +305,7 @@ def train(
     """
     if model is None:
         seed_everything(seed)
-        model = Lifter()
+        model = Lifter(predicts_camera=isinstance(loss, Arm) and loss.predicts_camera)
     with threads(1):
         history = fit(
             model,

@@ -14,6 +14,7 @@ from lossbook.lab.hands.kinematics import FINGERS, Hand, finger_pose
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
+    Arrow,
     Axis,
     Button,
     Choice,
@@ -126,7 +127,12 @@ def mixer() -> Scene:
                 format=".1%",
             ),
         ],
-        [("The total is {total:5}.", {"total": total})],
+        [
+            (
+                "The total is {total:5}. 2D counts {ratio:2} times as much as 3D; 1 is as much.",
+                {"total": total, "ratio": terms["2D points"] / terms["3D joints"]},
+            )
+        ],
         [
             Button("configuration file", preset(file)),
             Button("code", preset(HandLossWeights.code())),
@@ -178,7 +184,7 @@ def depth() -> Scene:
         "depth",
         "One picture, many hands",
         {
-            k: Range(-1, 2, -1, 0.05, label="depth of the prediction, times the truth's"),
+            k: Range(-1, 2, 1, 0.05, label="depth of the prediction, times the truth's"),
             turn: Range(0, 90, 70, 1, "°", "look from the side by"),
         },
         [
@@ -262,17 +268,33 @@ def rotations() -> Scene:
         "rotation matrix": "rotation matrix",
         "angle between": "neutral",
     }
+    apart = (found - true) * sp.pi / 180
+    # At half a turn both ways are as long; from below it is the positive one.
+    shorter = sp.Piecewise((1, sp.sin(apart) > -1e-9), (-1, True))
+    slopes = {
+        "axis-angle": 2 * (symbolic.WRAPPED.subs(radians) - radians[theta_gt]),
+        "rotation matrix": symbolic.POSE_DISTANCE.diff(theta).subs(radians),
+        "angle between": 2 * shorter * sp.acos(sp.cos(apart)),
+    }
     span = 205
+    arrows: list[Mark] = []
+    for number, (name, slope) in enumerate(slopes.items()):
+        # Along the middle finger; each turns the hand the way that its loss falls.
+        start = turned(radians[theta])[(12, 10, 9)[number]]
+        far = sp.sqrt(start[0] ** 2 + start[1] ** 2)
+        pull = -12 * slope / far
+        by = (-start[1] * pull, start[0] * pull)
+        arrows.append(Arrow(start, by, look=looks[name], label=f"pull of {name}", width=3))
     return Scene(
         "rotations",
         "Two hands, turned",
         {
-            true: Range(-180, 180, 160, 1, "°", "true rotation"),
-            found: Range(-300, 300, 130, 1, "°", "predicted rotation"),
+            true: Range(-180, 180, 175, 1, "°", "true rotation"),
+            found: Range(-300, 300, 170, 1, "°", "predicted rotation"),
         },
         [
             Panel(
-                _over_truth(turned(radians[theta_gt]), turned(radians[theta])),
+                [*_over_truth(turned(radians[theta_gt]), turned(radians[theta])), *arrows],
                 Axis(-span, span),
                 Axis(span, -span),
                 equal=True,
@@ -282,8 +304,14 @@ def rotations() -> Scene:
         ],
         [
             (
-                "The hands are {d:.0f}° apart.",
-                {"d": sp.acos(sp.cos((found - true) * sp.pi / 180)) * 180 / sp.pi},
+                "The hands are {d:.0f}° apart. The slopes: {a:.1f axis-angle} of axis-angles, "
+                "{m:.1f rotation matrix} of matrices, {b:.1f} of the squared angle between.",
+                {
+                    "d": sp.acos(sp.cos(apart)) * 180 / sp.pi,
+                    "a": slopes["axis-angle"],
+                    "m": slopes["rotation matrix"],
+                    "b": slopes["angle between"],
+                },
             )
         ],
         [

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 
 import torch
 
-from lossbook import check_values
 from lossbook.lab.landmarks.data import WFLW98_FLIP, Faces, split_by_subject
+from lossbook.lab.landmarks.experiment import RECORDED
 from lossbook.lab.landmarks.model import SETTINGS, Batch, Prediction, batches, train
-from lossbook.lab.run.logs import smooth
+from lossbook.lab.run.logs import smooth, what_checks_say
 from lossbook.landmarks import pfld_loss
 from lossbook.terms import LossTerms
 
 __all__ = ["CASES", "HEALTHY", "failure_logs", "spoken"]
 
 HEALTHY = "healthy"
-
-_RATE = 1e-3
-"""Of the arm ``"PFLD"`` in the recorded experiment."""
 
 Spoil = Callable[[Prediction, Batch], tuple[Prediction, Batch]]
 
@@ -36,8 +32,8 @@ def _no_attributes(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
     return found, batch._replace(attributes=torch.zeros_like(batch.attributes))
 
 
-def _true_pose(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
-    return found._replace(angles=batch.angles), batch
+def _next_face(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
+    return found, batch._replace(landmarks=batch.landmarks.roll(1, 0))
 
 
 def _not_renamed(found: Prediction, batch: Batch) -> tuple[Prediction, Batch]:
@@ -51,14 +47,14 @@ CASES: Mapping[str, Spoil] = {
     HEALTHY: _as_meant,
     "degrees": _degrees,
     "no attributes": _no_attributes,
-    "true pose": _true_pose,
+    "next face": _next_face,
     "not renamed": _not_renamed,
 }
 """What each case does to a prediction and its batch, before the documented loss is taken:
 
 - ``"degrees"``: the true angles come in degrees, the cosine takes them for radians;
 - ``"no attributes"``: no face of any batch has an attribute;
-- ``"true pose"``: the true angles are passed as the predicted ones;
+- ``"next face"``: each face has the landmarks of the one before it in the batch;
 - ``"not renamed"``: half of the faces were mirrored without renaming left and right.
 """
 
@@ -97,7 +93,7 @@ def failure_logs(
             training,
             seed=seed,
             settings=settings,
-            learning_rate=_RATE,
+            learning_rate=RECORDED.rate("PFLD"),
             device=device,
             progress=False,
         )
@@ -117,10 +113,4 @@ def spoken(faces: Faces, case: str) -> str:
     training, _ = split_by_subject(faces, 0)
     batch = next(batches(faces, training, seed=0))
     found = Prediction(batch.landmarks + 1, batch.angles + 0.1)
-    with warnings.catch_warnings(record=True) as caught, check_values():
-        warnings.simplefilter("always")
-        try:
-            _loss(found, batch, CASES[case])
-        except ValueError as error:
-            return str(error)
-    return " ".join(str(warning.message) for warning in caught)
+    return what_checks_say(lambda: _loss(found, batch, CASES[case]))

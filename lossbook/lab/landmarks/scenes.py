@@ -14,6 +14,7 @@ from torch import Tensor
 from lossbook.lab.landmarks.crops import crop
 from lossbook.lab.landmarks.model import SIZE
 from lossbook.lab.landmarks.orl import Faces
+from lossbook.lab.page.charts import Chart
 from lossbook.lab.page.formulas import derivative
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
@@ -47,6 +48,7 @@ __all__ = [
     "few_labels",
     "labels",
     "landmark",
+    "prices",
     "product",
     "shown",
     "spread",
@@ -175,6 +177,18 @@ def spread(faces: Faces, index: int) -> Scene:
             )
         ],
     )
+
+
+def prices() -> Chart:
+    """What an error of one coordinate costs, over what `ERROR` costs."""
+    curves = [
+        Curve(loss / loss.subs(x, sp.Float(ERROR)), x, look=name, label=name, span=(0, 16))
+        for name, loss in LOSSES.items()
+        if name != "SmoothL1"
+    ]
+    up = Axis(0, 12, f"price, that of {ERROR:g} px = 1")
+    panel = Panel(curves, Axis(0, 16, "error of one number [px]"), up, height=230, wide=True)
+    return Chart("Three price lists", [panel])
 
 
 def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
@@ -311,16 +325,14 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
     """
     has = sp.symbols("a1:7", integer=True)
     angle, bias = sp.Symbol("angle", nonnegative=True), sp.Symbol("bias", integer=True)
-    posed = sp.Symbol("posed", integer=True)
     count = sp.Add(*has)
     q = [sp.Piecewise((6 * a / count, count > 0), (0, True)) for a in has]
     p = symbolic.POSE_ERROR.subs(symbolic.theta, angle * sp.pi / 180)
-    factor = sp.Piecewise((bias + p, posed > 0), (1, True))
-    w = [factor * (bias + weight) for weight in q]
+    w = [(bias + p) * (bias + weight) for weight in q]
     marks: list[Mark] = []
     for n, index in enumerate(chosen):
         picture, _ = face(faces, index)
-        marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (-0.3, -3.3)))
+        marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (-0.35, -4.5)))
         marks.append(Bar((n + 0.5, 0), (n + 0.5, w[n]), look="PFLD", width=44))
         marks.append(Text((n + 0.5, w[n]), "{w:.2f}", {"w": w[n]}, anchor="middle", shift=(0, -10)))
     whole = sp.Add(*w)
@@ -334,26 +346,25 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
                 a: Switch(f"face {n + 1} is rare", at)
                 for n, (a, at) in enumerate(zip(has, rare, strict=True))
             },
-            bias: Switch("one more, 1 + q and 1 + p"),
-            posed: Switch("times the pose weight p"),
-            angle: Range(0, 60, 60, 1, "°", "error of the yaw of all six"),
+            bias: Switch("one more: (1 + p)(1 + q)"),
+            angle: Range(0, 90, 90, 1, "°", "error of the yaw of all six"),
         },
         [
             Panel(
                 marks,
                 Axis(0, 6),
-                Axis(-3.4, 7.3),
-                "The weight of each face",
-                height=380,
+                Axis(-4.6, 15.2),
+                "The weight of each face, p q",
+                height=420,
                 wide=True,
                 frame=False,
             )
         ],
         [
             (
-                "Their weights are {m:.2f} on average. Their mean pulls as steadily as that of "
-                "{e:.1f} faces with equal weights.",
-                {"m": whole / 6, "e": steady},
+                "p is {p:.2f}. The six weights are {m:.2f} on average, and share the batch out as "
+                "if {e:.1f} of six faces counted.",
+                {"p": p, "m": whole / 6, "e": steady},
             )
         ],
         [
@@ -420,7 +431,7 @@ def product() -> Scene:
 def shown(
     image: Float[Tensor, "side side"], points: Mapping[str, Float[Tensor, "98 2"]], title: str
 ) -> Panel:
-    """A crop with points on it.
+    """A crop with points on it; of two clouds, with a line from each point to its other.
 
     Args:
         image: between 0 and 1.
@@ -428,7 +439,10 @@ def shown(
         title: above it.
     """
     marks: list[Mark] = [_photograph(image)]
-    for look, cloud in points.items():
-        places = [(float(a), float(b)) for a, b in cloud]
-        marks.append(Dots(places, look=look, label=look, size=1.6))
+    places = {look: [(float(a), float(b)) for a, b in cloud] for look, cloud in points.items()}
+    if len(places) == 2:
+        pairs = zip(*places.values(), strict=True)
+        marks += [Line(pair, look="prediction", width=1, solid=True) for pair in pairs]
+    for look, cloud in places.items():
+        marks.append(Dots(cloud, look=look, label=look, size=1.6))
     return Panel(marks, Axis(6, 106), Axis(112, 12), title, equal=True, frame=False, small=True)

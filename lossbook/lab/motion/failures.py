@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lossbook import check_values
 from lossbook.lab.motion.model import SETTINGS, Batch, batches, train
 from lossbook.lab.motion.windows import Windows
-from lossbook.lab.run.logs import smooth
+from lossbook.lab.run.logs import smooth, what_checks_say
 from lossbook.motion import DITTO_PARTS, MotionLoss, Parts, plain
 from lossbook.terms import LossTerms
 
@@ -115,10 +113,7 @@ def spoken(windows: Windows, case: str) -> str:
     """
     spoil, loss, _ = CASES[case]
     batch = spoil(next(batches(windows, 0)))
-    with warnings.catch_warnings(record=True) as caught, check_values():
-        warnings.simplefilter("always")
-        loss(torch.zeros_like(batch.motion), batch.motion, batch.cond)
-    return " ".join(str(warning.message) for warning in caught)
+    return what_checks_say(lambda: loss(torch.zeros_like(batch.motion), batch.motion, batch.cond))
 
 
 def bits(dtype: torch.dtype) -> int:

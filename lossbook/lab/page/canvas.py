@@ -7,7 +7,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.palette import NEUTRAL
@@ -42,13 +41,10 @@ def use_style() -> None:
     plt.rcParams.update(_STYLE)
 
 
-def panels(
-    columns: int, rows: int = 1, *, height: Number = 3.2, projection: str | None = None
-) -> tuple[Figure, list[Any]]:
+def panels(columns: int, rows: int = 1, *, height: Number = 3.2) -> tuple[Figure, list[Any]]:
     """A figure of the page's width with a grid of axes, row by row; `height` inches a row."""
     figure, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, rows * height), layout="constrained", squeeze=False,
-        subplot_kw={"projection": projection},
     )  # fmt: skip
     # A notebook shows the returned figure; left open in pyplot, it would be shown twice.
     plt.close(figure)
@@ -63,13 +59,3 @@ def legend(figure: Figure, axes: Axes, *, length: Number = 2.6, marker: Number =
             handles, labels, loc="outside upper center", ncols=min(4, len(labels)),
             handlelength=length, markerscale=marker, columnspacing=1.4,
         )  # fmt: skip
-
-
-def logarithmic(panel: Axes) -> None:
-    """A logarithmic vertical axis that has labels however narrow its range is."""
-    panel.set_yscale("log")
-    low, high = panel.get_ylim()
-    # A narrow range holds no power of ten or one only; with the threes there are two labels.
-    panel.yaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1e4 * low else (1,), numticks=8))
-    panel.yaxis.set_major_formatter("{x:g}")
-    panel.yaxis.set_minor_formatter(NullFormatter())

@@ -39,6 +39,7 @@ class Metric:
         scale: Factor on every number, 100 for percent.
         better: In which direction; ``""`` for neither.
         mark: A value, after scaling, that a vertical line marks.
+        span: From where to where the axis goes, after scaling; by default as far as the results.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Metric:
     scale: Number = 1
     better: Literal["lower", "higher", ""] = "lower"
     mark: Number | None = None
+    span: tuple[Number, Number] | None = None
 
     @property
     def axis(self) -> str:
@@ -64,6 +66,7 @@ def dot_plot(
     baseline: str | None = None,
     interval: Interval = mean_interval,
     wide: bool = False,
+    looks: Mapping[str, str] | None = None,
 ) -> Chart:
     """Mean and interval of each arm, one panel a metric; each single result is a faint dot.
 
@@ -76,6 +79,7 @@ def dot_plot(
             differences; the folds must be the same, in the same order.
         interval: Mean and half-width of numbers; by default Student's over the folds, at 95 %.
         wide: Whether each panel takes the whole width of the page.
+        looks: Names in the palette, by arm; by default the arm's own.
 
     Returns:
         An object that a notebook shows.
@@ -107,7 +111,7 @@ def dot_plot(
                 same = name == baseline
                 difference = "" if same else written(*interval(numbers - values[baseline]), "+")
                 row.append(difference)
-        panels.append(_panel(metric, values, means, baseline, wide=wide))
+        panels.append(_panel(metric, values, means, baseline, looks or {}, wide=wide))
     table = Table(tuple(columns), tuple(map(tuple, rows)), (False, *(True for _ in columns[1:])))
     return Chart(title, tuple(panels), table)
 
@@ -133,6 +137,7 @@ def _panel(
     values: Mapping[str, Numbers],
     means: Mapping[str, tuple[float, float]],
     baseline: str | None,
+    looks: Mapping[str, str],
     *,
     wide: bool,
 ) -> Panel:
@@ -150,14 +155,16 @@ def _panel(
     for row, (name, numbers) in enumerate(values.items()):
         height = last - row
         mean, half = means[name]
+        look = looks.get(name, name)
         marks += [
-            Dots([(float(n), height - 0.2) for n in numbers], look=name, size=2, faint=True),
-            Line([(mean - half, height), (mean + half, height)], look=name, width=2.5, solid=True),
-            Dots([(mean, height)], look=name, size=4.5),
+            Dots([(float(n), height - 0.2) for n in numbers], look=look, size=2, faint=True),
+            Line([(mean - half, height), (mean + half, height)], look=look, width=2.5, solid=True),
+            Dots([(mean, height)], look=look, size=4.5),
         ]
+    start, stop = metric.span or (min(seen) - room, max(seen) + room)
     return Panel(
         marks,
-        x=Axis(min(seen) - room, max(seen) + room, metric.axis),
+        x=Axis(start, stop, metric.axis),
         y=Axis(-0.7, last + 0.7, ticks={float(last - i): n for i, n in enumerate(values)}),
         title=metric.label,
         height=82 + 28 * len(values),

@@ -5,17 +5,15 @@ Only chapters import this module; the losses need none of it.
 
 from lossbook.lab.page.canvas import use_style
 from lossbook.lab.page.charts import Chart
-from lossbook.lab.page.curves import ced, history, shares, surface, value_and_gradient
+from lossbook.lab.page.diagrams import Box, diagram
 from lossbook.lab.page.dotplots import Metric, Recorded, dot_plot
 from lossbook.lab.page.formulas import Equation, derivative, equation, evaluate, latex
 from lossbook.lab.page.palette import COLOURS, colour, style, styles
-from lossbook.lab.page.pictures import faces, skeletons
 from lossbook.lab.page.results import (
     Comparison,
     compare,
     mean_interval,
     paired_interval,
-    results_table,
 )
 from lossbook.lab.page.shown import Folded, folded
 from lossbook.lab.page.sliders import slider
@@ -23,6 +21,7 @@ from lossbook.lab.page.tables import Table, table
 
 __all__ = [
     "COLOURS",
+    "Box",
     "Chart",
     "Comparison",
     "Equation",
@@ -30,27 +29,20 @@ __all__ = [
     "Metric",
     "Recorded",
     "Table",
-    "ced",
     "colour",
     "compare",
     "derivative",
+    "diagram",
     "dot_plot",
     "equation",
     "evaluate",
-    "faces",
     "folded",
-    "history",
     "latex",
     "mean_interval",
     "paired_interval",
-    "results_table",
-    "shares",
-    "skeletons",
     "slider",
     "style",
     "styles",
-    "surface",
     "table",
     "use_style",
-    "value_and_gradient",
 ]

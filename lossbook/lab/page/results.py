@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from lossbook.lab.page.formulas import Array, Number
-from lossbook.lab.page.tables import Table, significant
+from lossbook.lab.page.tables import significant
 
 Numbers: TypeAlias = Sequence[Number] | npt.NDArray[Any]
 
@@ -132,54 +132,6 @@ def finite(values: Numbers) -> Array:
     if not np.isfinite(numbers).all():
         raise ValueError(f"every result must be finite, got {numbers.tolist()}")
     return numbers
-
-
-def results_table(
-    results: Mapping[str, Numbers],
-    *,
-    baseline: str | None = None,
-    unit: str = "",
-    scale: Number = 1,
-) -> Table:
-    """Mean ± 95 % interval of each arm and its paired difference to the baseline.
-
-    Args:
-        results: One number per seed, by arm; a single seed gives a mean without an interval.
-        baseline: The arm to compare with, whose seeds must be the others' in the same order;
-            ``None`` leaves the comparison out.
-        unit: Unit after scaling, shown in the headings.
-        scale: Factor on every number, 100 for percent.
-
-    Returns:
-        The table, one row per arm.
-
-    Raises:
-        ValueError: If there is no arm, `baseline` is not one of them, a number is not finite, or
-            the number of seeds differs from the baseline's.
-    """
-    if not results:
-        raise ValueError("no results to show")
-    if baseline is not None and baseline not in results:
-        raise ValueError(f"baseline {baseline!r} is not among {', '.join(results)}")
-    scaled = {arm: finite(numbers) * scale for arm, numbers in results.items()}
-    for arm, numbers in scaled.items():
-        if not numbers.size or (baseline is not None and numbers.size != scaled[baseline].size):
-            raise ValueError(f"{arm}: got {numbers.size} results; paired arms need equal lengths")
-    suffix = f" [{unit}]" if unit else ""
-    columns = ["arm", "runs", f"mean ± 95 % interval{suffix}"]
-    rows = [[arm, str(numbers.size), _interval(numbers)] for arm, numbers in scaled.items()]
-    if baseline is not None:
-        columns.append(f"difference to {baseline}{suffix}")
-        for row, (arm, numbers) in zip(rows, scaled.items(), strict=True):
-            row.append("" if arm == baseline else _interval(numbers - scaled[baseline], "+"))
-    right = (False, *(True for _ in columns[1:]))
-    return Table(tuple(columns), tuple(tuple(row) for row in rows), right)
-
-
-def _interval(numbers: Array, sign: str = "") -> str:
-    if numbers.size == 1:
-        return _signed(significant(float(numbers[0]), 3), sign)
-    return written(*mean_interval(numbers), sign)
 
 
 def written(mean: float, half: float, sign: str = "") -> str:

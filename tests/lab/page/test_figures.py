@@ -1,10 +1,9 @@
 import matplotlib.pyplot as plt
-import numpy as np
-import sympy
+import pytest
 
 from lossbook.lab.page import figures
-
-x, y = sympy.symbols("x y")
+from lossbook.lab.page.canvas import panels
+from lossbook.lab.page.figures import Box, diagram
 
 
 def test_style_puts_pictures_on_opaque_white():
@@ -15,30 +14,28 @@ def test_style_puts_pictures_on_opaque_white():
 
 def test_figures_are_closed_so_that_a_notebook_shows_them_once():
     plt.close("all")
-    figure = figures.value_and_gradient({"L2": x**2}, x, span=(-1, 1))
+    figure, axes = panels(2)
     assert plt.get_fignums() == []
+    assert len(axes) == 2
     assert repr(figure).startswith("<Figure size")
 
 
-def test_every_figure_draws_without_a_warning(recwarn, tmp_path):
-    drawn = [
-        figures.value_and_gradient({"L1": sympy.Abs(x), "L2": x**2}, x, span=(-1, 1)),
-        figures.ced({"Wing": [0.01, 0.02]}, threshold=0.1),
-        figures.history({"a": {"k": [1, 2]}}, ["k"]),
-        figures.faces(np.zeros((2, 8, 6)), {"prediction": np.ones((2, 4, 2))}),
-        figures.surface(
-            x * y,
-            variables=(x, y),
-            xspan=(0, 90),
-            yspan=(0.1, 1),
-            xlabel="x",
-            ylabel="y",
-            label="z",
-        ),
-        figures.skeletons({"coarse": np.random.default_rng(0).random((2, 3, 2))}, [(0, 1)]),
-        figures.skeletons({"coarse": np.random.default_rng(0).random((2, 3, 3))}, [(0, 1)]),
-        figures.shares({"a": {"2d": [1, 0], "aux": [1, 0]}}, [0, 1]),
-    ]
-    for index, figure in enumerate(drawn):
-        figure.savefig(tmp_path / f"{index}.png")
-    assert not [str(warning.message) for warning in recwarn]
+BOXES = {
+    "net": Box("a net", 0, 0),
+    "points": Box("98\npoints", 1, 0, look="prediction"),
+    "loss": Box("loss", 1, 1),
+}
+
+
+def test_a_diagram_has_its_words_and_an_arrow_for_each_pair():
+    markup = diagram("Who sees what", BOXES, [("net", "points"), ("points", "loss")]).markup
+    assert all(f">{word}</text>" in markup for word in ("a net", "98", "points", "loss"))
+    none = diagram("Who sees what", BOXES, []).markup
+    assert markup.count("<path") == none.count("<path") + 2
+    assert 'aria-label="Who sees what"' in markup
+
+
+@pytest.mark.parametrize("pair", [("net", "labels"), ("net", "net")])
+def test_an_arrow_that_leads_nowhere_is_refused(pair):
+    with pytest.raises(ValueError, match=f"no arrow from 'net' to '{pair[1]}'"):
+        diagram("Who sees what", BOXES, [pair])

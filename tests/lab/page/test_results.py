@@ -9,7 +9,6 @@ from lossbook.lab.page.results import (
     holm,
     mean_interval,
     paired_interval,
-    results_table,
 )
 
 
@@ -47,33 +46,11 @@ def test_pairing_removes_what_the_seeds_share():
         (lambda: mean_interval(np.ones((1, 2))), "flat"),
         (lambda: mean_interval([1.0, 2.0], 1.0), "confidence"),
         (lambda: paired_interval([1.0, 2.0], [1.0]), "equal lengths, got 2 and 1"),
-        (lambda: results_table({}), "no results"),
-        (lambda: results_table({"a": [1.0, 2.0]}, baseline="b"), "'b' is not among a"),
-        (lambda: results_table({"a": [1.0, 2.0], "b": [1.0]}, baseline="a"), "b: got 1 results"),
-        (lambda: results_table({"a": []}), "a: got 0 results"),
     ],
 )
 def test_statistics_refuse_what_has_no_interval(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_results_have_intervals_and_paired_differences_in_the_unit():
-    results = {"L1": [0.050, 0.052, 0.051], "Wing": [0.048, 0.051, 0.049]}
-    shown = results_table(results, baseline="L1", unit="%", scale=100)
-    mean, half = mean_interval([4.8, 5.1, 4.9])
-    assert shown.columns == ("arm", "runs", "mean ± 95 % interval [%]", "difference to L1 [%]")
-    assert shown.rows[0][3] == ""
-    assert shown.rows[1] == ("Wing", "3", f"{mean:.2f} ± {half:.2f}", "-0.17 ± 0.14")
-
-
-def test_one_seed_gives_a_mean_without_an_interval():
-    shown = results_table({"a": [2.0], "b": [2.5]}, baseline="a")
-    assert shown.rows == (("a", "1", "2.00", ""), ("b", "1", "2.50", "+0.500"))
-
-
-def test_equal_seeds_give_an_interval_of_zero():
-    assert results_table({"a": [2.0, 2.0]}).rows == (("a", "2", "2.00 ± 0"),)
 
 
 def test_holm_multiplies_the_smallest_by_how_many_there_are():

@@ -231,7 +231,7 @@ def test_numbers_are_written_for_readers(number, how, text):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("look", ["L1", "L2", "Wing", "as documented", "aux"])
+@pytest.mark.parametrize("look", ["L1", "L2", "Wing", "PFLD", "aux"])
 def test_every_colour_can_be_told_from_the_page(look, dark):
     shade = legible(colour(look), dark=dark)
     assert shade in small([Dots([(u, 0)], look=look)]).markup
