@@ -20,7 +20,7 @@ _TINY = {torch.float32: 1.1754943508222875e-38, torch.float64: 2.225073858507201
 # Lengths whose squares neither overflow nor lose digits in float32.
 _SHORT, _LONG = 1e-15, 1e15
 # Numbers of a tile at least, and the share of all negatives that it is otherwise.
-_TILE, _SHARE = 1 << 19, 16
+_TILE, _SHARE = 1 << 18, 16
 
 
 def unit(vectors: Tensor) -> Tensor:
@@ -67,6 +67,11 @@ def cosines(units: Tensor, negatives: Tensor, present: Tensor | None = None) -> 
         return _traced(units, negatives, present)
     if not (torch.is_grad_enabled() and (units.requires_grad or negatives.requires_grad)):
         return _compare(units, negatives, present)[0]
+    inverse = None if negatives.requires_grad else _inverse_lengths(units, negatives, present)
+    if inverse is not None:
+        # Torch's own gradient needs no more memory either, as it is the units' alone.
+        dots = _dots(units, negatives) * inverse
+        return dots if present is None else dots.masked_fill(~present, 0)
     found: Tensor = _Cosines.apply(units, negatives, present)  # type: ignore[no-untyped-call]
     return found
 
@@ -107,10 +112,16 @@ def hardest(units: Tensor, negatives: Tensor) -> Tensor:
 
 def pick(negatives: Tensor, index: Tensor) -> Tensor:
     """One negative for each sample."""
+    if negatives.requires_grad and torch.is_grad_enabled() and not checks.traced(negatives, index):
+        found: Tensor = _Pick.apply(negatives, index)  # type: ignore[no-untyped-call]
+        return found
+    return negatives[_place(negatives, index)]
+
+
+def _place(negatives: Tensor, index: Tensor) -> tuple[Tensor, ...]:
     if negatives.ndim == 2:
-        return negatives.index_select(0, index)
-    chosen = index[:, None, None].expand(-1, 1, negatives.shape[2])
-    return negatives.gather(1, chosen).squeeze(1)
+        return (index,)
+    return torch.arange(negatives.shape[0], device=index.device), index
 
 
 def _is_plain(lengths: Tensor) -> bool:
@@ -122,7 +133,8 @@ def _is_plain(lengths: Tensor) -> bool:
 def _dots(units: Tensor, negatives: Tensor) -> Tensor:
     if negatives.ndim == 2:
         return units @ negatives.mT
-    return torch.bmm(negatives, units.unsqueeze(-1)).squeeze(-1)
+    # Not negatives times a column, which takes ten times as long on a CPU.
+    return torch.bmm(units.unsqueeze(1), negatives.mT).squeeze(1)
 
 
 def _traced(units: Tensor, negatives: Tensor, present: Tensor | None) -> Tensor:
@@ -135,14 +147,10 @@ def _traced(units: Tensor, negatives: Tensor, present: Tensor | None) -> Tensor:
 
 def _compare(units: Tensor, negatives: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
     """The cosines, and one over the lengths of the negatives, 0 for a zero vector."""
-    own = present if negatives.ndim == 3 else None
-    if negatives.dtype is units.dtype and negatives.numel() and checks.readable(negatives):
-        lengths = torch.linalg.vector_norm(negatives, dim=-1)
-        seen = lengths if own is None else lengths.masked_fill(~own, 1)
-        if _is_plain(seen):
-            inverse = 1 / lengths
-            found = _dots(units, negatives).mul_(inverse)
-            return _without_absent(found, inverse, present, own)
+    quick = _inverse_lengths(units, negatives, present)
+    if quick is not None:
+        found = _dots(units, negatives).mul_(quick)
+        return found if present is None else found.masked_fill(~present, 0), quick
     # Scaled, so that no square overflows, in tiles, so that the scaled ones are few.
     found_in, inverse_in = [], []
     for of_units, tile in _tiles(units, negatives):
@@ -155,14 +163,27 @@ def _compare(units: Tensor, negatives: Tensor, present: Tensor | None) -> tuple[
         found_in.append(_dots(of_units, wide) * over)
         inverse_in.append((over / scale).masked_fill(has_none, 0))
     found, inverse = _joined(units, negatives, found_in), _joined(units, negatives, inverse_in)
-    return _without_absent(found, inverse.view(negatives.shape[:-1]), present, own)
+    inverse = inverse.view(negatives.shape[:-1])
+    if present is not None:
+        found = found.masked_fill(~present, 0)
+        inverse = inverse if negatives.ndim == 2 else inverse.masked_fill(~present, 0)
+    return found, inverse
 
 
-def _without_absent(
-    found: Tensor, inverse: Tensor, present: Tensor | None, own: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    found = found if present is None else found.masked_fill(~present, 0)
-    return found, inverse if own is None else inverse.masked_fill(~own, 0)
+def _inverse_lengths(units: Tensor, negatives: Tensor, present: Tensor | None) -> Tensor | None:
+    """One over the lengths of negatives that may be read and need no scaling, else None."""
+    is_one_dtype = negatives.dtype is units.dtype
+    if not (is_one_dtype and negatives.numel() and checks.readable(units, negatives)):
+        return None
+    lengths = torch.linalg.vector_norm(negatives, dim=-1)
+    if present is not None and negatives.ndim == 3:
+        lengths = lengths.masked_fill(~present, 1)
+    if not _is_plain(lengths):
+        return None
+    inverse: Tensor = lengths.reciprocal()
+    if present is not None and negatives.ndim == 3:
+        inverse = inverse.masked_fill(~present, 0)
+    return inverse
 
 
 def _steps(negatives: Tensor) -> tuple[int, int]:
@@ -240,11 +261,12 @@ def _push(
     if negatives.ndim == 2:
         along = (gradient * found).sum(0)
         rows = _steps(negatives)[1]
-        across = gradient.mT @ units
         for i in range(0, negatives.shape[0], rows):
             cut = slice(i, i + rows)
             over = inverse[cut, None]
-            out[cut] = over * (across[cut] - along[cut, None] * (negatives[cut] * over))
+            tile = (negatives[cut] * over).mul_(-along[cut, None])
+            tile.addmm_(gradient[:, cut].mT, units).mul_(over)
+            out[cut] = tile
         return
     samples, rows = _steps(negatives)
     for i in range(0, negatives.shape[0], samples):
@@ -258,6 +280,23 @@ def _push(
             if present is not None:
                 tile.masked_fill_(~present[some].unsqueeze(-1), 0)
             out[pairs] = tile
+
+
+class _Pick(torch.autograd.Function):
+    """:func:`pick`, whose gradient torch would write into a second copy of all negatives."""
+
+    @staticmethod
+    def forward(ctx: Any, negatives: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(negatives, index)
+        return negatives[_place(negatives, index)]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        negatives, index = ctx.saved_tensors
+        place = _place(negatives, index)
+        if torch.is_grad_enabled():
+            return torch.zeros_like(negatives).index_put(place, gradient, accumulate=True), None
+        return torch.zeros_like(negatives).index_put_(place, gradient, accumulate=True), None
 
 
 class _Cosines(torch.autograd.Function):

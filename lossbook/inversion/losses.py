@@ -458,8 +458,7 @@ def _info_nce(
 ) -> Tensor:
     match = (units * wanted).sum(-1)
     noise = kernel.log_sum_exp(units, negatives, temperature, tile=tile, present=present)
-    excess = noise - match / temperature
-    return torch.logaddexp(excess, torch.zeros_like(excess))
+    return -torch.nn.functional.logsigmoid(match / temperature - noise)
 
 
 def _reduced(

@@ -62,7 +62,8 @@ def guidance(
     if form == "cosine":
         return (1 + F.cosine_similarity(first, second)).mean()
     either = first - second if form == "documented" else first + second
-    return torch.linalg.vector_norm(either, dim=1).mean()
+    lengths: Tensor = torch.linalg.vector_norm(either, dim=1)
+    return lengths.mean()
 
 
 def inversion(
