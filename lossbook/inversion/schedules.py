@@ -177,12 +177,14 @@ def combined_schedule(
             return _staged(share, 0.1 * first, 0.5 * second, 1 - 0.5 * fading)
         ends = [_sigmoid((end - places[i]) / spans[i]) for i, end in ((0, 0.0), (0, STAGES[0]))]
         ends += [_sigmoid((end - places[1]) / spans[1]) for end in STAGES]
-        return _staged(
+        risen = _staged(
             share,
             0.1 * (first - ends[0]) / (ends[1] - ends[0]),
             0.1 + 0.4 * (second - ends[2]) / (ends[3] - ends[2]),
             0.5 + 0.5 * (1 - fading) / (1 - math.exp(-1)),
         )
+        # Rounded, it may leave the range by the last digit.
+        return risen.clamp(0, 1)
 
     return _apply(t, total, formula)
 

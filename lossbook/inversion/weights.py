@@ -78,9 +78,8 @@ class SigmoidTaskWeights(_TaskWeights):
     the largest loss first; the minimum lies at :math:`\omega_i = -\infty`, where nothing is
     trained. Under gradient descent with a rate :math:`\eta` on a constant loss the weight falls as
     :math:`1 / (\eta \mathcal L t)`: 0.134, 0.0109 and 0.0010 after 100, 1,000 and 10,000 steps with
-    :math:`\eta = 0.1` and :math:`\mathcal L = 1`. Adam, whose steps do not depend on the size of a
-    gradient, moves :math:`\omega` by its rate in each, and the weight falls exponentially. What
-    the source means is :class:`UncertaintyWeights`, whose further term holds against it.
+    :math:`\eta = 0.1` and :math:`\mathcal L = 1`; under Adam it takes 100 steps to 0.01. What the
+    source means is :class:`UncertaintyWeights`, whose further term holds against it.
 
     Args:
         tasks: their names, one loss each.
