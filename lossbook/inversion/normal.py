@@ -104,7 +104,7 @@ INFO_NCE = (_row("info_nce_loss", "nats", _OTHERS, _NCE, _NCE, _people),)
 GUIDANCE = (
     _row(
         "guidance_consistency_loss",
-        "deviation of a pixel's gradient",
+        "deviation of a gradient",
         _PULLS,
         2 * _LENGTH,
         math.sqrt(2) * _LENGTH,

@@ -201,8 +201,8 @@ class LambdaSchedule:
     """Steps through a schedule λ(t), as a learning-rate scheduler does: ``step()`` once a step.
 
     In a plain loop call :meth:`step` after the optimiser's; in Lightning in
-    ``on_train_batch_end``, or wherever the epochs count. :class:`InversionLoss` reads
-    :attr:`value`, and keeps where the schedule is in its own ``state_dict``.
+    ``on_train_batch_end``, or wherever the epochs count. :class:`InversionLoss` reads its
+    ``value``, and keeps where the schedule is in its own ``state_dict``.
 
     Args:
         schedule: ``"linear"``, ``"sigmoid"``, ``"staged"``, ``"combined"``, or a function of a
