@@ -41,7 +41,7 @@ USE = {
     "assert_type(inversion.InversionLoss()(x, x, x, x), LossTerms)": "",
     "assert_type(inversion.InversionLoss.preset('A', total=9)(x, x, x, x, x), LossTerms)": "",
     "assert_type(inversion.UncertaintyWeights(('a', 'b'))({'a': x, 'b': x}), LossTerms)": "",
-    "assert_type(inversion.staged_schedule(0.5, 1), float)": "",
+    "assert_type(inversion.staged_schedule(50, 100), float)": "",
     "assert_type(inversion.sigmoid_schedule(x, 1), torch.Tensor)": "",
     "inversion.InversionLoss(lambda_schedule=inversion.LambdaSchedule('linear', 9))": "",
     "inversion.InfoNCELoss()(x, x)": "negatives",

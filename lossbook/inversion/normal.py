@@ -92,11 +92,11 @@ _LENGTH = math.sqrt(_PIXELS - 0.5)
 
 PIXEL = (_row("pixel_loss", "variance of a pixel", _PICTURES, 1.0, 2.0, _pictures),)
 FEATURE_L2 = (
-    _row("feature_l2_loss", "variance of a number", _RAW, _DIMS, 2 * _DIMS, _features),
+    _row("feature_l2_loss", "variance of a number", _RAW, float(_DIMS), 2.0 * _DIMS, _features),
     _row("feature_l2_loss", "1", f"normalized=True. {_TURNED}", 2.0, 2.0, _directions),
 )
 CENTER = (
-    _row("center_loss", "variance of a number", _RAW, _DIMS, 2 * _DIMS, _features),
+    _row("center_loss", "variance of a number", _RAW, float(_DIMS), 2.0 * _DIMS, _features),
     _row("center_loss", "1", f"normalized=True. {_TURNED}", 2.0, 2.0, _directions),
 )
 COSINE_MARGIN = (_row("cosine_margin_loss", "1", _OTHERS, _HINGE, _HINGE, _people),)
@@ -113,5 +113,5 @@ GUIDANCE = (
 )
 INVERSION = (
     _row("pixel", "variance of a pixel", _OF_ALL, 1.0, 2.0, _all),
-    _row("feat", "variance of a number", _OF_ALL, _DIMS, 2 * _DIMS, _all),
+    _row("feat", "variance of a number", _OF_ALL, float(_DIMS), 2.0 * _DIMS, _all),
 )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args, overload
 
 import torch
 from torch import Tensor
@@ -10,7 +10,6 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.advice import instead_of_name
 
-Time = TypeVar("Time")
 Formula = Callable[[Tensor], Tensor]
 ScheduleName = Literal["linear", "sigmoid", "staged", "combined"]
 
@@ -19,7 +18,13 @@ STAGES = (0.33, 0.67)
 _LEVELS = (0.1, 0.5, 1.0)
 
 
-def linear_schedule(t: Time, total: float, *, maximum: float = 1.0) -> Time:
+@overload
+def linear_schedule(t: int | float, total: int | float, *, maximum: int | float = ...) -> float: ...
+@overload
+def linear_schedule(t: Tensor, total: int | float, *, maximum: int | float = ...) -> Tensor: ...
+@overload
+def linear_schedule(t: Any, total: int | float, *, maximum: int | float = ...) -> Any: ...
+def linear_schedule(t: Any, total: int | float, *, maximum: int | float = 1.0) -> Any:
     r"""λ(t) = maximum * t / total.
 
     What scheme B of the source says it takes the place of. Before 0 and beyond ``total`` it keeps
@@ -49,7 +54,21 @@ def linear_schedule(t: Time, total: float, *, maximum: float = 1.0) -> Time:
     return _apply(t, total, lambda share: maximum * share)
 
 
-def sigmoid_schedule(t: Time, total: float, *, k: float = 10, midpoint: float = 0.5) -> Time:
+@overload
+def sigmoid_schedule(
+    t: int | float, total: int | float, *, k: int | float = ..., midpoint: float = ...
+) -> float: ...
+@overload
+def sigmoid_schedule(
+    t: Tensor, total: int | float, *, k: int | float = ..., midpoint: float = ...
+) -> Tensor: ...
+@overload
+def sigmoid_schedule(
+    t: Any, total: int | float, *, k: int | float = ..., midpoint: float = ...
+) -> Any: ...
+def sigmoid_schedule(
+    t: Any, total: int | float, *, k: int | float = 10, midpoint: float = 0.5
+) -> Any:
     r"""λ(t) = 1 / (1 + exp(-k (t / total - midpoint))).
 
     .. math::
@@ -82,7 +101,15 @@ def sigmoid_schedule(t: Time, total: float, *, k: float = 10, midpoint: float = 
     return _apply(t, total, lambda share: torch.sigmoid(k * (share - midpoint)))
 
 
-def staged_schedule(t: Time, total: float, *, levels: Sequence[float] = _LEVELS) -> Time:
+@overload
+def staged_schedule(
+    t: int | float, total: int | float, *, levels: Sequence[float] = ...
+) -> float: ...
+@overload
+def staged_schedule(t: Tensor, total: int | float, *, levels: Sequence[float] = ...) -> Tensor: ...
+@overload
+def staged_schedule(t: Any, total: int | float, *, levels: Sequence[float] = ...) -> Any: ...
+def staged_schedule(t: Any, total: int | float, *, levels: Sequence[float] = _LEVELS) -> Any:
     r"""λ(t) = 0.1, then 0.5 from 0.33 total on, then 1 from 0.67 total on.
 
     Scheme E. The source gives the end of a stage to both of its neighbours; here a stage is
@@ -114,14 +141,41 @@ def staged_schedule(t: Time, total: float, *, levels: Sequence[float] = _LEVELS)
     )))  # fmt: skip
 
 
+@overload
 def combined_schedule(
-    t: Time,
-    total: float,
+    t: int | float,
+    total: int | float,
+    *,
+    smooth: bool = ...,
+    midpoints: Sequence[float] = ...,
+    widths: Sequence[float] = ...,
+) -> float: ...
+@overload
+def combined_schedule(
+    t: Tensor,
+    total: int | float,
+    *,
+    smooth: bool = ...,
+    midpoints: Sequence[float] = ...,
+    widths: Sequence[float] = ...,
+) -> Tensor: ...
+@overload
+def combined_schedule(
+    t: Any,
+    total: int | float,
+    *,
+    smooth: bool = ...,
+    midpoints: Sequence[float] = ...,
+    widths: Sequence[float] = ...,
+) -> Any: ...
+def combined_schedule(
+    t: Any,
+    total: int | float,
     *,
     smooth: bool = False,
     midpoints: Sequence[float] = (0.165, 0.5),
     widths: Sequence[float] = (0.1, 0.1),
-) -> Time:
+) -> Any:
     r"""λ(t) = a sigmoid up to 0.1, one up to 0.5, then 1 - 0.5 exp(...): a piece for each stage.
 
     .. math::
@@ -228,7 +282,10 @@ class LambdaSchedule:
     """
 
     def __init__(
-        self, schedule: ScheduleName | Callable[..., float], total: float, **options: Any
+        self,
+        schedule: ScheduleName | Callable[..., int | float],
+        total: int | float,
+        **options: Any,
     ) -> None:
         if isinstance(schedule, str):
             if schedule not in _SCHEDULES:
@@ -245,10 +302,10 @@ class LambdaSchedule:
         self.schedule = schedule
         self.total = total
         self.options = options
-        self.t: float = 0
+        self.t: int | float = 0
         self.value = self._at(0)
 
-    def step(self, t: float | None = None) -> float:
+    def step(self, t: int | float | None = None) -> float:
         """Go one step on, or to a time.
 
         Args:
@@ -263,17 +320,17 @@ class LambdaSchedule:
         self.value = self._at(self.t)
         return self.value
 
-    def _at(self, t: float) -> float:
+    def _at(self, t: int | float) -> float:
         of = _SCHEDULES[self.schedule] if isinstance(self.schedule, str) else self.schedule
         found: Any = of(t, self.total, **self.options)
         checks.number(schedule=found)
         return float(found)
 
-    def state_dict(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, Any]:
         """Where it is, for a checkpoint."""
         return {"t": self.t}
 
-    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go to where it was."""
         self.step(state_dict["t"])
 
@@ -301,7 +358,7 @@ def _several(name: str, numbers: Sequence[float], count: int) -> list[float]:
     return list(numbers)
 
 
-def _apply(t: Time, total: float, formula: Formula) -> Time:
+def _apply(t: Any, total: int | float, formula: Formula) -> Any:
     """A formula of the share of the total that has passed, for what is a time."""
     checks.number(exclusive=True, total=total)
     found: Any
@@ -318,5 +375,5 @@ def _apply(t: Time, total: float, formula: Formula) -> Time:
         checks.number(-math.inf, t=t)
         share: Any = t
         found = formula(torch.tensor(share / total, dtype=torch.float64).clamp(0, 1)).item()
-    result: Time = found
+    result: Any = found
     return result

@@ -56,7 +56,7 @@ def _sigmoid(place: str, width: str = "0.1") -> sp.Expr:
     return 1 / (1 + sp.exp(-(share - sp.Rational(place)) / sp.Rational(width)))
 
 
-def _staged(early: sp.Expr, middle: sp.Expr, late: sp.Expr) -> sp.Piecewise:
+def _staged(early: sp.Expr, middle: sp.Expr, late: sp.Expr) -> sp.Expr:
     return sp.Piecewise((early, share < STAGES[0]), (middle, share < STAGES[1]), (late, True))
 
 

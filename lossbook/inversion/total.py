@@ -166,7 +166,7 @@ class InversionLoss(LossModule):
         self.normalized = normalized
 
     @classmethod
-    def preset(cls, name: str, *, total: float | None = None, **options: Any) -> Self:
+    def preset(cls, name: str, *, total: int | float | None = None, **options: Any) -> Self:
         """Make a recipe of the source by its name.
 
         ================== ====================================================================
@@ -325,7 +325,7 @@ class InversionLoss(LossModule):
             **options,
         )
 
-    def get_extra_state(self) -> dict[str, float]:
+    def get_extra_state(self) -> dict[str, Any]:
         """Where λ(t) is, for the ``state_dict``."""
         now = self.lambda_schedule
         return now.state_dict() if isinstance(now, LambdaSchedule) else {}
