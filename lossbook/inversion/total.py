@@ -253,12 +253,13 @@ class InversionLoss(LossModule):
         terms = {"pixel": pixel_loss(input, target, weight=weight)}
         weights: dict[str, float | Tensor] = {"pixel": 1.0, "feat": self._lambda()}
         if self.guidance_weight > 0:
-            losses = self._feature_loss(features, template, negatives, weight, "none")
+            # Widened first: numbers of each sample would come back in half precision.
+            first, second = widened(features.dtype, features, template)
+            losses = self._feature_loss(first, second, negatives, weight, "none")
             own = None if fitted is None else fitted[:, 0]
-            terms["feat"] = reduce_loss(losses.to(terms["pixel"].dtype), "mean", weight=own)
-            present = features if fitted is None else features.masked_fill(fitted == 0, 0)
-            pair = widened(features.dtype, present, template)
-            similarity = kernel.cosine(*pair).to(losses.dtype)
+            terms["feat"] = reduce_loss(losses, "mean", weight=own)
+            present = first if fitted is None else first.masked_fill(fitted == 0, 0)
+            similarity = kernel.cosine(present, second)
         else:
             terms["feat"] = self._feature_loss(features, template, negatives, weight, "mean")
         if self.center_weight > 0:

@@ -7,6 +7,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from lossbook import LossTerms
 from lossbook.inversion import (
@@ -170,6 +171,25 @@ def test_the_guidance_has_every_form_and_a_gradient(form):
     assert model.decoder[0].weight.grad.any()
 
 
+@pytest.mark.parametrize("feature", ["l2", "cosine_margin", "info_nce"])
+def test_half_precision_is_not_rounded_on_the_way_to_the_guidance(feature):
+    loss = InversionLoss(feature=feature, guidance_weight=1.0)
+    given = batch()
+    found = []
+    for dtype in (torch.bfloat16, torch.float64):
+        # The same numbers in both, features that are the pictures' own.
+        narrow = {name: value.bfloat16().to(dtype) for name, value in given.items()}
+        pictures = narrow["target"].flatten(1)[:, :4].clone().requires_grad_()
+        target = torch.zeros_like(pictures)
+        rest = {name: narrow[name] for name in ("template", "negatives")}
+        found.append(loss(pictures, target, pictures * 1, **rest))
+    for name, term in found[0].terms.items():
+        assert term.dtype == torch.float32
+        tolerance = 1e-5 if name != "guidance" else 1e-2  # its gradients are those of bfloat16
+        torch.testing.assert_close(term.double(), found[1][name], rtol=tolerance, atol=tolerance)
+    found[0].backward()
+
+
 def test_at_a_lambda_of_zero_the_feature_term_is_a_monitor():
     loss = InversionLoss.preset("baseline", total=TOTAL)
     found = computed(loss)
@@ -253,7 +273,7 @@ def test_the_formula_is_the_sum_of_weighted_terms():
 @pytest.mark.compiles
 def test_a_schedule_does_not_recompile_every_step():
     torch.compiler.reset()
-    counter = torch._dynamo.testing.CompileCounter()
+    counter = CompileCounter()
     loss = InversionLoss(feature="info_nce", lambda_schedule=LambdaSchedule("sigmoid", 50))
     compiled = torch.compile(loss, fullgraph=True, backend=counter)
     given = batch()
