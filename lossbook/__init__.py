@@ -13,13 +13,14 @@ from lossbook.registry import create, list_losses
 from lossbook.terms import LossTerms
 
 if TYPE_CHECKING:
-    from lossbook import hands, landmarks, losses, metrics, motion
+    from lossbook import hands, inversion, landmarks, losses, metrics, motion
 
 __all__ = [
     "LossTerms",
     "check_values",
     "create",
     "hands",
+    "inversion",
     "landmarks",
     "list_losses",
     "losses",

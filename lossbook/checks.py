@@ -69,6 +69,16 @@ def readable(*tensors: Tensor) -> bool:
     return True
 
 
+def traced(*tensors: Tensor) -> bool:
+    """Whether torch compiles or transforms what is done to these tensors, and has to see all."""
+    if torch.compiler.is_compiling():
+        return True
+    for tensor in tensors:  # noqa: SIM110 (as in readable)
+        if _is_wrapped(tensor) or _is_fake(tensor):
+            return True
+    return False
+
+
 # Of torch.func's transforms.
 _is_wrapped: Callable[[Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
 

@@ -37,6 +37,9 @@ WITH_GRADIENT = [card for card in CARDS if card.differentiable]
 WITH_MODULE = [card for card in CARDS if card.module]
 WITH_MASK = [card for card in CARDS if card.masked]
 BATCH = 5
+# Dimensions that a loss adds up before it has any reduction.
+SUMMED = {"rotation_loss": 2, "feature_l2_loss": 1, "center_loss": 1, "cosine_margin_loss": 1}
+SUMMED |= {"info_nce_loss": 1, "guidance_consistency_loss": 2}
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 

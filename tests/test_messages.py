@@ -25,6 +25,17 @@ from lossbook.hands import (
     rotation_loss,
     vertex_loss,
 )
+from lossbook.inversion import (
+    CosineMarginLoss,
+    InversionLoss,
+    UncertaintyWeights,
+    center_loss,
+    cosine_margin_loss,
+    feature_l2_loss,
+    guidance_consistency_loss,
+    info_nce_loss,
+    staged_schedule,
+)
 from lossbook.landmarks import (
     PFLDLoss,
     SmoothL1Loss,
@@ -46,6 +57,8 @@ from lossbook.motion import (
     pva_loss,
 )
 
+PEOPLE = torch.eye(4, 8)
+OTHERS = torch.ones(4, 16, 8)
 FACES = torch.zeros(4, 98, 2)
 ANGLES = torch.zeros(4, 3)
 CLIPS = torch.zeros(4, 80, 265)
@@ -226,6 +239,24 @@ MISTAKES = {
     "a prediction for the target": (lambda: only_2d(HandPrediction(keypoints_2d=HANDS_2D)), TypeError, "target must be a HandTarget", "got HandPrediction", "are they swapped"),
     "mappings that are swapped": (lambda: HandLoss()({"keypoints_2d": HANDS_2D, "confidence_2d": VISIBLE}, PREDICTION), ValueError, "prediction", "'confidence_2d'", "a field of HandTarget: are they swapped. The prediction stands first"),
     "a prediction's mapping for the target": (lambda: only_2d(PREDICTION), ValueError, "target", "'betas'", "a field of HandPrediction: are they swapped"),
+    "negatives of another encoder": (lambda: cosine_margin_loss(PEOPLE, PEOPLE, OTHERS[..., :6]), ValueError, r"negatives must have shape \(B, K, 8\)", r"got \(4, 16, 6\)", r"for the same negatives in every sample, \(K, 8\)"),
+    "transposed negatives": (lambda: info_nce_loss(PEOPLE, PEOPLE, OTHERS.mT), ValueError, "negatives", r"got \(4, 8, 16\)", "transpose it with negatives.mT"),
+    "no negatives": (lambda: info_nce_loss(PEOPLE, PEOPLE, OTHERS[:, :0]), ValueError, "negatives", r"got \(4, 0, 8\)", "draw at least one negative"),
+    "negatives of another batch": (lambda: info_nce_loss(PEOPLE, PEOPLE, OTHERS[:3]), ValueError, "batch size", "negatives has 3", "one row a sample in each"),
+    "negatives that are forgotten": (lambda: InversionLoss(feature="info_nce")(FACES, FACES, PEOPLE, PEOPLE), ValueError, "negatives is missing", "the feature loss is 'info_nce'", "pass templates of other people"),
+    "a sample's own template": (lambda: warned(info_nce_loss, PEOPLE, PEOPLE, PEOPLE), UserWarning, "negatives holds the template", "of sample 0 itself, at index 0", "leave each sample's own template out"),
+    "a face that was not found": (lambda: warned(cosine_margin_loss, 0 * PEOPLE, PEOPLE, OTHERS), UserWarning, "features", "holds a zero vector", "was a face not found"),
+    "a feature map": (lambda: feature_l2_loss(PEOPLE[..., None, None], PEOPLE), ValueError, "features", r"got \(4, 8, 1, 1\)", r"pass features.flatten\(1\)"),
+    "a center of each class": (lambda: center_loss(PEOPLE, PEOPLE[:2]), ValueError, "centers", r"centers \(2, 8\)", r"pass centers\[labels\]"),
+    "a temperature of zero": (lambda: info_nce_loss(PEOPLE, PEOPLE, OTHERS, temperature=0.0), ValueError, "temperature", "got 0", "greater than 0"),
+    "a mining that there is not": (lambda: CosineMarginLoss(mining="hard"), ValueError, "mining", "got 'hard'", "hardest, mean, random, all"),
+    "a picture without a graph": (lambda: guidance_consistency_loss(FACES, FACES[:, 0, 0], FACES[:, 0, 0]), ValueError, "input must require a gradient", "a tensor without a graph", r"not detached, or call input.requires_grad_\(\)"),
+    "features of a detached picture": (lambda: guidance_consistency_loss(FACES.clone().requires_grad_(), FACES[:, 0, 0], FACES[:, 0, 0]), ValueError, "feature_losses must depend on input", "without a graph", r"features = encoder\(input\)"),
+    "a loss of the whole batch": (lambda: guidance_consistency_loss(FACES.clone().requires_grad_(), FACES.mean(), FACES[:, 0, 0]), ValueError, r"feature_losses must have shape \(B,\)", r"got \(\)", "reduction='none'"),
+    "a recipe without its steps": (lambda: InversionLoss.preset("A"), ValueError, "total is missing", "the preset 'A' has a linear schedule", "pass the steps of the training as total="),
+    "a schedule by its name": (lambda: InversionLoss(lambda_schedule="linear"), TypeError, "lambda_schedule", "got 'linear'", r"LambdaSchedule\('linear', total\)"),
+    "a time that is on the device": (lambda: staged_schedule(1, torch.tensor(10)), TypeError, "total", "got Tensor", r"float\(total\)"),
+    "a loss without a task": (lambda: UncertaintyWeights(("pixel", "feat"))({"pixel": FACES.mean()}), ValueError, "terms", "lacks 'feat'", "pass the loss of each of the tasks"),
     "parameters beyond float32": (lambda: wing_loss(FACES, FACES, w=1e39), ValueError, "w must be", r"got 1e\+39", "compute in float64"),
 }  # fmt: skip
 

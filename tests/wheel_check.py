@@ -25,7 +25,7 @@ before = {name.partition(".")[0] for name in sys.modules}
 start = time.process_time()
 import lossbook
 seconds = time.process_time() - start
-import lossbook.hands, lossbook.landmarks, lossbook.motion
+import lossbook.hands, lossbook.inversion, lossbook.landmarks, lossbook.motion
 added = {name.partition(".")[0] for name in sys.modules} - before
 print(seconds, *sorted(added))
 """

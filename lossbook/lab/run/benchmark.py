@@ -69,9 +69,28 @@ _SIZES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "last_frame_loss": {"input": (80, 265), "cond_frame": (265,)},
     "motion_l1": {"input": (80, 265)},
     "MotionLoss": {"input": (80, 265), "target": (80, 265), "cond_frame": (265,)},
+    "pixel_loss": {"input": (3, 112, 112), "target": (3, 112, 112)},
+    "feature_l2_loss": {"features": (512,), "template": (512,)},
+    "center_loss": {"features": (512,), "centers": (512,)},
+    "cosine_margin_loss": {"features": (512,), "template": (512,), "negatives": (64, 512)},
+    "info_nce_loss": {"features": (512,), "template": (512,), "negatives": (64, 512)},
+    "guidance_consistency_loss": {
+        "loss_gradient": (3, 112, 112),
+        "similarity_gradient": (3, 112, 112),
+    },
+    "InversionLoss": {
+        "input": (3, 112, 112),
+        "target": (3, 112, 112),
+        "features": (512,),
+        "template": (512,),
+        "negatives": (64, 512),
+        "centers": (512,),
+    },
 }
 # From 0 to 1 instead of normally distributed.
 _SHARES = ("confidence", "confidence_2d", "confidence_3d")
+# What is known beside the targets, and takes no gradient.
+_GIVEN = ("template", "negatives", "centers")
 
 
 class Comparison(Model):
@@ -146,7 +165,7 @@ def realistic_inputs(card: Card, batch: int, device: torch.device) -> dict[str, 
             value = torch.randn(batch, *size, generator=generator)
         # Gradients go where a network is: to predictions, not to labels.
         wanted = name in card.differentiable and not name.startswith("target")
-        wanted = wanted and not name.endswith("_target")
+        wanted = wanted and not name.endswith("_target") and name not in _GIVEN
         inputs[name] = value.to(device).requires_grad_(wanted)
     return inputs
 

@@ -1,0 +1,375 @@
+"""The total loss of an inversion, and the recipes of the source under their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from jaxtyping import Float
+from torch import Tensor
+
+from lossbook import checks
+from lossbook.advice import instead_of_name
+from lossbook.inversion import kernel
+from lossbook.inversion.guidance import (
+    GuidanceForm,
+    check_guidance_form,
+    guidance_consistency_loss,
+)
+from lossbook.inversion.losses import (
+    Mining,
+    center_loss,
+    check_mining,
+    check_temperature,
+    check_tile,
+    cosine_margin_loss,
+    feature_l2_loss,
+    info_nce_loss,
+    pixel_loss,
+)
+from lossbook.inversion.schedules import LambdaSchedule
+from lossbook.inversion.shapes import Features, Negatives, Weight, of_samples
+from lossbook.inversion.weights import REGULARIZER, SigmoidTaskWeights, UncertaintyWeights
+from lossbook.modules import LossModule
+from lossbook.reduction import Reduction, reduce_loss, widened
+from lossbook.terms import LossTerms
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Feature = Literal["l2", "cosine_margin", "info_nce"]
+TERMS = ("pixel", "feat", "center", "guidance")
+
+# What makes each recipe of the source, beside the defaults: "schedule" is the name of its λ(t), and
+# "learned" stands for the documented weights of scheme B.
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "baseline": {"schedule": "linear"},
+        "A": {"schedule": "linear", "feature": "cosine_margin"},
+        "B": {"learned": True},
+        "C": {"schedule": "linear", "feature": "info_nce"},
+        "D": {"schedule": "linear", "guidance_weight": 1.0},
+        "E": {"schedule": "staged"},
+        "compromise": {"schedule": "combined", "feature": "cosine_margin"},
+        "light": {"schedule": "sigmoid", "learned": True},
+        "high_precision": {
+            "schedule": "linear",
+            "feature": "cosine_margin",
+            "guidance_weight": 1.0,
+        },
+    }
+)
+"""The names that :meth:`InversionLoss.preset` knows, and what each stands for."""
+
+
+class InversionLoss(LossModule):
+    r"""Total = pixel + λ(t) * feature, and a center and a guidance term where they have a weight.
+
+    .. math::
+        \mathcal L = \mathcal L_{pixel} + \lambda(t)\, \mathcal L_{feat}
+        + \lambda_{center} \mathcal L_{center} + \lambda_{guidance} \mathcal L_{guidance}
+
+    The terms are those of :func:`pixel_loss`, of the feature loss that ``feature`` names,
+    :func:`center_loss` and :func:`guidance_consistency_loss`, all means over the batch. With the
+    defaults it is the sum of the pixel and the raw L2 feature loss; :meth:`preset` makes each
+    scheme and each recipe of the source.
+
+    Args:
+        feature: ``"l2"`` (default), ``"cosine_margin"`` or ``"info_nce"``; see
+            :func:`feature_l2_loss`, :func:`cosine_margin_loss`, :func:`info_nce_loss`.
+        lambda_schedule: λ, a number at least 0 (1 by default), or a :class:`LambdaSchedule`, whose
+            ``step()`` the training calls. At λ = 0 the feature term is only logged.
+        center_weight: of the center term, at least 0; 0 (off) by default: the source calls it
+            optional and gives no number. It needs ``centers``.
+        guidance_weight: of the guidance term, at least 0; 0 (off) by default. Above 0 the features
+            must have been computed from ``input`` itself.
+        guidance_form: see :func:`guidance_consistency_loss`.
+        task_weights: None (default), or :class:`SigmoidTaskWeights` or :class:`UncertaintyWeights`
+            over some of the terms, whose weights then multiply those above. Its parameters are
+            this module's: give them to the optimiser.
+        margin: of ``"cosine_margin"``.
+        mining: of ``"cosine_margin"``.
+        clamp: of ``"cosine_margin"``.
+        temperature: of ``"info_nce"``.
+        tile: of ``"info_nce"``.
+        normalized: whether ``"l2"`` and the center term divide by the lengths.
+
+    Raises:
+        TypeError: for options of another type.
+        ValueError: for an unknown feature loss, mining or form, or a number out of range.
+
+    Example:
+        >>> import torch
+        >>> loss = InversionLoss.preset("E", total=100)
+        >>> pictures, features = torch.ones(2, 3, 8, 8), torch.eye(2)
+        >>> print(loss(pictures, 0 * pictures, features, 0 * features))
+        term   value  weight  contribution  share
+        pixel      1       1             1   91 %
+        feat       1     0.1           0.1    9 %
+        total                          1.1  100 %
+        >>> loss.lambda_schedule.step(50)
+        0.5
+
+    References:
+        Source note: the hybrid loss, schemes A to E, and three recipes.
+    """
+
+    lambda_schedule: float | LambdaSchedule
+
+    def __init__(
+        self,
+        *,
+        feature: Feature = "l2",
+        lambda_schedule: float | LambdaSchedule = 1.0,
+        center_weight: float = 0.0,
+        guidance_weight: float = 0.0,
+        guidance_form: GuidanceForm = "documented",
+        task_weights: SigmoidTaskWeights | UncertaintyWeights | None = None,
+        margin: float = 0.35,
+        mining: Mining = "hardest",
+        clamp: bool = True,
+        temperature: float = 0.07,
+        tile: int | None = None,
+        normalized: bool = False,
+    ) -> None:
+        super().__init__()
+        if feature not in get_args(Feature):
+            known = ", ".join(get_args(Feature))
+            raise ValueError(f"feature must be one of {known}; got {feature!r}")
+        if not isinstance(lambda_schedule, LambdaSchedule):
+            if isinstance(lambda_schedule, str) or callable(lambda_schedule):
+                raise TypeError(
+                    f"lambda_schedule must be a number or a LambdaSchedule, got "
+                    f"{lambda_schedule!r}; wrap it: LambdaSchedule({lambda_schedule!r}, total)"
+                )
+            checks.number(lambda_schedule=lambda_schedule)
+        checks.number(center_weight=center_weight, guidance_weight=guidance_weight)
+        check_guidance_form(guidance_form, "guidance_form")
+        _check_task_weights(task_weights)
+        checks.number(margin=margin)
+        check_mining(mining)
+        checks.flag(clamp=clamp, normalized=normalized)
+        check_temperature(temperature)
+        check_tile(tile)
+        self.feature = feature
+        self.lambda_schedule = lambda_schedule
+        self.center_weight = center_weight
+        self.guidance_weight = guidance_weight
+        self.guidance_form = guidance_form
+        self.task_weights = task_weights
+        self.margin = margin
+        self.mining = mining
+        self.clamp = clamp
+        self.temperature = temperature
+        self.tile = tile
+        self.normalized = normalized
+
+    @classmethod
+    def preset(cls, name: str, *, total: int | float | None = None, **options: Any) -> Self:
+        """Make a recipe of the source by its name.
+
+        ================== ====================================================================
+        name               recipe
+        ================== ====================================================================
+        ``baseline``       L2 features, a linear λ(t)
+        ``A``              the cosine margin, a linear λ(t)
+        ``B``              L2 features, both terms under learned sigmoid weights, without λ(t)
+        ``C``              InfoNCE, a linear λ(t); ``center_weight=`` for its optional center
+        ``D``              L2 features, a linear λ(t), guidance consistency as documented
+        ``E``              L2 features, λ(t) in three stages
+        ``compromise``     the cosine margin, the combined λ(t) as documented
+        ``light``          L2 features, a sigmoid λ(t), learned sigmoid weights
+        ``high_precision`` the cosine margin, a linear λ(t), guidance consistency
+        ================== ====================================================================
+
+        Where the source leaves open which feature loss or λ(t) a scheme is used with, it is the
+        baseline's; the weight of the guidance is 1, of which it gives no number.
+
+        Args:
+            name: of the recipe.
+            total: steps of the training, which λ(t) is a function of. Only ``B`` needs none.
+            options: of this class, in place of the recipe's.
+
+        Raises:
+            ValueError: for an unknown name, or a missing total.
+
+        Example:
+            >>> InversionLoss.preset("A", total=1000, margin=0.5).lambda_schedule
+            LambdaSchedule('linear', 1000)
+        """
+        if name not in PRESETS:
+            raise ValueError(f"there is no preset {name!r}; {instead_of_name(name, list(PRESETS))}")
+        recipe = dict(PRESETS[name])
+        schedule, learned = recipe.pop("schedule", None), recipe.pop("learned", False)
+        if schedule is not None and "lambda_schedule" not in options:
+            if total is None:
+                raise ValueError(
+                    f"total is missing: the preset {name!r} has a {schedule} schedule; pass the "
+                    f"steps of the training as total=, or another λ as lambda_schedule="
+                )
+            recipe["lambda_schedule"] = LambdaSchedule(schedule, total)
+        if learned and "task_weights" not in options:
+            recipe["task_weights"] = SigmoidTaskWeights(("pixel", "feat"))
+        return cls(**recipe | options)
+
+    def forward(
+        self,
+        input: Float[Tensor, "batch _ *rest"],
+        target: Float[Tensor, "batch _ *rest"],
+        features: Features,
+        template: Features,
+        negatives: Negatives | None = None,
+        centers: Features | None = None,
+        *,
+        weight: Weight | None = None,
+    ) -> LossTerms:
+        """Compute the terms.
+
+        Args:
+            input: rebuilt pictures, shape ``(B, ...)``.
+            target: true pictures, same shape and unit.
+            features: of the rebuilt pictures, shape ``(B, D)``; with a guidance term computed from
+                ``input``, which must require a gradient.
+            template: of the people, shape ``(B, D)``.
+            negatives: of other people, ``(B, K, D)`` or ``(K, D)``; ``"l2"`` does without.
+            centers: of the people's classes, shape ``(B, D)``; only for the center term.
+            weight: of each sample, float, or bool as a mask, shape ``(B,)``, in every term.
+
+        Returns:
+            Terms ``"pixel"``, ``"feat"``, ``"center"`` and ``"guidance"``, raw, as far as they are
+            used, with their weights; with :class:`UncertaintyWeights` also ``"log_variance"``.
+
+        Raises:
+            TypeError: for integer tensors, or tensors mixed with float64.
+            ValueError: for missing negatives or centers, shapes or weights that do not fit, or
+                a guidance term without a graph from ``input`` to ``features``.
+        """
+        checks.floating(input=input, target=target, features=features, template=template)
+        checks.shape("(B, ...)", lambda shape: len(shape) > 1, input=input)
+        checks.same_batch(input=input, features=features)
+        checks.same_dtype(input=input, features=features)
+        fitted = of_samples(weight, features)
+        terms = {"pixel": pixel_loss(input, target, weight=weight)}
+        weights: dict[str, float | Tensor] = {"pixel": 1.0, "feat": self._lambda()}
+        if self.guidance_weight > 0:
+            # Widened first: numbers of each sample would come back in half precision.
+            first, second = widened(features.dtype, features, template)
+            losses = self._feature_loss(first, second, negatives, weight, "none")
+            own = None if fitted is None else fitted[:, 0]
+            terms["feat"] = reduce_loss(losses, "mean", weight=own)
+            present = first if fitted is None else first.masked_fill(fitted == 0, 0)
+            similarity = kernel.cosine(present, second)
+        else:
+            terms["feat"] = self._feature_loss(features, template, negatives, weight, "mean")
+        if self.center_weight > 0:
+            if centers is None:
+                raise ValueError(
+                    f"centers is missing, and center_weight is {self.center_weight}; pass the "
+                    f"center of each sample's class (B, D), or center_weight=0"
+                )
+            terms["center"] = center_loss(
+                features, centers, normalized=self.normalized, weight=weight
+            )
+            weights["center"] = self.center_weight
+        if self.guidance_weight > 0:
+            terms["guidance"] = guidance_consistency_loss(
+                input, losses, similarity, form=self.guidance_form, weight=weight
+            )
+            weights["guidance"] = self.guidance_weight
+        if self.task_weights is None:
+            return LossTerms._trusted(terms, weights)
+        return _learned(self.task_weights, terms, weights)
+
+    def _lambda(self) -> float:
+        now = self.lambda_schedule
+        if isinstance(now, LambdaSchedule):
+            return now.value
+        checks.number(lambda_schedule=now)
+        return now
+
+    def _feature_loss(
+        self,
+        features: Tensor,
+        template: Tensor,
+        negatives: Tensor | None,
+        weight: Weight | None,
+        reduction: Reduction,
+    ) -> Tensor:
+        options: dict[str, Any] = {"weight": weight, "reduction": reduction}
+        if reduction == "none":
+            # The guidance has the weight in its mean.
+            options["weight"] = None if weight is None else weight != 0
+        if self.feature == "l2":
+            return feature_l2_loss(features, template, normalized=self.normalized, **options)
+        if negatives is None:
+            raise ValueError(
+                f"negatives is missing, and the feature loss is {self.feature!r}; pass templates "
+                f"of other people, (B, K, D) or (K, D), or feature='l2', which needs none"
+            )
+        if self.feature == "info_nce":
+            return info_nce_loss(
+                features,
+                template,
+                negatives,
+                temperature=self.temperature,
+                tile=self.tile,
+                **options,
+            )
+        return cosine_margin_loss(
+            features,
+            template,
+            negatives,
+            margin=self.margin,
+            mining=self.mining,
+            clamp=self.clamp,
+            **options,
+        )
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Where λ(t) is, for the ``state_dict``."""
+        now = self.lambda_schedule
+        return now.state_dict() if isinstance(now, LambdaSchedule) else {}
+
+    def set_extra_state(self, state: Any) -> None:
+        """Go on with λ(t) where the ``state_dict`` left it."""
+        if state and isinstance(self.lambda_schedule, LambdaSchedule):
+            self.lambda_schedule.load_state_dict(state)
+
+
+def _check_task_weights(task_weights: Any) -> None:
+    if task_weights is None:
+        return
+    if not isinstance(task_weights, (SigmoidTaskWeights, UncertaintyWeights)):
+        raise TypeError(
+            f"task_weights must be SigmoidTaskWeights or UncertaintyWeights, got "
+            f"{type(task_weights).__name__}; make one: UncertaintyWeights(('pixel', 'feat'))"
+        )
+    for name in task_weights.tasks:
+        if name not in TERMS:
+            raise ValueError(
+                f"task_weights has a task {name!r}, which is no term; "
+                f"{instead_of_name(name, TERMS)}"
+            )
+
+
+def _learned(
+    task_weights: SigmoidTaskWeights | UncertaintyWeights,
+    terms: dict[str, Tensor],
+    weights: dict[str, float | Tensor],
+) -> LossTerms:
+    """The same terms, some of them under learned weights times their own."""
+    missing = [name for name in task_weights.tasks if name not in terms]
+    if missing:
+        raise ValueError(
+            f"task_weights has a task {missing[0]!r}, and that term is off; give it a weight, or "
+            f"leave the task out"
+        )
+    found = task_weights({name: weights[name] * terms[name] for name in task_weights.tasks})
+    for name in task_weights.tasks:
+        # A monitor stays one.
+        weights[name] = weights[name] * found.weights[name] if weights[name] != 0 else 0.0
+    if REGULARIZER in found:
+        terms = terms | {REGULARIZER: found[REGULARIZER]}
+        weights[REGULARIZER] = 1.0
+    return LossTerms._trusted(terms, weights)
