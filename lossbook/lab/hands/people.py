@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+import torch
+
 from lossbook.lab.hands.clips import Hands, split_by_clip
 from lossbook.lab.hands.experiment import Record, Split
 
@@ -32,7 +34,7 @@ def by_language(
     tested = [
         clip
         for fold in record.config.folds
-        for clip in hands.clip[split(hands, fold)[1]].unique().tolist()
+        for clip in torch.unique(hands.clip[split(hands, fold)[1]]).tolist()
     ]
     if sorted(tested) != sorted(spoken):
         raise ValueError(f"the record tests {len(tested)} of {len(spoken)} clips")

@@ -19,7 +19,7 @@ from lossbook.lab.page.formulas import latex
 # and pads every column to its longest cell: the 34 tables of the book grew from 25 to 47 kB.
 @dataclass(frozen=True)
 class Table:
-    """A table of finished texts; made by :func:`table` and :func:`results_table`.
+    """A table of finished texts; made by :func:`table`.
 
     Attributes:
         columns: Headings.
