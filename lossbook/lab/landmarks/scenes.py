@@ -79,7 +79,6 @@ OUTLINE: Sequence[tuple[range, bool]] = (
 
 ERROR = 1.5
 """Mean absolute error of each coordinate of both faces of the puzzle, in pixels."""
-_FEWEST = 7
 
 
 def face(faces: Faces, index: int, *, size: int = SIZE) -> tuple[Picture, NDArray[np.float64]]:
@@ -151,7 +150,7 @@ def spread(faces: Faces, index: int) -> Scene:
     return Scene(
         "spread",
         "Two faces, equally wrong",
-        {many: Range(_FEWEST, 98, 10, 1, label="points that are wrong on the right")},
+        {many: Range(7, 98, 10, 1, label="points that are wrong on the right")},
         [
             panel("all points off", alike),
             panel("few points off", gathered),
@@ -186,9 +185,8 @@ def prices() -> Chart:
         for name, loss in LOSSES.items()
         if name != "SmoothL1"
     ]
-    up = Axis(0, 12, f"price, that of {ERROR:g} px = 1")
-    panel = Panel(curves, Axis(0, 16, "error of one number [px]"), up, height=230, wide=True)
-    return Chart("Three price lists", [panel])
+    axes = Axis(0, 16, "error of one number [px]"), Axis(0, 12, f"price, that of {ERROR:g} px = 1")
+    return Chart("Three price lists", [Panel(curves, *axes, height=230, wide=True)])
 
 
 def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
@@ -335,8 +333,7 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
         marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (-0.35, -4.5)))
         marks.append(Bar((n + 0.5, 0), (n + 0.5, w[n]), look="PFLD", width=44))
         marks.append(Text((n + 0.5, w[n]), "{w:.2f}", {"w": w[n]}, anchor="middle", shift=(0, -10)))
-    whole = sp.Add(*w)
-    rare = [bool(faces.attributes[index, 0]) for index in chosen]
+    whole, rare = sp.Add(*w), [bool(faces.attributes[index, 0]) for index in chosen]
     steady = sp.Piecewise((whole**2 / sp.Add(*(v**2 for v in w)), whole > 0), (0, True))
     return Scene(
         "weights",
