@@ -292,9 +292,10 @@ def _rotations(at):
 
     def losses(found):
         vectors, matrices = [], []
-        for angle in (found, torch.tensor(math.radians(at["true"]), dtype=torch.float64)):
-            whole = 2 * math.pi * torch.ceil(angle.detach() / (2 * math.pi) - 0.5 - 1e-12)
-            angle = angle - whole
+        turns = torch.ceil(found.detach() / (2 * math.pi) - 0.5 - 1e-12)
+        # The label is taken as it is, -180 too.
+        true = torch.tensor(math.radians(at["true"]), dtype=torch.float64)
+        for angle in (found - 2 * math.pi * turns, true):
             zero = torch.zeros_like(angle)
             vectors.append(torch.stack([zero, zero, angle, *45 * [zero]])[None])
             cos, sin = angle.cos(), angle.sin()
@@ -313,7 +314,7 @@ def _rotations(at):
     apart = torch.rad2deg(values[2].sqrt())
     # At half a turn the angle's slope jumps; the page shows the side from which it came.
     before = 1e-7 if abs(apart - 180) < 1e-6 else 0.0
-    return [*values, apart, *slopes(at["found"] - before)]
+    return [*values, apart, *slopes(at["found"])[:2], slopes(at["found"] - before)[2]]
 
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
