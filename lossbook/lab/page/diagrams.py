@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lossbook.lab.page.charts import Chart
+from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Arrow, Line, Mark, Text
 from lossbook.lab.page.panels import Axis, Panel
 
@@ -26,8 +27,8 @@ class Box:
     """
 
     text: str
-    column: float
-    row: float
+    column: Number
+    row: Number
     look: str = "neutral"
 
 
