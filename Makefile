@@ -60,17 +60,18 @@ record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where ther
 	$(BIN)/python -m lossbook.lab.run.benchmark
 	for module in landmarks.experiment landmarks.factors landmarks.controls landmarks.robust \
 	    landmarks.large_batches landmarks.sgd hands.experiment hands.languages motion.experiment \
-	    motion.longer motion.smoothing motion.leaks motion.noisiest; do \
+	    motion.longer motion.smoothing motion.leaks motion.noisiest \
+	    inversion.experiment; do \
 	  $(BIN)/python -m lossbook.lab.$$module --record || exit 1; \
 	done
 
 requirements: $(STAMP) ## Pin the newest versions that pyproject.toml allows in requirements.txt
 	$(BIN)/python -m pip install --quiet uv
-	{ printf '%s\n' '# Pins of the extras "book" and "dev" of pyproject.toml, for Python 3.10 and newer.' \
+	{ printf '%s\n' '# Pins of the extras "book", "inversion" and "dev" of pyproject.toml, for Python 3.10 and newer.' \
 	    '# Made by: make requirements' \
 	    '# CUDA libraries are left out: pip adds the ones that torch asks for on your machine.'; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-python-downloads --no-header \
-	    --no-annotate --extra book --extra dev pyproject.toml | grep -vE '^(nvidia-|cuda-|triton)'; \
+	    --no-annotate --extra book --extra inversion --extra dev pyproject.toml | grep -vE '^(nvidia-|cuda-|triton)'; \
 	} > requirements.new
 	mv requirements.new requirements.txt
 

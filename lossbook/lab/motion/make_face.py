@@ -85,7 +85,7 @@ def _run_mediapipe(film: Path, model: Path) -> dict[str, _Array]:
         output_face_blendshapes=True,
         output_facial_transformation_matrixes=True,
     )
-    import cv2  # type: ignore[import-not-found]  # which mediapipe requires
+    import cv2  # which mediapipe requires
     import mediapipe  # type: ignore[import-not-found]
 
     poses, blendshapes, names = [], [], []

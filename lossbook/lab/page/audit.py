@@ -17,7 +17,7 @@ class Audit:
 
     Args:
         note: What the source is called.
-        commit: Of the note, where it is public.
+        commit: Of the note; None if it is not public.
         url: Of its repository; a place such as ``docs/loss.md:41`` then becomes a link.
 
     Example:
@@ -32,8 +32,10 @@ class Audit:
         Squares are positive. (section 2, commit 0a1b2c3): holds if x is not 0
     """
 
-    def __init__(self, note: str = "the note", commit: str = "", url: str = "") -> None:
-        self.note, self.commit, self.url = note, commit, url.rstrip("/")
+    def __init__(self, note: str = "the note", commit: str | None = "", url: str = "") -> None:
+        self.note, self.url = note, url.rstrip("/")
+        self.commit = commit or ""
+        self._public = commit is not None
         self.claims: list[Claim] = []
         self.questions: list[Question] = []
 
@@ -62,7 +64,7 @@ class Audit:
         missing = [part for part, text in parts.items() if not text.strip()]
         if missing:
             raise ValueError(f"{name or claim}: a claim needs its {' and its '.join(missing)}")
-        if not re.fullmatch(r"[0-9a-f]{7,40}", commit):
+        if self._public and not re.fullmatch(r"[0-9a-f]{7,40}", commit):
             raise ValueError(f"{name}: a place needs the note's commit in hexadecimal, "
                              f"got {commit!r}")  # fmt: skip
         new = Claim(claim, name=name, place=place, commit=commit, criterion=criterion,

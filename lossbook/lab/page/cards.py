@@ -31,7 +31,8 @@ class Card(Shown):
     shown: Any = None
 
     def __repr__(self) -> str:
-        where = f"{self.claim.place}, commit {self.claim.commit}"
+        commit = f", commit {self.claim.commit}" if self.claim.commit else ""
+        where = f"{self.claim.place}{commit}"
         return f"{plainly(self.claim.text)} ({where}): {self.claim.verdict}"
 
     @property
@@ -137,7 +138,8 @@ def _verdict(claim: Claim) -> str:
 
 
 def _place(claim: Claim) -> str:
-    return f"{_linked(claim.place, claim.link)}, commit <code>{claim.commit[:7]}</code>"
+    commit = f", commit <code>{claim.commit[:7]}</code>" if claim.commit else ""
+    return f"{_linked(claim.place, claim.link)}{commit}"
 
 
 def _linked(place: str, link: str) -> str:

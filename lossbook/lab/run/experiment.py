@@ -257,8 +257,9 @@ class Experiment(Generic[DataT, ConfigT, RecordT]):
     ) -> RecordT:
         """Run the whole experiment, or what is missing of it.
 
-        Learning rates that were tried with the same code and data go into the record too, if all
-        of them were.
+        What the record that is there already has, of the same code, data and torch, is not made
+        again. Learning rates that were tried with the same code and data go into the record too, if
+        all of them were.
 
         Args:
             config: what to run; by default that of the record.
@@ -268,6 +269,7 @@ class Experiment(Generic[DataT, ConfigT, RecordT]):
         """
         config, origin = config or self.config, self.origin(device)
         tasks = self.tasks(config)
+        self._unpack(origin, runs)
         found = self.work(tasks, config, device=device, workers=workers, runs=runs)
         content: dict[str, Any] = {name: [] for name in ("results", "baseline", *self.extras)}
         for task, outcome in zip(tasks, found, strict=True):
@@ -358,6 +360,36 @@ class Experiment(Generic[DataT, ConfigT, RecordT]):
         safe = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in label)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return (runs or self.path.parent / "runs") / f"{safe}-{digest}.json"
+
+    def _unpack(self, origin: Origin, runs: Path | None) -> None:
+        """Store what the record already has, each where `work` looks for it."""
+        if not self.path.exists():
+            return
+        try:
+            old = self.load_record()
+        except ValueError:
+            return
+        devices = old.device.split("; ")
+        kind = "cpu" if all(one.startswith("CPU") for one in devices) else "cuda"
+        if (old.source, old.data, old.torch, kind) != tuple(origin) or len(devices) > 1:
+            return
+        content = old.model_dump(mode="json")
+        left = {name: iter(content[name]) for name in ("results", "baseline", *self.extras)}
+        for task in self.tasks(old.config):
+            outcome = Outcome(device=old.device, value=next(left[task.field]))
+            self._store(task, outcome, old.config, origin, runs)
+        short = old.config.replace(steps=self.rates.steps)
+        for trial in content["sweeps"]:
+            task = Task("sweeps", trial["fold"], trial["arm"], trial["rate"])
+            outcome = Outcome(device=old.device, value=trial)
+            self._store(task, outcome, short, origin, runs)
+
+    def _store(
+        self, task: Task, outcome: Outcome, config: ConfigT, origin: Origin, runs: Path | None
+    ) -> None:
+        file = self._file(task, config, origin, runs)
+        if not file.exists():
+            write_json(outcome.model_dump(mode="json"), file)
 
     def _line(self, task: Task, value: Any) -> str:
         scores = value if task.field == "results" else value["scores"] if task.rate else None

@@ -59,6 +59,14 @@ def test_a_claim_without_place_or_criterion_cannot_be_entered(missing):
             Audit(commit="0a1b2c3").state(**parts)
 
 
+def test_a_note_that_is_not_public_has_no_commit():
+    audit = Audit("the note", None)
+    audit.state("a", "It is so.", place="section 2", criterion="it is")
+    audit.decide("a", True, "it is", advice="Do it.")
+    assert repr(audit.card("a")) == "It is so. (section 2): holds"
+    assert "commit" not in audit.card("a").markup
+
+
 @pytest.mark.parametrize("commit", ["", "main", "0a1b2c"])
 def test_a_place_is_in_a_commit(commit):
     with pytest.raises(ValueError, match="needs the note's commit"):

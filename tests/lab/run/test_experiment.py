@@ -94,6 +94,26 @@ def test_what_was_done_is_not_done_again(toy, calls):
     assert len(calls) == 4
 
 
+def test_what_a_record_has_is_not_done_again(toy, calls, tmp_path):
+    """A record can be extended on a machine that has nothing but the record."""
+    toy.sweep(runs=tmp_path / "here")
+    toy.save(toy.record(runs=tmp_path / "here"))
+    first, done = toy.load_record(), len(calls)
+    assert toy.record(runs=tmp_path / "there") == first
+    assert len(calls) == done
+    longer = toy.config.replace(folds=(0, 1, 2))
+    found = toy.record(longer, runs=tmp_path / "elsewhere")
+    assert calls[done:] == [("a", 2), ("b, c", 2)]
+    assert found.results[:4] == first.results
+
+
+def test_a_record_of_other_code_is_made_anew(toy, calls, tmp_path):
+    toy.save(toy.record(runs=tmp_path / "here").replace(source="0" * 64))
+    done = len(calls)
+    toy.record(runs=tmp_path / "there")
+    assert len(calls) == 2 * done
+
+
 def test_a_run_that_failed_leaves_the_others_and_is_tried_again(toy, calls):
     bad = toy.config.replace(arms=("a", "broken"))
     for _ in range(2):
