@@ -72,14 +72,16 @@ class SigmoidTaskWeights(_TaskWeights):
     .. math::
         \mathcal L = \sum_i \frac{1}{1 + e^{-\omega_i}}\, \mathcal L_i
 
-    **It does not balance anything: every weight decays to 0.** For a positive loss
+    **Every weight decays to 0.** For a positive loss
     :math:`\partial\mathcal L / \partial\omega_i = \mathcal L_i / (4 \cosh^2(\omega_i/2)) > 0`
     wherever :math:`\omega_i` is, so each step of the optimiser makes every weight smaller, that of
     the largest loss first; the minimum lies at :math:`\omega_i = -\infty`, where nothing is
     trained. Under gradient descent with a rate :math:`\eta` on a constant loss the weight falls as
     :math:`1 / (\eta \mathcal L t)`: 0.134, 0.0109 and 0.0010 after 100, 1,000 and 10,000 steps with
-    :math:`\eta = 0.1` and :math:`\mathcal L = 1`; under Adam it takes 100 steps to 0.01. What the
-    source means is :class:`UncertaintyWeights`, whose further term holds against it.
+    :math:`\eta = 0.1` and :math:`\mathcal L = 1`; under Adam it takes 100 steps to 0.01. On the way
+    plain gradient descent does bring the *ratio* of the weights to the inverse of that of constant
+    losses, while Adam moves all :math:`\omega` alike and leaves the ratio. What the source means is
+    :class:`UncertaintyWeights`, whose further term holds against the decay.
 
     Args:
         tasks: their names, one loss each.

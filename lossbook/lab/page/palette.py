@@ -59,6 +59,11 @@ _STYLES: dict[str, tuple[str, Any]] = {
     "truth": ("#009E73", _DASHES[0]),
     "cosine margin": ("#0072B2", _DASHES[0]),
     "InfoNCE": ("#D55E00", _DASHES[1]),
+    "normalised L2": ("#E69F00", _DASHES[1]),
+    "center": ("#CC79A7", _DASHES[2]),
+    "feature": ("#000000", _DASHES[0]),
+    "pixel": ("#CC79A7", _DASHES[0]),
+    "feat": ("#0072B2", _DASHES[0]),
     "discriminator": ("#0072B2", _DASHES[0]),
     "generator": ("#D55E00", _DASHES[1]),
 }
