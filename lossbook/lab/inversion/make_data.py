@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from lossbook.lab.inversion.faces import FILE, align, load_faces
 from lossbook.lab.inversion.judge import Judge
 from lossbook.lab.inversion.sface import load_sface
+from lossbook.lab.inversion.systems import features
 from lossbook.lab.run.arrays import read_arrays
 from lossbook.lab.run.orl import load_images
 
@@ -56,11 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     points = labels["landmarks"][:, _POINTS]
     pictures, placed = align(load_images(labels["subject"], labels["shot"]), points)
     attacked, judge = load_sface(), Judge(placed.mean(0))
-    features = torch.cat([attacked(part) for part in torch.split(pictures, 4)])
     np.savez_compressed(
         options.out,
         points=points,
-        attacked=features.half().numpy(),
+        attacked=features(attacked, pictures).half().numpy(),
         judge=judge(pictures).half().numpy(),
         subject=labels["subject"],
         shot=labels["shot"],

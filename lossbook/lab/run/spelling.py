@@ -23,7 +23,6 @@ import csv
 import hashlib
 import io
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -31,7 +30,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from lossbook.lab.run.files import check_file
+from lossbook.lab.run.files import check_file, package_folder
 
 __all__ = [
     "CLIPS_SHA256",
@@ -104,13 +103,8 @@ def _unpack(wheel: Path) -> dict[str, bytes]:
 
 
 def _installed() -> dict[str, bytes]:
-    # find_spec, because importing the package imports what it needs to translate.
-    spec = find_spec("spoken_to_signed")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError(
-            "give the path of the wheel: pip download spoken-to-signed==0.4.0 --no-deps"
-        )
-    folder = Path(spec.submodule_search_locations[0]).parent / _FOLDER
+    advice = "give the path of the wheel: pip download spoken-to-signed==0.4.0 --no-deps"
+    folder = package_folder("spoken_to_signed", advice).parent / _FOLDER
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     return {name: paths[name].read_bytes() for name in sorted(paths) if _wanted(name)}
 

