@@ -82,8 +82,8 @@ class Config(Settings, records.Config):
     """
 
 
-RECORDED = Config(arms=tuple(ARMS), folds=(0,))
-"""The evidence so far: every arm in the first of four folds."""
+RECORDED = Config(arms=tuple(ARMS), folds=(0, 1))
+"""The evidence so far: every arm in two of four folds."""
 
 LIVE = RECORDED.replace(arms=("pixel", "constant 0.1"), folds=(0,), first_steps=200, steps=40)
 """What the chapter's cells run."""
@@ -99,7 +99,8 @@ class Result(records.Result):
         units: for each of `PARTS`, as in ``"seen rmse"``, the columns of `units` in the order of
             the split.
         scores: their means under the same names.
-        guided: the same means of faces that SFace guided while they were made, for some arms.
+        guided: the same means of faces that SFace guided while they were made, for some arms, as
+            in ``"0.5 seen rmse"``; see `GUIDED`.
         log: mean of each term over the last 25 steps.
         weights: of each term at the end.
         shown: three faces of each part in a row, as a PNG in base64, in the first fold.
@@ -174,7 +175,12 @@ def _shown(made: Mapping[str, Float[Tensor, "n 1 56 56"]]) -> str:
 
 
 def _made(
-    model: Denoiser, faces: Faces, part: Split, *, network: SFace | None = None
+    model: Denoiser,
+    faces: Faces,
+    part: Split,
+    *,
+    network: SFace | None = None,
+    strength: float = 0.5,
 ) -> dict[str, Tensor]:
     """Rebuild the faces of both parts, guided if a network is given."""
     device = next(model.parameters()).device
@@ -187,7 +193,8 @@ def _made(
             found = features(network, enlarge(clean))
             return torch.cosine_similarity(found, known)
 
-        made[name] = rebuild(model, known, guide=alike if network else None)
+        guide = alike if network else None
+        made[name] = rebuild(model, known, guide=guide, strength=strength)
     return made
 
 
@@ -225,7 +232,13 @@ def run(
     )
     model = attack.denoiser.requires_grad_(False)
     made = _made(model, faces, part)
-    guided = _made(model, faces, part, network=network) if arm in GUIDED else {}
+    guided: dict[str, float] = {}
+    for strength in GUIDED.get(arm, ()):
+        steered = _made(model, faces, part, network=network, strength=strength)
+        network.cpu()
+        found = _means(_scored(steered, faces, part))
+        guided |= {f"{strength:g} {name}": value for name, value in found.items()}
+        network.to(device)
     network.cpu()
     columns = _scored(made, faces, part)
     skipped = ("learning_rate", "total")
@@ -235,7 +248,7 @@ def run(
         seconds=history.seconds,
         units=columns,
         scores=_means(columns),
-        guided=_means(_scored(guided, faces, part)),
+        guided=guided,
         log={n: sum(v[-25:]) / len(v[-25:]) for n, v in history.log.items() if n not in skipped},
         weights=attack.weights,
         shown=_shown(made) if fold == config.folds[0] else "",

@@ -35,6 +35,7 @@ class Settings(Model):
         first_steps: steps with pixels alone, before; the same for every loss.
         first_batch_size: faces in each of them.
         first_rate: highest learning rate of them.
+        scratch_steps: optimiser steps of an arm that starts from scratch.
     """
 
     steps: int = 100
@@ -44,6 +45,7 @@ class Settings(Model):
     first_steps: int = 400
     first_batch_size: int = 16
     first_rate: float = 2e-3
+    scratch_steps: int = 400
 
 
 SETTINGS = Settings()
@@ -115,7 +117,7 @@ def batches(
 
 
 class Attack(nn.Module):
-    """The denoiser, and what the loss itself learns beside it.
+    """The denoiser with its loss, which is no part of it: what the loss learns has its own rate.
 
     Args:
         denoiser: to be trained.
@@ -134,10 +136,15 @@ class Attack(nn.Module):
     ) -> None:
         super().__init__()
         self.denoiser = denoiser
-        self.loss = loss
         self.network = network
         self.raw = raw
+        self._loss = (loss,)
         self._weights: Mapping[str, float | Tensor] = {}
+
+    @property
+    def loss(self) -> InversionLoss | None:
+        """What it was made with."""
+        return self._loss[0]
 
     @property
     def weights(self) -> dict[str, float]:
@@ -200,6 +207,14 @@ def first(faces: Faces, part: Split, plain: bool, seed: int, settings: Settings)
     return _FIRST[key]
 
 
+def _scratch(faces: Faces, part: Split, plain: bool, seed: int) -> Denoiser:
+    """A denoiser that has learned nothing: its guess is the mean face."""
+    seed_everything(seed)
+    matrix, constant = linear_guess(faces, part.training)
+    mean = constant + matrix @ templates(faces)[part.training].mean(0)
+    return Denoiser(torch.zeros_like(matrix), mean, plain=plain)
+
+
 def train(
     arm: Arm,
     faces: Faces,
@@ -232,12 +247,21 @@ def train(
     Returns:
         The denoiser with its loss, and the log.
     """
-    denoiser = copy.deepcopy(first(faces, part, arm.plain, seed, settings))
-    loss = None if arm.loss is None else arm.loss(settings.steps)
+    if arm.scratch:
+        denoiser, steps = _scratch(faces, part, arm.plain, seed), settings.scratch_steps
+    else:
+        denoiser = copy.deepcopy(first(faces, part, arm.plain, seed, settings))
+        steps = settings.steps
+    loss = None if arm.loss is None else arm.loss(steps).to(device)
+    learned = [] if loss is None else list(loss.parameters())
+    stepper = torch.optim.Adam(learned, lr=arm.weight_rate) if learned else None
     attack = Attack(denoiser, loss, network.to(device), raw=arm.raw)
     schedule = None if loss is None else loss.lambda_schedule
 
     def after(done: int, model: nn.Module) -> None:
+        if stepper is not None:
+            stepper.step()
+            stepper.zero_grad(set_to_none=True)
         if isinstance(schedule, LambdaSchedule):
             schedule.step()
         if watch is not None:
@@ -253,7 +277,7 @@ def train(
             size=settings.batch_size,
             negatives=settings.negatives,
         ),
-        steps=settings.steps,
+        steps=steps,
         learning_rate=settings.learning_rate if learning_rate is None else learning_rate,
         schedule="one_cycle",
         device=device,
