@@ -203,7 +203,7 @@ def page(browser, address):
 
 
 def _visited(pages):
-    """Every page, and of those that Sphinx lists modules' sources on, which it makes alike, four."""
+    """Every page, but of the listings of sources, which Sphinx makes alike, four."""
     listings = [path for path in pages if path.startswith("_modules/")]
     return [path for path in pages if path not in listings[4:]]
 
