@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
+from objects_inversion import SHOWN as INVERSION
 from scipy import integrate, optimize
 
 from lossbook.hands import (
@@ -342,7 +343,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "turning": lambda at: [],
     "waves": _waves,
     "weights": _weights,
-}
+} | INVERSION
 """From the symbols' values to the numbers shown."""
 
 

@@ -118,6 +118,7 @@ def mixer() -> Scene:
                 Axis(1e-3, 1e5, log=True, ticks=[1e-3, 0.1, 10, 1e3, 1e5]),
                 title="Weight times term",
                 looks=looks,
+                format="4",
             ),
             bars(
                 {name: term / total for name, term in terms.items()},

@@ -55,8 +55,12 @@ __all__ = [
     "Result",
     "baseline",
     "load_record",
+    "means",
+    "rebuilt",
     "recognisers",
     "run",
+    "scored",
+    "shown_row",
     "try_rate",
 ]
 
@@ -82,8 +86,8 @@ class Config(Settings, records.Config):
     """
 
 
-RECORDED = Config(arms=tuple(ARMS), folds=(0, 1))
-"""The evidence so far: every arm in two of four folds."""
+RECORDED = Config(arms=tuple(ARMS), folds=(0,))
+"""The evidence so far: every arm in the first of four folds."""
 
 LIVE = RECORDED.replace(arms=("pixel", "constant 0.1"), folds=(0,), first_steps=200, steps=40)
 """What the chapter's cells run."""
@@ -151,22 +155,41 @@ def recognisers() -> tuple[SFace, Judge]:
     return load_sface(), Judge(load_faces().points.mean(0))
 
 
-def _scored(
+def scored(
     made: Mapping[str, Float[Tensor, "n 1 56 56"]], faces: Faces, part: Split
 ) -> dict[str, tuple[float, ...]]:
-    """Score faces of both parts, one by one."""
+    """Score faces of both parts, one by one.
+
+    Args:
+        made: faces of each of `PARTS`.
+        faces: as `load_faces` gives them.
+        part: which photographs they were made from.
+
+    Returns:
+        By part and column of `units`, as in ``"seen rmse"``.
+    """
     columns: dict[str, tuple[float, ...]] = {}
-    for name, rebuilt in made.items():
-        found = units(rebuilt.cpu(), faces, getattr(part, name), *recognisers())
+    for name, pictures in made.items():
+        found = units(pictures.cpu(), faces, getattr(part, name), *recognisers())
         columns |= {f"{name} {column}": tuple(values.tolist()) for column, values in found.items()}
     return columns
 
 
-def _means(columns: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
+def means(columns: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
+    """The mean of each column.
+
+    Args:
+        columns: as `scored` gives them.
+    """
     return {name: sum(values) / len(values) for name, values in columns.items()}
 
 
-def _shown(made: Mapping[str, Float[Tensor, "n 1 56 56"]]) -> str:
+def shown_row(made: Mapping[str, Float[Tensor, "n 1 56 56"]]) -> str:
+    """Three faces of each part in a row, as a PNG in base64.
+
+    Args:
+        made: faces of each of `PARTS`.
+    """
     row = torch.cat([made[name][at, 0] for name in PARTS for at in _SHOWN], 1)
     grey = ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()
     file = io.BytesIO()
@@ -174,7 +197,7 @@ def _shown(made: Mapping[str, Float[Tensor, "n 1 56 56"]]) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _made(
+def rebuilt(
     model: Denoiser,
     faces: Faces,
     part: Split,
@@ -182,7 +205,15 @@ def _made(
     network: SFace | None = None,
     strength: float = 0.5,
 ) -> dict[str, Tensor]:
-    """Rebuild the faces of both parts, guided if a network is given."""
+    """Rebuild the faces of both parts, guided if a network is given.
+
+    Args:
+        model: trained.
+        faces: as `load_faces` gives them.
+        part: whose templates.
+        network: SFace.
+        strength: of the guidance, see `lossbook.lab.inversion.model.rebuild`.
+    """
     device = next(model.parameters()).device
     made = {}
     for name in PARTS:
@@ -231,27 +262,27 @@ def run(
         description=f"{arm}, fold {fold}",
     )
     model = attack.denoiser.requires_grad_(False)
-    made = _made(model, faces, part)
+    made = rebuilt(model, faces, part)
     guided: dict[str, float] = {}
     for strength in GUIDED.get(arm, ()):
-        steered = _made(model, faces, part, network=network, strength=strength)
+        steered = rebuilt(model, faces, part, network=network, strength=strength)
         network.cpu()
-        found = _means(_scored(steered, faces, part))
+        found = means(scored(steered, faces, part))
         guided |= {f"{strength:g} {name}": value for name, value in found.items()}
         network.to(device)
     network.cpu()
-    columns = _scored(made, faces, part)
+    columns = scored(made, faces, part)
     skipped = ("learning_rate", "total")
     return Result(
         arm=arm,
         fold=fold,
         seconds=history.seconds,
         units=columns,
-        scores=_means(columns),
+        scores=means(columns),
         guided=guided,
         log={n: sum(v[-25:]) / len(v[-25:]) for n, v in history.log.items() if n not in skipped},
         weights=attack.weights,
-        shown=_shown(made) if fold == config.folds[0] else "",
+        shown=shown_row(made) if fold == config.folds[0] else "",
     )
 
 
@@ -297,7 +328,7 @@ def try_rate(
         progress=False,
     )
     recognisers()[0].cpu()
-    return _means(_scored(_made(attack.denoiser.requires_grad_(False), faces, part), faces, part))
+    return means(scored(rebuilt(attack.denoiser.requires_grad_(False), faces, part), faces, part))
 
 
 def baseline(fold: int, faces: Faces, config: Settings = RECORDED) -> Baseline:
@@ -323,12 +354,12 @@ def baseline(fold: int, faces: Faces, config: Settings = RECORDED) -> Baseline:
         )
         for which, faces_made in zip(BASELINES, found, strict=True):
             made[which][name] = faces_made
-    columns = {which: _scored(parts, faces, part) for which, parts in made.items()}
+    columns = {which: scored(parts, faces, part) for which, parts in made.items()}
     return Baseline(
         fold=fold,
-        scores={which: _means(values) for which, values in columns.items()},
+        scores={which: means(values) for which, values in columns.items()},
         units=columns,
-        shown={which: _shown(parts) for which, parts in made.items()} if fold == 0 else {},
+        shown={which: shown_row(parts) for which, parts in made.items()} if fold == 0 else {},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from lossbook.lab.inversion import guided
 from lossbook.lab.inversion.experiment import BASELINES, PARTS, Record
 from lossbook.lab.inversion.faces import Faces, split
 
@@ -12,14 +13,14 @@ __all__ = ["by_person"]
 
 
 def by_person(
-    record: Record, faces: Faces, column: str, arms: Sequence[str] = ()
+    record: Record | guided.Record, faces: Faces, column: str, arms: Sequence[str] = ()
 ) -> dict[str, list[float]]:
     """The mean of each person's results, over photographs and folds.
 
     Args:
-        record: of `lossbook.lab.inversion.experiment`.
+        record: of `lossbook.lab.inversion.experiment`, or of `lossbook.lab.inversion.guided`.
         faces: as `load_faces` gives them.
-        column: a name in the results' units, as ``"seen rmse"``.
+        column: a name in the results' units, as ``"seen rmse"`` or ``"seen rmse, 0.5"``.
         arms: by default all of the record, and `BASELINES`.
 
     Returns:

@@ -21,7 +21,7 @@ from lossbook.lab.run.records import Model
 from lossbook.lab.run.training import History, fit, seed_everything
 from lossbook.terms import LossTerms
 
-__all__ = ["SETTINGS", "Attack", "Batch", "Settings", "batches", "train"]
+__all__ = ["SETTINGS", "Attack", "Batch", "Settings", "batches", "scratch", "train"]
 
 
 class Settings(Model):
@@ -207,8 +207,15 @@ def first(faces: Faces, part: Split, plain: bool, seed: int, settings: Settings)
     return _FIRST[key]
 
 
-def _scratch(faces: Faces, part: Split, plain: bool, seed: int) -> Denoiser:
-    """A denoiser that has learned nothing: its guess is the mean face."""
+def scratch(faces: Faces, part: Split, plain: bool, seed: int) -> Denoiser:
+    """A denoiser that has learned nothing: its guess is the mean face.
+
+    Args:
+        faces: as `load_faces` gives them.
+        part: whose ``training`` faces the mean is taken over.
+        plain: see `Denoiser`.
+        seed: of the initial weights.
+    """
     seed_everything(seed)
     matrix, constant = linear_guess(faces, part.training)
     mean = constant + matrix @ templates(faces)[part.training].mean(0)
@@ -248,7 +255,7 @@ def train(
         The denoiser with its loss, and the log.
     """
     if arm.scratch:
-        denoiser, steps = _scratch(faces, part, arm.plain, seed), settings.scratch_steps
+        denoiser, steps = scratch(faces, part, arm.plain, seed), settings.scratch_steps
     else:
         denoiser = copy.deepcopy(first(faces, part, arm.plain, seed, settings))
         steps = settings.steps

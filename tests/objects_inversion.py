@@ -1,0 +1,111 @@
+"""What torch says to the objects of the inversion chapter; see `objects`."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from scipy import integrate
+
+from lossbook.inversion import (
+    SigmoidTaskWeights,
+    UncertaintyWeights,
+    center_loss,
+    combined_schedule,
+    cosine_margin_loss,
+    feature_l2_loss,
+    info_nce_loss,
+    linear_schedule,
+    sigmoid_schedule,
+    staged_schedule,
+)
+from lossbook.lab.inversion import scenes
+
+
+def vector(degrees, length=1.0):
+    turn = math.radians(degrees)
+    return torch.tensor([[math.cos(turn), math.sin(turn)]], dtype=torch.float64) * length
+
+
+def of_feature(at):
+    """Each loss of the feature, and minus its gradient."""
+    template, center = vector(0), torch.tensor([scenes.CENTER], dtype=torch.float64)
+    negatives = torch.cat([vector(at["n1"]), vector(at["n2"])])
+    losses = {
+        "raw L2": lambda f: feature_l2_loss(f, template),
+        "normalised L2": lambda f: feature_l2_loss(f, template, normalized=True),
+        "A": lambda f: cosine_margin_loss(f, template, negatives, margin=scenes.MARGIN),
+        "C": lambda f: info_nce_loss(f, template, negatives, temperature=float(at["tau"])),
+        "center": lambda f: center_loss(f, center),
+    }
+    values, pulls = {}, {}
+    for name, loss in losses.items():
+        feature = vector(at["angle"], at["r"]).requires_grad_()
+        values[name] = loss(feature)
+        pulls[name] = -torch.autograd.grad(values[name], feature)[0][0]
+    return {name: value.detach() for name, value in values.items()}, pulls
+
+
+def feature_circle(at):
+    """Shares of C's push, pulls, what stands in the sentences."""
+    values, pulls = of_feature(at)
+    cosines = vector(at["angle"]) @ torch.cat([vector(at["n1"]), vector(at["n2"])]).T
+    shares = torch.softmax(cosines[0] / at["tau"], 0)
+    outward = vector(at["angle"])[0]
+    along = [pulls[name] @ outward for name in ("raw L2", "center")]
+    sizes = [pull.norm() for pull in pulls.values()]
+    return [*shares, *sizes, abs(at["angle"]), at["r"], *values.values(), *along]
+
+
+def flowed(weights, losses, times):
+    """Weights in a descent in steps so small that it is a flow, by the slopes that torch finds."""
+    (parameter,) = weights.parameters()
+    weights.double()
+    terms = {name: torch.tensor(loss, dtype=torch.float64) for name, loss in losses.items()}
+
+    def pace(_, state):
+        parameter.data = torch.from_numpy(state).clone()
+        (slope,) = torch.autograd.grad(weights(terms).total, parameter)
+        return -scenes.RATE * slope.numpy()
+
+    start = parameter.detach().numpy().copy()
+    options = {"method": "DOP853", "rtol": 1e-12, "atol": 1e-13}
+    # One time after the other, as what is read between two steps is less exact.
+    found, before = [], 0
+    for time in times:
+        start = integrate.solve_ivp(pace, (before, time), start, **options).y[:, -1]
+        parameter.data, before = torch.from_numpy(start.copy()), time
+        found.append([weights(terms).weights[name].item() for name in losses])
+    return found
+
+
+def task_weights(at):
+    losses = {"pixel": at["L_pixel"], "feat": at["L_feat"]}
+    kinds = (SigmoidTaskWeights(), UncertaintyWeights())
+    found = [flowed(weights, losses, [at["step"]])[0] for weights in kinds]
+    counted = [w * loss for pair in found for w, loss in zip(pair, losses.values(), strict=True)]
+    return [at["step"], *found[0], *found[1], *(0.5 / loss for loss in losses.values()), *counted]
+
+
+def schedule(at, t):
+    """λ at a share of the training."""
+    name = ("linear", "sigmoid", "staged", "combined", "smooth")[round(at["schedule"])]
+    if name == "sigmoid":
+        return sigmoid_schedule(t, 1, k=at["k"], midpoint=at["t_mid"])
+    if name in ("combined", "smooth"):
+        return combined_schedule(t, 1, smooth=name == "smooth", widths=(at["k_width"],) * 2)
+    return {"linear": linear_schedule, "staged": staged_schedule}[name](t, 1)
+
+
+def schedules(at):
+    now = schedule(at, at["time"])
+    parts = torch.tensor([1, now * at["L_feat"]], dtype=torch.float64)
+    # Just left of a jump, no jump and no slope is more than 4e-13 away from the limit.
+    sides = [schedule(at, end - left) for end in (0.33, 0.67) for left in (1e-14, 0)]
+    return [*(parts / parts.sum()), at["time"], now, *sides]
+
+
+SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
+    "feature-circle": feature_circle,
+    "task-weights": task_weights,
+    "schedules": schedules,
+}
