@@ -7,7 +7,7 @@ from lossbook.inversion import InversionLoss, LambdaSchedule
 from lossbook.lab.inversion import experiment, training
 from lossbook.lab.inversion.arms import ARMS, GUIDED, LARGEST
 from lossbook.lab.inversion.experiment import EXPERIMENT, LIVE, RECORDED, load_record
-from lossbook.lab.inversion.faces import load_faces, reduce, split
+from lossbook.lab.inversion.faces import reduce, split
 from lossbook.lab.inversion.model import SIGMAS, Denoiser, linear_guess, rebuild, templates
 from lossbook.lab.inversion.training import batches, first, train
 from lossbook.lab.run.devices import threads
@@ -19,11 +19,6 @@ QUICK = RECORDED.replace(steps=2, batch_size=2, first_steps=2, first_batch_size=
 def one_thread():
     with threads(1):
         yield
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 @pytest.fixture(scope="module")

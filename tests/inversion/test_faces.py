@@ -6,11 +6,6 @@ from lossbook.lab.inversion import faces as module
 from lossbook.lab.inversion.faces import align, enlarge, load_faces, reduce, split
 
 
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
-
-
 def test_the_faces_are_complete_and_aligned(faces):
     assert faces.pictures.shape == (400, 1, 112, 112)
     assert 0 <= faces.pictures.min() < 0.05 < 0.95 < faces.pictures.max() <= 1

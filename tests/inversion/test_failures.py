@@ -6,7 +6,7 @@ import torch
 from lossbook.inversion import cosine_margin_loss
 from lossbook.lab.inversion import failures
 from lossbook.lab.inversion.experiment import recognisers
-from lossbook.lab.inversion.faces import enlarge, load_faces, split
+from lossbook.lab.inversion.faces import enlarge, split
 from lossbook.lab.inversion.failures import CASES, CURVES, EXPERIMENT, HEALTHY, load_record
 from lossbook.lab.inversion.systems import features
 from lossbook.lab.inversion.training import batches, scratch
@@ -17,11 +17,6 @@ from lossbook.lab.run.devices import threads
 def one_thread():
     with threads(1):
         yield
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from lossbook.lab.inversion import guided
 from lossbook.lab.inversion.experiment import means
-from lossbook.lab.inversion.faces import load_faces, split
+from lossbook.lab.inversion.faces import split
 from lossbook.lab.inversion.guided import EXPERIMENT, RECORDED, load_record
 from lossbook.lab.inversion.people import by_person
 from lossbook.lab.run.devices import threads
@@ -14,11 +14,6 @@ from lossbook.lab.run.devices import threads
 def one_thread():
     with threads(1):
         yield
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 def test_a_result_has_each_template_at_each_strength(faces, monkeypatch):

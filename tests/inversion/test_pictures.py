@@ -7,16 +7,11 @@ import torch
 
 from lossbook.lab.inversion import pictures
 from lossbook.lab.inversion.experiment import BASELINES, load_record
-from lossbook.lab.inversion.faces import load_faces, split
+from lossbook.lab.inversion.faces import split
 from lossbook.lab.inversion.noise import accepted_noise
 from lossbook.lab.inversion.people import by_person
 from lossbook.lab.inversion.sface import load_sface
 from lossbook.lab.inversion.systems import features, threshold
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,11 @@ import torch
 from onnx.reference import ReferenceEvaluator
 
 from lossbook.lab.inversion import judge, sface, systems
-from lossbook.lab.inversion.faces import load_faces
 from lossbook.lab.inversion.judge import Judge
 from lossbook.lab.inversion.sface import load_sface
 from lossbook.lab.run import files
 
 TEN = torch.arange(0, 400, 40)
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return load_faces()
 
 
 @pytest.fixture(scope="module")
