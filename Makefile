@@ -31,8 +31,8 @@ book: $(STAMP) ## Build the book (warnings are errors) into _build/html/index.ht
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
 test: $(STAMP) ## Run the unit tests, the same with run-time type checks, and every notebook
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests --typecheck
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --typecheck
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env book
 
 notebooks: $(STAMP) ## Run every notebook in place, the status page last
