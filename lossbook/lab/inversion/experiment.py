@@ -16,11 +16,12 @@ import io
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from PIL import Image
+from pydantic import Field, PlainSerializer
 from torch import Tensor
 
 from lossbook.lab.inversion.arms import ARMS, GUIDED
@@ -37,11 +38,12 @@ from lossbook.lab.inversion.judge import Judge
 from lossbook.lab.inversion.model import Denoiser, linear_guess, rebuild, templates
 from lossbook.lab.inversion.sface import SFace, load_sface
 from lossbook.lab.inversion.systems import features, units
-from lossbook.lab.inversion.training import Settings, train
+from lossbook.lab.inversion.training import Attack, Settings, train
 from lossbook.lab.run import records
 from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment, Sweep
 from lossbook.lab.run.records import Digits, Model, Number, Score
+from lossbook.lab.run.training import History
 
 __all__ = [
     "BASELINES",
@@ -61,6 +63,7 @@ __all__ = [
     "run",
     "scored",
     "shown_row",
+    "trained",
     "try_rate",
 ]
 
@@ -74,6 +77,16 @@ one with the nearest template; and the linear guess that every denoiser starts f
 
 _SHOWN = (0, 10, 24)
 """Places within each part, of the faces that a record shows."""
+
+
+def brief(value: float) -> float:
+    """Three decimals, and none where they are noughts: a record has 75,000 such numbers.
+
+    Args:
+        value: to store.
+    """
+    rounded = round(value, 3)
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 class Config(Settings, records.Config):
@@ -93,6 +106,10 @@ LIVE = RECORDED.replace(arms=("pixel", "constant 0.1"), folds=(0,), first_steps=
 """What the chapter's cells run."""
 
 
+Brief = Annotated[float, Field(ge=0), PlainSerializer(brief, when_used="json")]
+"""A number from 0 on, stored as `brief` says."""
+
+
 class Result(records.Result):
     """How the faces that one trained denoiser rebuilt did.
 
@@ -110,6 +127,7 @@ class Result(records.Result):
         shown: three faces of each part in a row, as a PNG in base64, in the first fold.
     """
 
+    units: Mapping[str, tuple[Brief, ...]]
     scores: Mapping[str, Score]
     guided: Mapping[str, Score] = {}
     log: Mapping[str, Number]
@@ -129,7 +147,7 @@ class Baseline(Model):
 
     fold: int
     scores: Mapping[str, Mapping[str, Score]]
-    units: Mapping[str, Mapping[str, tuple[Score, ...]]]
+    units: Mapping[str, Mapping[str, tuple[Brief, ...]]]
     shown: Mapping[str, str]
 
 
@@ -229,6 +247,43 @@ def rebuilt(
     return made
 
 
+def trained(
+    arm: str,
+    part: Split,
+    fold: int,
+    config: Config,
+    faces: Faces,
+    *,
+    device: torch.device | str,
+    progress: bool,
+) -> tuple[Attack, History]:
+    """Train one arm; its denoiser takes no gradients any more.
+
+    Args:
+        arm: name in `ARMS`.
+        part: which photographs to train on.
+        fold: the seed.
+        config: see `Config`.
+        faces: as `load_faces` gives them.
+        device: where to train.
+        progress: whether to show a progress bar.
+    """
+    attack, history = train(
+        ARMS[arm],
+        faces,
+        part,
+        recognisers()[0],
+        seed=fold,
+        settings=config,
+        learning_rate=config.rate(arm),
+        device=device,
+        progress=progress,
+        description=f"{arm}, fold {fold}",
+    )
+    attack.denoiser.requires_grad_(False)
+    return attack, history
+
+
 def run(
     arm: str,
     fold: int,
@@ -249,19 +304,8 @@ def run(
         progress: whether to show a progress bar.
     """
     part, network = split(faces, fold), recognisers()[0]
-    attack, history = train(
-        ARMS[arm],
-        faces,
-        part,
-        network,
-        seed=fold,
-        settings=config,
-        learning_rate=config.rate(arm),
-        device=device,
-        progress=progress,
-        description=f"{arm}, fold {fold}",
-    )
-    model = attack.denoiser.requires_grad_(False)
+    attack, history = trained(arm, part, fold, config, faces, device=device, progress=progress)
+    model = attack.denoiser
     made = rebuilt(model, faces, part)
     guided: dict[str, float] = {}
     for strength in GUIDED.get(arm, ()):
@@ -316,19 +360,10 @@ def try_rate(
         return indices[~torch.isin(faces.subject[indices], held)]
 
     part = Split(without(part.training), without(part.seen), others.unseen)
-    attack, _ = train(
-        ARMS[arm],
-        faces,
-        part,
-        recognisers()[0],
-        seed=fold,
-        settings=config,
-        learning_rate=rate,
-        device=device,
-        progress=False,
-    )
+    own = config.replace(own_rates=((arm, rate),))
+    attack, _ = trained(arm, part, fold, own, faces, device=device, progress=False)
     recognisers()[0].cpu()
-    return means(scored(rebuilt(attack.denoiser.requires_grad_(False), faces, part), faces, part))
+    return means(scored(rebuilt(attack.denoiser, faces, part), faces, part))
 
 
 def baseline(fold: int, faces: Faces, config: Settings = RECORDED) -> Baseline:

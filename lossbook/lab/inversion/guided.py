@@ -15,10 +15,15 @@ import torch
 from torch import Tensor
 
 from lossbook.lab.inversion import experiment
-from lossbook.lab.inversion.arms import ARMS
-from lossbook.lab.inversion.experiment import means, rebuilt, recognisers, scored, shown_row
+from lossbook.lab.inversion.experiment import (
+    means,
+    rebuilt,
+    recognisers,
+    scored,
+    shown_row,
+    trained,
+)
 from lossbook.lab.inversion.faces import Faces, files, load_faces, split
-from lossbook.lab.inversion.training import train
 from lossbook.lab.run import records
 from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment
@@ -81,19 +86,8 @@ def run(
         progress: whether to show a progress bar.
     """
     part, network = split(faces, fold), recognisers()[0]
-    attack, history = train(
-        ARMS[arm],
-        faces,
-        part,
-        network,
-        seed=fold,
-        settings=config,
-        learning_rate=config.rate(arm),
-        device=device,
-        progress=progress,
-        description=f"{arm}, fold {fold}",
-    )
-    model = attack.denoiser.requires_grad_(False)
+    attack, history = trained(arm, part, fold, config, faces, device=device, progress=progress)
+    model = attack.denoiser
     columns: dict[str, tuple[float, ...]] = {}
     shown: dict[str, str] = {}
     for strength in config.strengths:
