@@ -22,7 +22,7 @@ from lossbook.hands import (
     mano_prior_loss,
     rotation_loss,
 )
-from lossbook.lab.hands.scenes import BATCH, LOGGED, some_hand
+from lossbook.lab.hands.scenes import BATCH, CROP_A_MM, LOGGED, STUCK, TIP_LABELS, some_hand
 from lossbook.lab.motion.bins import to_degrees, to_logits
 from lossbook.lab.motion.clips import load_talking_head
 from lossbook.lab.motion.experiment import load_record
@@ -52,7 +52,6 @@ def _pose_distance(theta, zero, *, theta_gt, reduction):
 LOSSES: dict[str, Callable] = {
     "wing": wing_loss,
     "smooth-l1": smooth_l1_loss,
-    "weighted-l1": _weighted_l1,
     "pose-distance": _pose_distance,
 }
 """Elementwise losses of an error and zero; the other symbols are keyword arguments."""
@@ -272,6 +271,33 @@ def _mixer(at):
     return [*parts, *(part / whole for part in parts), whole, parts[0] / parts[1]]
 
 
+def _confidence(at):
+    error, c = (torch.tensor(at[name], dtype=torch.float64) for name in ("at", "c"))
+    return [1 / c, _weighted_l1(error[None], 0 * error[None], c=c, reduction="none")[0],
+            -torch.distributions.Laplace(0.0, 1 / c).log_prob(error)]  # fmt: skip
+
+
+def _pulls(at):
+    x = torch.tensor(at["x"], dtype=torch.float64, requires_grad=True)
+    tip = torch.stack([torch.zeros_like(x), x])[None, :, None] * torch.eye(3, dtype=x.dtype)[0]
+
+    def label(name):
+        where = torch.zeros_like(tip)
+        where[0, 1, 0] = TIP_LABELS[name]
+        return where
+
+    unit = 0.001 if at["metres"] else 1.0
+    terms = [
+        at["weight"] * keypoint_3d_loss(unit * tip, unit * label("3d")),
+        keypoint_2d_loss(CROP_A_MM * tip[..., :2], CROP_A_MM * label("2d")[..., :2]),
+        torch.tensor(STUCK if at["stuck"] else 0.0, dtype=torch.float64),
+    ]
+    slopes = [torch.autograd.grad(term, x, retain_graph=True)[0].abs() for term in terms[:2]]
+    shares = [term / sum(terms) for term in terms]
+    pulls = [slope / sum(slopes) for slope in slopes]
+    return [*(v.item() for v in (*shares, *pulls)), *(v.item() for v in slopes)]
+
+
 def _depth(at):
     true = torch.tensor(some_hand())[None]
     found = true.clone()
@@ -323,6 +349,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "bins": _bins,
     "calls": _calls,
     "circle": _circle,
+    "confidence": _confidence,
     "depth": _depth,
     "disturb": _disturb,
     "few-labels": _labels,
@@ -334,6 +361,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "noise": _noise,
     "noises": lambda at: [at["noises"]],
     "product": _product,
+    "pulls": _pulls,
     "puzzle": lambda at: [],
     "reader": _reader,
     "root": _root,
