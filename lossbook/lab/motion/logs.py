@@ -90,7 +90,7 @@ def ruler(
     ours: Mapping[str, Number] | None = None,
     others: Iterable[Number] = (),
 ) -> Scene:
-    """Move V / P between an error that drifts and one that trembles, and see such an error.
+    """Move V / P between an error that stays and one that trembles, and see such an error.
 
     The error remembers one frame: what two frames apart have in common is the square of what
     neighbours have.
@@ -103,7 +103,7 @@ def ruler(
     ours = ours or {}
     v, frame = sp.Symbol("V_P", nonnegative=True), sp.Symbol("frame", integer=True)
     rho_1 = 1 - v / 2
-    kinds = {0: "drifts", 2: "like dice", 4: "shakes"}
+    kinds = {0: "offset", 2: "dice", 4: "tremble"}
     marks: list[Mark] = [
         Line([(0, 0), (4, 0)], look="neutral", width=1),
         Dots(
@@ -156,9 +156,9 @@ def ruler(
         ],
         [("V/P is {v:.2f}, so ρ₁ is {one:.2f}.", {"v": v, "one": rho_1})],
         [
-            Button("drift", {v: 0}),
+            Button("offset", {v: 0}),
             Button("dice", {v: 2}),
-            Button("shake", {v: 4}),
+            Button("tremble", {v: 4}),
             *(Button(name, {v: at}) for name, at in (*log.items(), *ours.items())),
         ],
         arrays={_PHASE: _PHASES},
@@ -255,7 +255,7 @@ def reader(
             )
         ],
         [
-            Button("noise", {v: 2, a: 6}),
+            Button("dice", {v: 2, a: 6}),
             Button("tremble", {v: 4, a: 16}),
             *(
                 Button(name, dict(zip((v, a), at, strict=True)))
