@@ -331,7 +331,7 @@ def schedules() -> Scene:
     }
     return Scene(
         "schedules",
-        "Compose a schedule λ(t)",
+        "Compose a schedule",
         {
             chosen: Choice("schedule", tuple(stages), 3),
             symbolic.steepness: Range(1, 20, 10, 0.5, label="k of the sigmoid"),
