@@ -22,7 +22,8 @@ from lossbook.hands import (
     mano_prior_loss,
     rotation_loss,
 )
-from lossbook.lab.hands.scenes import BATCH, CROP_A_MM, LOGGED, STUCK, TIP_LABELS, some_hand
+from lossbook.lab.hands.labels import CROP_A_MM, STUCK, TIP_LABELS
+from lossbook.lab.hands.scenes import BATCH, LOGGED, some_hand
 from lossbook.lab.motion.bins import to_degrees, to_logits
 from lossbook.lab.motion.clips import load_talking_head
 from lossbook.lab.motion.experiment import load_record

@@ -1,0 +1,158 @@
+"""The objects to move that show labels: how wide their errors are, and which of two is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy as sp
+
+from lossbook.hands import symbolic
+from lossbook.lab.page.objects import (
+    Arrow,
+    Axis,
+    Button,
+    Choice,
+    Curve,
+    Dots,
+    Line,
+    Panel,
+    Range,
+    Scene,
+    Switch,
+    Text,
+    bars,
+)
+
+__all__ = ["CROP_A_MM", "STUCK", "TIP_LABELS", "confidence", "pulls"]
+
+TIP_LABELS: Mapping[str, float] = {"3d": 0.0, "2d": 6.0}
+"""Where two labels want a fingertip, in millimetres along a line."""
+CROP_A_MM = 0.004
+"""Of the crop's side, what a millimetre is in the picture."""
+STUCK = 0.05
+"""The value of a term that cannot get smaller."""
+
+
+def confidence() -> Scene:
+    """How wide errors of a confidence are, and what an error costs."""
+    x, c, at = symbolic.x, symbolic.c, sp.Symbol("at", real=True)
+    whole = symbolic.LAPLACE_NLL.subs(symbolic.s, 1)
+    weighted = symbolic.WEIGHTED_L1
+    density = sp.exp(-whole)
+    across = Axis(-6, 6, "error of the label, in mean errors of a trusted one")
+    here = {x: at}
+    return Scene(
+        "confidence",
+        "A confidence is a width",
+        {
+            c: Range(0.05, 1, 0.5, 0.05, label="confidence"),
+            at: Range(-6, 6, 2, 0.1, label="an error of"),
+        },
+        [
+            Panel(
+                [
+                    Curve(density, x, look="Laplace", span=(-6, 6), label="density of errors"),
+                    Dots([(at, density.subs(here))], look="Laplace", size=5),
+                ],
+                across,
+                Axis(0, 0.52),
+                "How often such an error comes",
+            ),
+            Panel(
+                [
+                    Curve(weighted, x, look="weighted L1", span=(-6, 6), label="c |x|"),
+                    Curve(whole, x, look="Laplace", span=(-6, 6), label="\N{MINUS SIGN}ln p"),
+                    Dots([(at, weighted.subs(here))], look="weighted L1", size=5),
+                    Dots([(at, whole.subs(here))], look="Laplace", size=5),
+                ],
+                across,
+                Axis(0, 7),
+                "What it costs",
+            ),
+        ],
+        [
+            (
+                "Labels of this confidence err by {mean:.1f} on average. The error costs "
+                "{a:.2f weighted L1} with the weighted L1, {b:.2f Laplace} with the second part.",
+                {"mean": 1 / c, "a": weighted.subs(here), "b": whole.subs(here)},
+            )
+        ],
+        [Button("sure", {c: 1}), Button("hidden", {c: 0.1})],
+    )
+
+
+def pulls() -> Scene:
+    """One fingertip between two labels: who has the value, and who has the slope."""
+    x, weight = sp.Symbol("x", real=True), sp.Symbol("weight", positive=True)
+    metres, stuck = sp.Symbol("metres", integer=True), sp.Symbol("stuck", integer=True)
+    unit = sp.Piecewise((sp.Rational(1, 1000), metres > 0), (1, True))
+    values = {
+        "3D": weight * unit * sp.Abs(x - TIP_LABELS["3d"]),
+        "2D": CROP_A_MM * sp.Abs(x - TIP_LABELS["2d"]),
+        "third": sp.Piecewise((STUCK, stuck > 0), (0, True)),
+    }
+    slopes = {
+        "3D": weight * unit * sp.sign(x - TIP_LABELS["3d"]),
+        "2D": CROP_A_MM * sp.sign(x - TIP_LABELS["2d"]),
+        "third": sp.Integer(0),
+    }
+    whole = sp.Add(*values.values())
+    pull = sp.Add(*map(sp.Abs, slopes.values()))
+    looks = {"3D": "3d_joint", "2D": "2d", "third": "aux"}
+    arrows = [
+        Arrow((x, y), (-5 * slopes[name] / pull, 0), look=looks[name], label=f"pull of {name}")
+        for name, y in (("3D", 0.45), ("2D", -0.45))
+    ]
+    labels = [
+        mark
+        for name, key, y in (("3D", "3d", 0.9), ("2D", "2d", -0.9))
+        for mark in (
+            Dots([(TIP_LABELS[key], 0)], look=looks[name], size=6),
+            Text((TIP_LABELS[key], y), f"{name} label", anchor="middle", shift=(0, 4)),
+        )
+    ]
+    return Scene(
+        "pulls",
+        "A fingertip between two labels",
+        {
+            x: Range(-10, 10, 4, 0.5, "mm", "the fingertip is at"),
+            weight: Range(0.001, 10, 1, label="weight of 3D", log=True),
+            metres: Choice("3D in", ("millimetres", "metres"), 1),
+            stuck: Switch("a third term, which cannot get smaller"),
+        },
+        [
+            Panel(
+                [
+                    Line([(-13, 0), (13, 0)], look="neutral", solid=True, width=1),
+                    *labels,
+                    *arrows,
+                    Dots([(x, 0)], look="neutral", label="predicted fingertip", size=7),
+                ],
+                Axis(-14, 14),
+                Axis(-1.2, 1.2),
+                frame=False,
+                wide=True,
+                height=130,
+            ),
+            bars(
+                {name: value / whole for name, value in values.items()},
+                Axis(0, 1),
+                title="Share of the loss",
+                looks=looks,
+                format=".0%",
+            ),
+            bars(
+                {name: sp.Abs(slope) / pull for name, slope in slopes.items()},
+                Axis(0, 1),
+                title="Share of the pull",
+                looks=looks,
+                format=".0%",
+            ),
+        ],
+        [
+            (
+                "Per millimetre the loss of 3D changes by {a:.4f}, that of 2D by {b:.4f}.",
+                {"a": sp.Abs(slopes["3D"]), "b": sp.Abs(slopes["2D"])},
+            )
+        ],
+    )
