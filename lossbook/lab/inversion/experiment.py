@@ -79,7 +79,7 @@ _SHOWN = (0, 10, 24)
 """Places within each part, of the faces that a record shows."""
 
 
-def brief(value: float) -> float:
+def brief(value: int | float) -> int | float:
     """Three digits, and no point where none is needed: a record has 75,000 such numbers.
 
     Args:
