@@ -73,12 +73,15 @@ def test_value_and_slope_are_those_of_the_formula_at_drawn_points(card, hyperpar
     check()
 
 
-@with_hyperparameters([card for card in CARDS if card.kind != "elementwise"])
+OVER_A_BATCH = [card for card in CARDS if card.kind != "elementwise"]
+
+
+@with_hyperparameters(OVER_A_BATCH)
 def test_value_and_gradients_are_those_of_the_formula_over_a_batch(card, hyperparameters):
     agrees_over_a_batch(card, hyperparameters, seed=0)
 
 
-@each([card for card in CARDS if card.kind != "elementwise"])
+@each(OVER_A_BATCH)
 @pytest.mark.parametrize("seed", (1, 2))
 def test_they_are_so_over_other_batches(card, seed):
     agrees_over_a_batch(card, card.hyperparameters[0], seed)

@@ -91,11 +91,7 @@ def pulls() -> Scene:
         "2D": CROP_A_MM * sp.Abs(x - TIP_LABELS["2d"]),
         "third": sp.Piecewise((STUCK, stuck > 0), (0, True)),
     }
-    slopes = {
-        "3D": weight * unit * sp.sign(x - TIP_LABELS["3d"]),
-        "2D": CROP_A_MM * sp.sign(x - TIP_LABELS["2d"]),
-        "third": sp.Integer(0),
-    }
+    slopes = {name: value.diff(x) for name, value in values.items()}
     whole = sp.Add(*values.values())
     pull = sp.Add(*map(sp.Abs, slopes.values()))
     looks = {"3D": "3d_joint", "2D": "2d", "third": "aux"}
