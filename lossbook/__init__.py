@@ -13,7 +13,7 @@ from lossbook.registry import create, list_losses
 from lossbook.terms import LossTerms
 
 if TYPE_CHECKING:
-    from lossbook import hands, inversion, landmarks, losses, metrics, motion
+    from lossbook import hands, inversion, landmarks, losses, metrics, motion, translation
 
 __all__ = [
     "LossTerms",
@@ -28,6 +28,7 @@ __all__ = [
     "motion",
     "rank_share",
     "registry",
+    "translation",
 ]
 __version__ = "0.3.0"
 

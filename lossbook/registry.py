@@ -77,6 +77,7 @@ class Card:
         perfect: turns example inputs into a perfect prediction, of loss 0; by default the first
             differentiable input becomes the second.
         free: inputs whose last dimension may have any size.
+        apart: whether inputs need not fit each other: real and fake logits may differ in number.
         called: what the errors call an input, where that is not its name.
         factors: inputs that obey the shape rule of weights, such as confidences.
         plain: ``"module:function"`` of the loss as one would type it, to be measured against.
@@ -107,6 +108,7 @@ class Card:
     masked: Callable[[Inputs], Inputs] | None = None
     perfect: Callable[[Inputs], Inputs] | None = None
     free: tuple[str, ...] = ()
+    apart: bool = False
     called: Mapping[str, str] = field(default_factory=dict)
     factors: tuple[str, ...] = ()
     plain: str = ""

@@ -12,6 +12,7 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from objects_inversion import SHOWN as INVERSION
+from objects_translation import SHOWN as TRANSLATION
 from scipy import integrate, optimize
 
 from lossbook.hands import (
@@ -372,7 +373,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "turning": lambda at: [],
     "waves": _waves,
     "weights": _weights,
-} | INVERSION
+} | INVERSION | TRANSLATION
 """From the symbols' values to the numbers shown."""
 
 

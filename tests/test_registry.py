@@ -292,7 +292,10 @@ def test_integers_and_other_things_than_tensors_are_refused(card):
             card.function(**inputs | {name: tensor.tolist()})
 
 
-@each([card for card in CARDS if len(card.inputs(1, torch.Generator())) > 1])
+TOGETHER = [card for card in CARDS if not card.apart]
+
+
+@each([card for card in TOGETHER if len(card.inputs(1, torch.Generator())) > 1])
 @pytest.mark.own_errors
 def test_shapes_are_never_broadcast(card):
     inputs = examples(card)
@@ -308,6 +311,14 @@ def test_shapes_are_never_broadcast(card):
                 ValueError, match=rf"\({', '.join(map(str, other.shape))},?\)|batch"
             ):
                 card.function(**inputs | {name: other})
+
+
+@each([card for card in CARDS if card.apart])
+def test_inputs_that_need_not_fit_each_other_are_not_broadcast_either(card):
+    inputs = examples(card)
+    for name, tensor in inputs.items():
+        twice = inputs | {name: torch.cat([tensor, tensor]).flatten()}
+        torch.testing.assert_close(card.function(**twice), card.function(**inputs))
 
 
 @each([card for card in CARDS if len(card.differentiable) > 1])

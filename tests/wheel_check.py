@@ -32,6 +32,7 @@ start = time.process_time()
 import lossbook
 seconds = time.process_time() - start
 import lossbook.hands, lossbook.inversion, lossbook.landmarks, lossbook.motion
+import lossbook.translation
 added = {name.partition(".")[0] for name in sys.modules} - before
 print(seconds, *sorted(added))
 """

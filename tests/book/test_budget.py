@@ -8,7 +8,7 @@ from budget import FOLDED, MOST_LINES, Measured, measure, only_shows
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html" / "book"
-LESSONS = ("hands", "inversion", "landmarks", "motion")
+LESSONS = ("hands", "inversion", "landmarks", "motion", "translation")
 """Chapters that are written as lessons; the budget binds them."""
 
 PAGE = """<!doctype html><html><head><meta charset="utf-8"><style>

@@ -21,7 +21,9 @@ from lossbook.lab.page.objects import (
     Line,
     Minimum,
     Panel,
+    Path,
     Range,
+    Recurrence,
     Scene,
     Stems,
     Switch,
@@ -425,6 +427,31 @@ def test_a_step_of_descent_is_a_button_and_leaves_a_trail(show):
     assert trail.get_attribute("d").count("L") == 10
     page.get_by_role("button", name="Reset").click()
     assert trail.get_attribute("d").count("L") == 0
+
+
+def test_a_path_follows_numbers_that_follow_from_one_another(show):
+    a, b = map(sympy.IndexedBase, "ab")
+    swing = Recurrence({a: u, b: v}, {a: a[k] + b[k] / 5, b: b[k] - a[k] / 5}, k, 41)
+    made = Scene(
+        "orbit", "Orbit", {u: Range(-1, 1, 1), v: Range(-1, 1, 0), t: Range(0, 40, 40, 1)},
+        [Panel([Path((a[k], b[k]), k, (1, t + 1)), Path((a[k], b[k]), k, (1, t), size=2),
+                Handle(u, v)], **axes())],
+        [("{a} {b}", {"a": a[t + 1], "b": b[t + 1]})],
+        recurrences=[swing],
+    )  # fmt: skip
+    page = show(made)
+    for start, steps in (((1, 0), 40), ((0.5, -0.4), 13), ((-1, 1), 0)):
+        ask(page, "orbit", f"set([[0, {start[0]}], [1, {start[1]}], [2, {steps}]])")
+        place = np.array(start, dtype=float)
+        for _ in range(steps):
+            place = place + np.array([place[1], -place[0]]) / 5
+        np.testing.assert_allclose(ask(page, "orbit", "shown()"), place, atol=1e-12, rtol=1e-12)
+        line, dots = (page.locator(".clip path").nth(i).get_attribute("d") for i in (0, 1))
+        assert line.count("L") == steps and dots.count("M") == steps
+        drawn = np.array(re.findall(r"(-?[\d.]+),(-?[\d.]+)", line), float)[-1]
+        wide, high = (float(page.locator(".clip").get_attribute(n)) for n in ("width", "height"))
+        np.testing.assert_allclose(drawn, [(place[0] + 2) / 4 * wide, (2 - place[1]) / 4 * high],
+                                   atol=0.06)  # fmt: skip
 
 
 def test_frames_switches_and_choices_move_stems_and_texts(show):

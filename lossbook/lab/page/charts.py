@@ -8,6 +8,7 @@ from functools import cached_property
 from html import escape
 
 from lossbook.lab.page.marks import Clip, Curve, Dots, Handle, Line, Mark
+from lossbook.lab.page.numbered import Path
 from lossbook.lab.page.palette import legible, styles
 from lossbook.lab.page.panels import Panel
 from lossbook.lab.page.program import Program
@@ -75,10 +76,10 @@ def _entry(mark: Mark, looks: Looks) -> tuple[int, str]:
             f'd="{circle(6, 6, 4.5)}"'
         )
     if isinstance(mark, (Dots, Handle)) or (
-        isinstance(mark, Clip) and mark.size and not mark.lines
+        (isinstance(mark, Path) or (isinstance(mark, Clip) and not mark.lines)) and mark.size
     ):
         return 12, f'class="k f" {paint} fill="{hue}" d="{circle(6, 6, 5)}"'
     # Bars, stems, arrows and trails are never dashed.
-    broken = isinstance(mark, (Curve, Clip)) or (isinstance(mark, Line) and not mark.solid)
+    broken = isinstance(mark, (Curve, Clip)) or (isinstance(mark, (Line, Path)) and not mark.solid)
     dash = dashes(look, looks, 2.5) if broken else ""
     return 26, f'class="k s" {paint}{dash} stroke="{hue}" stroke-width="2.5" d="M0,6H26"'

@@ -23,7 +23,7 @@ SUM = "const S=(a,b,f)=>{let t=0;for(let i=a;i<=b;i++)t+=f(i);return t};"
 
 
 class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
-    """Knows sums, and arrays whose indices count from 1 as in the book's formulas."""
+    """Knows sums, NaN, and arrays whose indices count from 1 as in the book's formulas."""
 
     def __init__(self, arrays: Mapping[sympy.IndexedBase, str]) -> None:
         super().__init__({"user_functions": _PLAIN, "human": False, "contract": False})
@@ -31,6 +31,12 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
 
     def _print_Float(self, expr: sympy.Float) -> str:  # noqa: N802
         return repr(float(expr)).removesuffix(".0")
+
+    def _print_NaN(self, expr: sympy.Basic) -> str:  # noqa: N802
+        return "NaN"
+
+    def _print_Infinity(self, expr: sympy.Basic) -> str:  # noqa: N802
+        return "Infinity"
 
     def _print_Indexed(self, expr: sympy.Indexed) -> str:  # noqa: N802
         indices = "".join(f"[{self._print(index)}]" for index in expr.indices)

@@ -18,9 +18,10 @@ from PIL import Image
 
 from lossbook.lab.page import strokes
 from lossbook.lab.page.formulas import Number
+from lossbook.lab.page.numbered import Path, Stems
 from lossbook.lab.page.palette import legible
-from lossbook.lab.page.pieces import Pieces, pieces
-from lossbook.lab.page.sheet import Formula, Place, Sheet, dashes, hues, live, looks_of
+from lossbook.lab.page.pieces import pieces
+from lossbook.lab.page.sheet import Formula, Look, Place, Sheet, dashes, hues, live, looks_of
 from lossbook.lab.page.strokes import pixel, plain
 
 pointer_x, pointer_y = sympy.symbols("pointer_x pointer_y", real=True)
@@ -29,30 +30,8 @@ _READ = 4.5
 """Contrast of text, as in `legible`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Look:
-    """What all marks have.
-
-    Attributes:
-        label: Entry of the legend.
-        look: Name in the palette; by default the label.
-    """
-
-    label: str = ""
-    look: str = ""
-
-    def names(self) -> list[str]:
-        """The looks that are used."""
-        return [self.look or self.label or "neutral"]
-
-    @property
-    def name(self) -> str:
-        """The mark's own look."""
-        return self.names()[0]
-
-
 @dataclass(frozen=True)
-class Curve(_Look):
+class Curve(Look):
     """A formula over one variable; a jump is a gap between an open end and a filled one.
 
     Attributes:
@@ -88,44 +67,7 @@ class Curve(_Look):
 
 
 @dataclass(frozen=True)
-class Stems(_Look):
-    """A formula at whole numbers: frames, frequencies, bins. Each is a bar from zero.
-
-    Attributes:
-        expr: The height.
-        variable: The whole number.
-        span: Its first and last value.
-        width: Of a bar, in pixels.
-    """
-
-    expr: Formula
-    variable: sympy.Symbol
-    span: tuple[int, int]
-    width: Number = 5
-
-    def draw(self, sheet: Sheet) -> str:
-        """Markup of the first picture."""
-        # Only whole numbers are asked for, so nothing need be known of what lies between.
-        formula = sympy.sympify(self.expr)
-        made = sheet.program.curve(Pieces(formula, self.variable, sympy.Dummy("m"), ()))
-        base = sheet.y(base_of(sheet.y))
-        path = ""
-        for k in range(self.span[0], self.span[1] + 1):
-            path += strokes.line([(sheet.x(k), base), (sheet.x(k), sheet.y(made.f(k, k)))])
-        moving = ""
-        if sheet.program.moves(self.expr):
-            moving = sheet.moving("stems", pixel(base), made.javascript, *map(str, self.span))
-        return f'<path {sheet.stroke(self.name, self.width)}{moving} d="{path}"/>'
-
-
-def base_of(scale: strokes.Scale) -> float:
-    """Where bars begin: at zero, or at the end of the axis that is nearest to it."""
-    low, high = sorted((scale.first, scale.last))
-    return min(high, max(low, 0.0))
-
-
-@dataclass(frozen=True)
-class Line(_Look):
+class Line(Look):
     """A line through places.
 
     Attributes:
@@ -151,7 +93,7 @@ class Line(_Look):
 
 
 @dataclass(frozen=True)
-class Bar(_Look):
+class Bar(Look):
     """A broad bar between two places, without dashes.
 
     Attributes:
@@ -173,7 +115,7 @@ class Bar(_Look):
 
 
 @dataclass(frozen=True)
-class Arrow(_Look):
+class Arrow(Look):
     """An arrow from a place, by a distance in the axes' units.
 
     Attributes:
@@ -197,7 +139,7 @@ class Arrow(_Look):
 
 
 @dataclass(frozen=True)
-class Dots(_Look):
+class Dots(Look):
     """Places that are not to be dragged.
 
     Attributes:
@@ -224,7 +166,7 @@ class Dots(_Look):
 
 
 @dataclass(frozen=True)
-class Clip(_Look):
+class Clip(Look):
     """Points that a table holds frame by frame, and lines that join them.
 
     Attributes:
@@ -280,7 +222,7 @@ class Clip(_Look):
 
 
 @dataclass(frozen=True)
-class Trail(_Look):
+class Trail(Look):
     """Where a place has been since the reader began to press a button that steps.
 
     Attributes:
@@ -298,7 +240,7 @@ class Trail(_Look):
 
 
 @dataclass(frozen=True)
-class Text(_Look):
+class Text(Look):
     """Words in the panel, with numbers that follow what is moved; without a look black.
 
     Attributes:
@@ -333,7 +275,7 @@ class Text(_Look):
 
 
 @dataclass(frozen=True)
-class Handle(_Look):
+class Handle(Look):
     """A point that the reader drags, or moves with the arrow keys.
 
     Attributes:
@@ -429,6 +371,8 @@ class Picture:
         )
 
 
-Mark: TypeAlias = Curve | Stems | Line | Bar | Arrow | Dots | Clip | Trail | Text | Handle | Picture
+Mark: TypeAlias = (
+    Curve | Stems | Path | Line | Bar | Arrow | Dots | Clip | Trail | Text | Handle | Picture
+)
 OVER_THE_EDGE = (Text, Handle)
 """Marks that are not cut off at the panel's edge."""

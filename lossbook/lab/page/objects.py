@@ -14,14 +14,14 @@ from lossbook.lab.page.marks import (
     Handle,
     Line,
     Picture,
-    Stems,
     Text,
     Trail,
     pointer_x,
     pointer_y,
 )
+from lossbook.lab.page.numbered import Path, Stems
 from lossbook.lab.page.panels import Axis, Panel, bars
-from lossbook.lab.page.program import Minimum
+from lossbook.lab.page.program import Minimum, Recurrence
 from lossbook.lab.page.scene import Scene
 from lossbook.lab.page.sliders import slider
 
@@ -38,8 +38,10 @@ __all__ = [
     "Line",
     "Minimum",
     "Panel",
+    "Path",
     "Picture",
     "Range",
+    "Recurrence",
     "Scene",
     "Stems",
     "Switch",

@@ -66,6 +66,9 @@ _STYLES: dict[str, tuple[str, Any]] = {
     "feat": ("#0072B2", _DASHES[0]),
     "discriminator": ("#0072B2", _DASHES[0]),
     "generator": ("#D55E00", _DASHES[1]),
+    "real": ("#009E73", _DASHES[0]),
+    "fake": ("#AA4499", _DASHES[1]),
+    "r1": ("#E69F00", _DASHES[0]),
 }
 
 COLOURS: dict[str, str] = {name: hue for name, (hue, _) in _STYLES.items()}

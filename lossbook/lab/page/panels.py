@@ -10,10 +10,10 @@ from html import escape
 from matplotlib.ticker import MaxNLocator
 
 from lossbook.lab.page.formulas import Number
-from lossbook.lab.page.marks import OVER_THE_EDGE, Bar, Mark, Text, base_of
+from lossbook.lab.page.marks import OVER_THE_EDGE, Bar, Mark, Text
 from lossbook.lab.page.program import Program
 from lossbook.lab.page.sheet import Formula, Looks, Sheet
-from lossbook.lab.page.strokes import Scale, pixel, plain
+from lossbook.lab.page.strokes import Scale, base_of, pixel, plain
 
 _WIDE, _USUAL, _SMALL = 600, 360, 220
 

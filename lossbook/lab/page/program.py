@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,28 @@ class Minimum:
 
 
 @dataclass(frozen=True)
+class Recurrence:
+    """Numbers each of which follows from those before it; formulas use them as arrays.
+
+    Attributes:
+        start: The first entry of every indexed symbol.
+        step: Its entry after the one at `counter`, as a formula of `counter` and of the entries
+            there.
+        counter: A whole number from 1.
+        count: How many entries there are.
+    """
+
+    start: Mapping[sympy.IndexedBase, sympy.Expr | Number]
+    step: Mapping[sympy.IndexedBase, sympy.Expr | Number]
+    counter: sympy.Symbol
+    count: int
+
+    def __post_init__(self) -> None:
+        if not self.start or set(self.start) != set(self.step):
+            raise ValueError("what recurs needs a start and a step for each of its numbers")
+
+
+@dataclass(frozen=True)
 class Curve:
     """A formula of one more variable, ready to be drawn in Python and in the page."""
 
@@ -49,6 +71,7 @@ class Program:
         start: The symbols that the reader moves, with their first values.
         minima: Further symbols, each of which may use those before it.
         arrays: Numbers that indexed symbols stand for; indices count from 1.
+        recurrences: Numbers that follow from one another; each may use those before it.
     """
 
     def __init__(
@@ -56,12 +79,15 @@ class Program:
         start: Mapping[sympy.Symbol, Number],
         minima: Mapping[sympy.Symbol, Minimum],
         arrays: Mapping[sympy.IndexedBase, npt.ArrayLike],
+        recurrences: Sequence[Recurrence] = (),
     ) -> None:
         self.arrays = dict(arrays)
         self.names: dict[sympy.Basic, str] = {base: f"d{i}" for i, base in enumerate(arrays)}
         self.state: dict[sympy.Symbol, float] = {}
         self._numbers: dict[sympy.Expr, int] = {}
         self._minima: list[str] = []
+        self._recurring: list[sympy.IndexedBase] = []
+        self._recurrences: list[str] = []
         for symbol, value in start.items():
             self._add(symbol, float(value))
         for symbol, least in minima.items():
@@ -73,14 +99,36 @@ class Program:
                 f"{plain(span[0])},{plain(span[1])}]"
             )
             self._add(symbol, minimum(height.f, slope.f, height.breaks, span))
+        for recurrence in recurrences:
+            self._recur(recurrence)
 
     def _add(self, symbol: sympy.Symbol, value: float) -> None:
         self.names[symbol] = f"s[{len(self.state)}]"
         self.state[symbol] = value
 
+    def _recur(self, given: Recurrence) -> None:
+        bases = list(given.start)
+        starts = [sympy.sympify(given.start[base]) for base in bases]
+        steps = [sympy.sympify(given.step[base]) for base in bases]
+        here = {base[given.counter]: sympy.Dummy(str(base), real=True) for base in bases}
+        symbols = [given.counter, *here.values(), *self.state]
+        follow = [evaluate(step.xreplace(here), symbols, self.arrays) for step in steps]
+        state = list(self.state.values())
+        rows = [[self.value(start) for start in starts]]
+        for k in range(1, given.count):
+            rows.append([float(entry(k, *rows[-1], *state)) for entry in follow])
+        self.names |= {base: f"d{len(self.arrays) + i}" for i, base in enumerate(bases)}
+        self.arrays |= dict(zip(bases, np.array(rows).T, strict=True))
+        self._recurring += bases
+        self._recurrences.append(
+            f"[{self.function(starts)},{self.function(steps, {given.counter: 'k'})},"
+            f"{given.count},[{','.join(self.names[base] for base in bases)}]]"
+        )
+
     def moves(self, *exprs: sympy.Expr | Number) -> bool:
         """Whether any of the expressions changes when the reader moves something."""
-        return any(set(self.state) & sympy.sympify(expr).free_symbols for expr in exprs)
+        moved = {*self.state, *(base.label for base in self._recurring)}
+        return any(moved & sympy.sympify(expr).free_symbols for expr in exprs)
 
     def index(self, expr: sympy.Expr | Number) -> int:
         """The place of an expression among the numbers that the page computes."""
@@ -93,6 +141,18 @@ class Program:
             return float(expr)
         function = evaluate(expr, list(self.state), self.arrays)
         return float(function(*self.state.values()))
+
+    def places(
+        self,
+        place: tuple[sympy.Expr | Number, sympy.Expr | Number],
+        variable: sympy.Symbol,
+        numbers: Iterable[int],
+    ) -> list[tuple[float, float]]:
+        """Where the numbered places of a formula are in the first picture."""
+        at, state = np.array(list(numbers), dtype=np.float64), self.state.values()
+        symbols = [variable, *self.state]
+        x, y = (evaluate(sympy.sympify(v), symbols, self.arrays)(at, *state) for v in place)
+        return list(zip(x.tolist(), y.tolist(), strict=True))
 
     def curve(self, parts: Pieces) -> Curve:
         """A formula in one more variable."""
@@ -123,12 +183,18 @@ class Program:
         arrays = [
             f"const {self.names[base]}={_nested(np.asarray(values, dtype=np.float64))};"
             for base, values in self.arrays.items()
+            if base not in self._recurring
         ]
+        arrays += [f"const {self.names[base]}=[];" for base in self._recurring]
         return SUM + "".join(arrays)
 
     def minima(self) -> str:
         """The array of searches."""
         return f"[{','.join(self._minima)}]"
+
+    def recurrences(self) -> str:
+        """What recurs, if anything does: its start, its step, how often, and where it is kept."""
+        return f"recurrences:[{','.join(self._recurrences)}]," if self._recurrences else ""
 
     def values(self) -> str:
         """The function that computes every number that was asked for."""

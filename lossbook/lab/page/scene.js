@@ -158,6 +158,14 @@
         }
         shape(element, d);
       },
+      path: (element, {x, y}, size, f, first, last) => {
+        const points = [];
+        for (let k = Math.floor(v[first] + 0.5); k < v[last] + 0.5; k++) {
+          const [a, b] = f(k, s);
+          points.push([along(x, a), along(y, b)]);
+        }
+        shape(element, size ? points.map(([a, b]) => circle(a, b, size)).join("") : line(points));
+      },
       line: (element, panel, closed, list) => shape(element, line(pairs(panel, list), closed)),
       arrow: (element, panel, list) => shape(element, arrow(...pairs(panel, list))),
       dots: (element, panel, size, list) =>
@@ -192,6 +200,12 @@
     function redraw() {
       s.length = ranges.length;
       for (const least of scene.minima) s.push(minimum(least, s));
+      for (const [first, next, count, kept] of scene.recurrences || []) {
+        first(s).forEach((value, i) => { kept[i][1] = value; });
+        for (let k = 1; k < count; k++) {
+          next(k, s).forEach((value, i) => { kept[i][k + 1] = value; });
+        }
+      }
       v = scene.values(s);
       for (const [element, kind, panel, ...rest] of marks) draw[kind](element, panels[panel], ...rest);
       for (const b of each("[data-value]")) b.textContent = write(v[b.dataset.value], b.dataset.how);

@@ -24,7 +24,7 @@ from lossbook.lab.page.controls import Button, Control
 from lossbook.lab.page.marks import Handle, Mark
 from lossbook.lab.page.palette import styles
 from lossbook.lab.page.panels import Panel
-from lossbook.lab.page.program import Minimum, Program
+from lossbook.lab.page.program import Minimum, Program, Recurrence
 from lossbook.lab.page.sheet import Formula, Looks, live, looks_of
 from lossbook.lab.page.shown import Shown
 from lossbook.lab.page.strokes import plain
@@ -46,6 +46,7 @@ class Scene(Shown):
         buttons: Beside the controls; one that resets is always there.
         minima: Symbols that stand for the place where a formula is least.
         arrays: Numbers that indexed symbols stand for; indices count from 1.
+        recurrences: Numbers each of which follows from the one before; used like arrays.
 
     Example:
         >>> x, y = sympy.symbols("x y", real=True)
@@ -64,6 +65,7 @@ class Scene(Shown):
     buttons: Sequence[Button] = ()
     minima: Mapping[sympy.Symbol, Minimum] = field(default_factory=dict)
     arrays: Mapping[sympy.IndexedBase, npt.ArrayLike] = field(default_factory=dict)
+    recurrences: Sequence[Recurrence] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", self.name):
@@ -92,6 +94,7 @@ class Scene(Shown):
             {symbol: control.value for symbol, control in self.controls.items()},
             self.minima,
             self.arrays,
+            self.recurrences,
         )
         looks = styles(["neutral", *self._looks()])
         drawn = [
@@ -105,7 +108,8 @@ class Scene(Shown):
         start = ",".join(plain(control.value) for control in self.controls.values())
         symbols = json.dumps([symbol.name for symbol in self.controls])
         declared = (
-            f'name:"{self.name}",start:[{start}],symbols:{symbols},ranges:[{ranges}],minima:{program.minima()},'
+            f'name:"{self.name}",start:[{start}],symbols:{symbols},ranges:[{ranges}],'
+            f"minima:{program.minima()},{program.recurrences()}"
             f"panels:[{','.join(d.scales for d in drawn)}],"
             f"marks:[{','.join(m for d in drawn for m in d.marks)}],"
             f"handles:[{','.join(h for d in drawn for h in d.handles)}],"

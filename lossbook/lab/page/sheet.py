@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from string import Formatter
 from typing import Any, TypeAlias
@@ -17,6 +18,28 @@ from lossbook.lab.page.strokes import Scale, write
 Formula: TypeAlias = sympy.Expr | Number
 Place: TypeAlias = tuple[Formula, Formula]
 Looks: TypeAlias = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What all marks have.
+
+    Attributes:
+        label: Entry of the legend.
+        look: Name in the palette; by default the label.
+    """
+
+    label: str = ""
+    look: str = ""
+
+    def names(self) -> list[str]:
+        """The looks that are used."""
+        return [self.look or self.label or "neutral"]
+
+    @property
+    def name(self) -> str:
+        """The mark's own look."""
+        return self.names()[0]
 
 
 def hues(look: str, looks: Looks, *, contrast: Number = 3.0) -> str:

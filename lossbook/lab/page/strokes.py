@@ -41,6 +41,12 @@ class Scale:
         return f"[{plain(self.first)},{plain(self.last)},{plain(self.pixels)}{log}]"
 
 
+def base_of(scale: Scale) -> float:
+    """Where bars begin: at zero, or at the end of the axis that is nearest to it."""
+    low, high = sorted((scale.first, scale.last))
+    return min(high, max(low, 0.0))
+
+
 def plain(number: Number) -> str:
     """A number in JavaScript, as short as it can be."""
     return f"{number:.12g}"

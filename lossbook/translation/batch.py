@@ -1,0 +1,209 @@
+"""What the totals of a translation take: four networks, and a batch; and what they ask of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from lossbook import checks
+
+Latents = Float[Tensor, "batch channels *size"]
+Labels = Int64[Tensor, " batch"]
+Noise = Float[Tensor, "batch noise"]
+
+
+class Networks(NamedTuple):
+    """The four networks of StarGAN v2, as callables.
+
+    Attributes:
+        generator: :math:`G(x, s)`, from a sample and a style to a sample.
+        style_encoder: :math:`E(x, y)`, from a sample and a label to a style ``(B, S)``.
+        mapping: :math:`F(z, y)`, from noise and a label to a style ``(B, S)``.
+        discriminator: :math:`D(x, y)`, from a sample and a label to a logit ``(B,)`` or
+            ``(B, 1)``, or to a map of them ``(B, 1, H, W)``.
+    """
+
+    generator: Callable[[Tensor, Tensor], Tensor]
+    style_encoder: Callable[[Tensor, Tensor], Tensor]
+    mapping: Callable[[Tensor, Tensor], Tensor]
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+
+
+class TranslationBatch(NamedTuple):
+    """What one step of StarGAN v2 is made from.
+
+    Attributes:
+        content: samples to translate, shape ``(B, C, H, W)``; latents multiplied by their scale.
+        y_src: their labels, shape ``(B,)``, int64.
+        x_ref: samples of the target domain, shape ``(B, C, H, W)``, scaled alike.
+        y_trg: their labels, shape ``(B,)``, int64.
+        z_trg: noise of the latent path, shape ``(B, Z)``.
+        z_2: noise of the second diverse translation, shape ``(B, Z)``.
+        z_1: noise of the first; None (default) for ``z_trg``, whose translation is then used.
+    """
+
+    content: Tensor
+    y_src: Tensor
+    x_ref: Tensor
+    y_trg: Tensor
+    z_trg: Tensor
+    z_2: Tensor
+    z_1: Tensor | None = None
+
+    def to(self, *args: Any, **options: Any) -> TranslationBatch:
+        """The same on another device; a dtype is that of the samples and the noise alone."""
+        moved: dict[str, Any] = {
+            name: value if value is None else value.to(*args, **options)
+            for name, value in self._asdict().items()
+        }
+        device = moved["content"].device
+        return TranslationBatch(
+            **moved | {"y_src": self.y_src.to(device), "y_trg": self.y_trg.to(device)}
+        )
+
+
+def check_networks(networks: Networks) -> None:
+    """Check that there are four callables.
+
+    Raises:
+        TypeError: saying what came.
+    """
+    if not isinstance(networks, Networks):
+        raise TypeError(
+            f"networks must be Networks, got {type(networks).__name__}; write "
+            f"Networks(generator, style_encoder, mapping, discriminator)"
+        )
+    for name, network in zip(networks._fields, networks, strict=True):
+        if not callable(network):
+            raise TypeError(f"networks.{name} must be callable, got {type(network).__name__}")
+
+
+def check_batch(batch: TranslationBatch) -> None:
+    """Check the shapes, dtypes and devices of a batch.
+
+    Raises:
+        TypeError: for another type, samples that are no floating-point tensors, or labels that are
+            not int64.
+        ValueError: for shapes, batch sizes or devices that do not fit.
+    """
+    if not isinstance(batch, TranslationBatch):
+        raise TypeError(
+            f"batch must be a TranslationBatch, got {type(batch).__name__}; write "
+            f"TranslationBatch(content, y_src, x_ref, y_trg, z_trg, z_2)"
+        )
+    samples = {"content": batch.content, "x_ref": batch.x_ref}
+    noise = {"z_trg": batch.z_trg, "z_2": batch.z_2}
+    if batch.z_1 is not None:
+        noise["z_1"] = batch.z_1
+    labels = {"y_src": batch.y_src, "y_trg": batch.y_trg}
+    checks.floating(**samples, **noise)
+    checks.shape("(B, C, ...)", lambda shape: len(shape) > 1, **samples)
+    checks.shape("(B, Z)", lambda shape: len(shape) == 2, **noise)
+    for name, label in labels.items():
+        _check_labels(name, label)
+    checks.same_batch(**samples, **labels, **noise)
+    checks.same_shape(**samples)
+    checks.same_shape(**noise)
+    checks.same_dtype(**samples, **noise)
+    checks.same_device(**samples, **labels)
+    if checks.checking_values(*samples.values(), *noise.values(), *labels.values()):
+        _look(samples, noise, labels)
+
+
+def _check_labels(name: str, label: Any) -> None:
+    if not isinstance(label, Tensor):
+        raise TypeError(
+            f"{name} must be a torch.Tensor, got {type(label).__name__}; convert it with "
+            f"torch.as_tensor({name})"
+        )
+    if label.dtype is not torch.int64:
+        raise TypeError(
+            f"{name} must hold labels in int64, got {label.dtype}; convert it with {name}.long()"
+        )
+
+    def advise(name: str, shape: tuple[int, ...]) -> str:
+        return f"of one-hot labels pass {name}.argmax(1)" if len(shape) == 2 else ""
+
+    checks.shape("(B,)", lambda shape: len(shape) == 1, advise, **{name: label})
+
+
+_APART = 2.5
+"""Beyond this factor between two deviations, one of two latents is hardly scaled like the other."""
+
+
+def _look(samples: dict[str, Tensor], noise: dict[str, Tensor], labels: dict[str, Tensor]) -> None:
+    checks.finite(**samples, **noise)
+    for name, label in labels.items():
+        if label.numel() and int(label.min()) < 0:
+            raise ValueError(f"{name} must hold labels from 0 on, its least is {int(label.min())}")
+    spreads = [s.detach().double().std().item() if s.numel() > 1 else 0 for s in samples.values()]
+    if min(spreads) > 0 and max(spreads) > _APART * min(spreads):
+        checks.warn(
+            f"content has a standard deviation of {spreads[0]:.3g}, x_ref of {spreads[1]:.3g}: is "
+            f"one of them multiplied by the scale of the latents, and the other not?"
+        )
+    for name in ("z_2", "z_1"):
+        if name in noise and torch.equal(noise[name], noise["z_trg" if name == "z_2" else "z_2"]):
+            checks.warn(
+                f"{name} is the same noise as another: the diversity compares a translation with "
+                f"itself; draw it anew"
+            )
+            return
+
+
+def called(networks: Networks, name: str, first: Tensor, second: Tensor, like: Tensor) -> Tensor:
+    """What a network answers, checked.
+
+    Args:
+        networks: the four.
+        name: of the one to call.
+        first: its first argument.
+        second: its second.
+        like: the content: of its shape is what the generator makes.
+
+    Raises:
+        TypeError: for an answer that is no floating-point tensor.
+        ValueError: for one of another shape or batch size than is asked for.
+    """
+    found = getattr(networks, name)(first, second)
+    check_answer(name, found, like)
+    answer: Tensor = found
+    return answer
+
+
+def check_answer(name: str, found: Any, like: Tensor) -> None:
+    """Check what a network answered.
+
+    Raises:
+        TypeError: for anything but a floating-point tensor.
+        ValueError: for a shape that does not fit.
+    """
+    what = f"what networks.{name} returned"
+    if isinstance(found, (tuple, list)):
+        raise TypeError(
+            f"{what} must be one tensor, got a {type(found).__name__} of {len(found)}; wrap the "
+            f"network: lambda a, b: network(a, b)[0]"
+        )
+    checks.floating(**{what: found})
+    shape = tuple(found.shape)
+    if name == "generator":
+        if found.shape != like.shape:
+            raise ValueError(
+                f"{what} must have the shape of content {tuple(like.shape)}, got {shape}; a "
+                f"translation is as large as its sample"
+            )
+        return
+    if not shape or found.shape[0] != like.shape[0]:
+        raise ValueError(
+            f"{what} must have one row for each of the {like.shape[0]} samples of the batch, got "
+            f"{shape}"
+        )
+    if name == "discriminator" and len(shape) > 1 and shape[1] != 1:
+        raise ValueError(
+            f"{what} must be a logit a sample, (B,) or (B, 1), or a map (B, 1, H, W), got {shape}; "
+            f"of one logit a domain pick that of the label: logits.gather(1, y[:, None])"
+        )
