@@ -346,34 +346,38 @@ def _rotations(at):
     return [*values, apart, *slopes(at["found"])[:2], slopes(at["found"] - before)[2]]
 
 
-SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
-    "anatomy": lambda at: [],
-    "bins": _bins,
-    "calls": _calls,
-    "circle": _circle,
-    "confidence": _confidence,
-    "depth": _depth,
-    "disturb": _disturb,
-    "few-labels": _labels,
-    "filters": _filters,
-    "labels": _labels,
-    "landmark": _landmark,
-    "mixer": _mixer,
-    "made-by-p": lambda at: [],
-    "noise": _noise,
-    "noises": lambda at: [at["noises"]],
-    "product": _product,
-    "pulls": _pulls,
-    "puzzle": lambda at: [],
-    "reader": _reader,
-    "root": _root,
-    "rotations": _rotations,
-    "ruler": _ruler,
-    "spread": _spread,
-    "turning": lambda at: [],
-    "waves": _waves,
-    "weights": _weights,
-} | INVERSION | TRANSLATION
+SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (
+    {
+        "anatomy": lambda at: [],
+        "bins": _bins,
+        "calls": _calls,
+        "circle": _circle,
+        "confidence": _confidence,
+        "depth": _depth,
+        "disturb": _disturb,
+        "few-labels": _labels,
+        "filters": _filters,
+        "labels": _labels,
+        "landmark": _landmark,
+        "mixer": _mixer,
+        "made-by-p": lambda at: [],
+        "noise": _noise,
+        "noises": lambda at: [at["noises"]],
+        "product": _product,
+        "pulls": _pulls,
+        "puzzle": lambda at: [],
+        "reader": _reader,
+        "root": _root,
+        "rotations": _rotations,
+        "ruler": _ruler,
+        "spread": _spread,
+        "turning": lambda at: [],
+        "waves": _waves,
+        "weights": _weights,
+    }
+    | INVERSION
+    | TRANSLATION
+)
 """From the symbols' values to the numbers shown."""
 
 

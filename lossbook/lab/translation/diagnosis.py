@@ -42,9 +42,7 @@ def diagnose(log: Mapping[str, Sequence[float]]) -> list[Finding]:
     if lowest < 0:
         found.append(Finding("no relu", f"d_loss falls to {lowest:.1f}: a hinge never does"))
     elif end["logit_gap"] < -0.5:
-        found.append(
-            Finding("dead discriminator", f"the logit gap ends at {end['logit_gap']:.1f}")
-        )
+        found.append(Finding("dead discriminator", f"the logit gap ends at {end['logit_gap']:.1f}"))
     elif end["cyc"] > 1.13:
         found.append(
             Finding("content lost", f"cyc ends at {end['cyc']:.2f}, as of letters drawn by lot")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from lossbook.lab.page.formulas import Number
@@ -388,5 +389,5 @@ def two_logits() -> Scene:
             Button(label, dict(zip((*middles, *spreads), at, strict=True)))
             for label, at in _LOGITS.items()
         ],
-        arrays={z: SPREAD},
+        arrays={z: np.array(SPREAD)},
     )
