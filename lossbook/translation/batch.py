@@ -147,7 +147,8 @@ def _look(samples: dict[str, Tensor], noise: dict[str, Tensor], labels: dict[str
             f"one of them multiplied by the scale of the latents, and the other not?"
         )
     for name in ("z_2", "z_1"):
-        if name in noise and torch.equal(noise[name], noise["z_trg" if name == "z_2" else "z_2"]):
+        other = noise["z_trg" if name == "z_2" else "z_2"]
+        if name in noise and other.numel() and torch.equal(noise[name], other):
             checks.warn(
                 f"{name} is the same noise as another: the diversity compares a translation with "
                 f"itself; draw it anew"

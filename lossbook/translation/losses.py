@@ -812,12 +812,17 @@ def _distances(
         reduction="none",
         names=("fake_1", "fake_2", "weight"),
     )
-    rows = losses.reshape(losses.shape[0] if losses.ndim else 1, -1)
+    rows = _rows(losses)
     if weight is None:
         return rows.sum(1) / max(rows.shape[1], 1), None
     fitted = checks.fit_weight(weight, fake_1)
-    counted = fitted.expand_as(losses).reshape(rows.shape).sum(1)
+    counted = _rows(fitted.expand_as(losses)).sum(1)
     return rows.sum(1) / counted.where(counted != 0, 1), counted
+
+
+def _rows(values: Tensor) -> Tensor:
+    # Not reshape(B, -1), which an empty batch has no answer to.
+    return values.flatten(1) if values.ndim > 1 else values.reshape(-1, 1)
 
 
 def _counted(fake: Tensor, weight: Weight | None) -> Tensor:
