@@ -155,9 +155,9 @@ def batch_of(content: Any, x_ref: Any, z_trg: Any, z_2: Any = None) -> Translati
     labels: Any = None
     if isinstance(content, Tensor):
         labels = torch.zeros(content.shape[0], dtype=torch.int64, device=content.device)
-    return TranslationBatch(
-        content, labels, x_ref, labels, z_trg, z_trg + 1 if z_2 is None else z_2
-    )
+    if z_2 is None:
+        z_2 = z_trg + 1 if isinstance(z_trg, Tensor) else z_trg
+    return TranslationBatch(content, labels, x_ref, labels, z_trg, z_2)
 
 
 class FlatGeneratorLoss(GeneratorLoss):
