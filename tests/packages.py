@@ -1,5 +1,6 @@
 """What a package needs, as it is installed here."""
 
+import os
 from importlib import metadata
 
 from packaging.requirements import Requirement
@@ -26,8 +27,10 @@ def lend(names, site):
     File by file, compiled ones included: nothing is copied, compiled again or seen besides.
     """
     for name in sorted(set().union(*(requirements(name, set()) for name in names))):
-        for file in metadata.files(name) or ():
-            place = site / file
-            if ".." not in file.parts and not place.exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.symlink_to(file.locate())
+        distribution = metadata.distribution(name)
+        root = distribution.locate_file("")
+        for file in map(str, distribution.files or ()):
+            place = os.path.join(site, file)
+            if not file.startswith("..") and not os.path.lexists(place):
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                os.symlink(os.path.join(root, file), place)

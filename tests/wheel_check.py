@@ -20,9 +20,10 @@ HEAVY = {"numpy", "sympy", "matplotlib", "scipy", "pandas", "sklearn", "IPython"
 # Twice what is promised, for a slow machine. Time on the CPU: other work beside it does not count.
 MAX_IMPORT_SECONDS = 2 * 0.020
 REPEATS = 5
-WHOLE = "motion"
-"""The chapter that is run; of the others the imports are. Each is run whole from a checkout by the
-README's test command, and the wheel holds the same files."""
+WHOLE = ("losses", "speed")
+"""The notebooks that are run: those that do not train. Of the chapters the imports are, and all of
+their data is read. Each is run whole from a checkout by the README's test command, and the wheel
+holds the same files."""
 
 IMPORT = """
 import sys, time
@@ -57,6 +58,20 @@ print(criterion({"keypoints_2d": points}, {"keypoints_2d": 0 * points}))
 loss = wing_loss(torch.ones(2, 5, 2, requires_grad=True), torch.zeros(2, 5, 2))
 loss.backward()
 print("wing_loss", loss.item())
+"""
+
+LOAD_ALL = """
+import importlib, inspect, pkgutil
+import lossbook.lab
+
+for found in pkgutil.walk_packages(lossbook.lab.__path__, "lossbook.lab."):
+    module = importlib.import_module(found.name)
+    for name, function in vars(module).items():
+        if name.startswith("load_") and getattr(function, "__module__", "") == module.__name__:
+            parameters = inspect.signature(function).parameters.values()
+            if all(p.default is not p.empty for p in parameters):
+                function()
+                print(f"{found.name}.{name}")
 """
 
 RUN_NOTEBOOK = """
@@ -183,7 +198,7 @@ def imports_of(notebook):
 
 
 def check_chapters(wheel, temporary):
-    """Run one chapter in this environment, and the imports of all, with lossbook from the wheel."""
+    """Run notebooks, and load what all of them do, in this environment with lossbook of the wheel."""
     site = temporary / "site"
     pip = ["-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel]
     run(sys.executable, *pip, folder=temporary)
@@ -193,12 +208,19 @@ def check_chapters(wheel, temporary):
     run(sys.executable, "-c", "\n".join(map(imports_of, notebooks)), folder=temporary, site=site)
     say(f"what {len(notebooks)} notebooks import is in the wheel")
 
-    shutil.copy(ROOT / "book" / f"{WHOLE}.ipynb", temporary / "chapter.ipynb")
-    text = run(sys.executable, "-c", RUN_NOTEBOOK, folder=temporary, site=site)
-    (lossbook, _), *others = versions(text)
-    assert Path(lossbook).is_relative_to(site), f"{WHOLE} used {lossbook}"
-    assert others == expected, f"{WHOLE} changed the environment: {others}"
-    say(f"{WHOLE} runs from the wheel")
+    loaded = run(sys.executable, "-c", LOAD_ALL, folder=temporary, site=site).split()
+    read = {name.split(".")[2] for name in loaded}
+    chapters = {path.parent.name for path in (ROOT / "lossbook" / "lab").glob("*/data")}
+    assert chapters <= read, f"nothing is read of {sorted(chapters - read)}"
+    say(f"{len(loaded)} loaders of the chapters find their data in the wheel")
+
+    for whole in WHOLE:
+        shutil.copy(ROOT / "book" / f"{whole}.ipynb", temporary / "chapter.ipynb")
+        text = run(sys.executable, "-c", RUN_NOTEBOOK, folder=temporary, site=site)
+        (lossbook, _), *others = versions(text)
+        assert Path(lossbook).is_relative_to(site), f"{whole} used {lossbook}"
+        assert others == expected, f"{whole} changed the environment: {others}"
+        say(f"{whole} runs from the wheel")
 
 
 def main():

@@ -125,7 +125,14 @@ def _visited(pages):
     return [path for path in pages if path not in listings[4:]]
 
 
-each_page = pytest.mark.parametrize("path", _visited(PAGES) or ["index.html"])
+def _one_worker(path):
+    """All tests of a page go to the worker that opened it; `make browser` has two."""
+    return pytest.param(path, marks=pytest.mark.xdist_group(path))
+
+
+each_page = pytest.mark.parametrize(
+    "path", list(map(_one_worker, _visited(PAGES) or ["index.html"]))
+)
 
 
 @each_page
@@ -188,6 +195,7 @@ def test_only_notebooks_that_install_the_package_have_a_colab_button():
     assert {path for path in PAGES if "colab.research.google.com" in text(path)} == installing
 
 
+@pytest.mark.xdist_group("book/landmarks.html")
 def test_chapters_have_equations_and_objects_to_move(visit):
     facts = visit("book/landmarks.html").facts
     assert facts["scenes"]
