@@ -54,7 +54,7 @@ lint: $(STAMP) ## Check style, formatting and types
 	$(BIN)/mypy
 
 browser: $(STAMP) ## Open every page of the built book in Chromium, without network
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m browser tests/book
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/book
 
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.lab.run.benchmark

@@ -1,7 +1,8 @@
 """What a package needs, as it is installed here."""
 
-import os
+import contextlib
 from importlib import metadata
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -28,9 +29,13 @@ def lend(names, site):
     """
     for name in sorted(set().union(*(requirements(name, set()) for name in names))):
         distribution = metadata.distribution(name)
-        root = distribution.locate_file("")
+        root, made = Path(str(distribution.locate_file(""))), set()
         for file in map(str, distribution.files or ()):
-            place = os.path.join(site, file)
-            if not file.startswith("..") and not os.path.lexists(place):
-                os.makedirs(os.path.dirname(place), exist_ok=True)
-                os.symlink(os.path.join(root, file), place)
+            place = site / file
+            if file.startswith(".."):
+                continue
+            if place.parent not in made:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                made.add(place.parent)
+            with contextlib.suppress(FileExistsError):
+                place.symlink_to(root / file)

@@ -198,17 +198,17 @@ def imports_of(notebook):
 
 
 def check_chapters(wheel, temporary):
-    """Run notebooks, and load what all of them do, in this environment with lossbook of the wheel."""
+    """In this environment, with lossbook from the wheel, run notebooks and load what all load."""
     site = temporary / "site"
     pip = ["-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel]
     run(sys.executable, *pip, folder=temporary)
     script = "import numpy, torch\nfor m in (numpy, torch): print(m.__file__, m.__version__)"
     expected = versions(run(sys.executable, "-c", script, folder=temporary))
     notebooks = sorted((ROOT / "book").glob("*.ipynb"))
-    run(sys.executable, "-c", "\n".join(map(imports_of, notebooks)), folder=temporary, site=site)
+    script = "\n".join([*map(imports_of, notebooks), LOAD_ALL])
+    loaded = run(sys.executable, "-c", script, folder=temporary, site=site).split()
     say(f"what {len(notebooks)} notebooks import is in the wheel")
 
-    loaded = run(sys.executable, "-c", LOAD_ALL, folder=temporary, site=site).split()
     read = {name.split(".")[2] for name in loaded}
     chapters = {path.parent.name for path in (ROOT / "lossbook" / "lab").glob("*/data")}
     assert chapters <= read, f"nothing is read of {sorted(chapters - read)}"

@@ -1,6 +1,7 @@
 """A browser without network, and pages that hold what a notebook shows."""
 
 import functools
+import re
 import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,24 @@ HEAD = (
     "<style>body{{margin:0;padding:8px;font-family:sans-serif}}"
     'html[data-theme="dark"] body{{background:#14181e;color:#ced6dd}}</style></head><body>'
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """All tests of a page go to the worker that has opened it, of different pages to any worker.
+
+    By file, as elsewhere, one worker would open nearly all of them. xdist's own groups are none
+    with pytest 9.2, which does not take their names.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPage(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            page = re.search(r"[\w/]+\.html", test)
+            return f"{file} {page[0]}" if page else file
+
+    return ByPage(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

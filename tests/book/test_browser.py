@@ -125,14 +125,7 @@ def _visited(pages):
     return [path for path in pages if path not in listings[4:]]
 
 
-def _one_worker(path):
-    """All tests of a page go to the worker that opened it; `make browser` has two."""
-    return pytest.param(path, marks=pytest.mark.xdist_group(path))
-
-
-each_page = pytest.mark.parametrize(
-    "path", list(map(_one_worker, _visited(PAGES) or ["index.html"]))
-)
+each_page = pytest.mark.parametrize("path", _visited(PAGES) or ["index.html"])
 
 
 @each_page
@@ -195,9 +188,9 @@ def test_only_notebooks_that_install_the_package_have_a_colab_button():
     assert {path for path in PAGES if "colab.research.google.com" in text(path)} == installing
 
 
-@pytest.mark.xdist_group("book/landmarks.html")
-def test_chapters_have_equations_and_objects_to_move(visit):
-    facts = visit("book/landmarks.html").facts
+@pytest.mark.parametrize("path", ["book/landmarks.html"])
+def test_chapters_have_equations_and_objects_to_move(visit, path):
+    facts = visit(path).facts
     assert facts["scenes"]
     assert facts["equations"]
 

@@ -1,4 +1,7 @@
-"""Every object of the built book in Chromium: moved, and compared with torch."""
+"""Every object of the built book in Chromium: moved, and compared with torch.
+
+In a file of its own, so that it runs beside the pages' other tests.
+"""
 
 import functools
 import re
@@ -60,14 +63,7 @@ def _assert_is_what_torch_computes(page, name):
     assert (torch.tensor(numbers, dtype=torch.float64) - expected).abs().max() <= 1e-9
 
 
-each_scene = pytest.mark.parametrize(
-    ("path", "name"),
-    # All objects of a page go to the worker that opened it.
-    [
-        pytest.param(path, name, marks=pytest.mark.xdist_group(f"objects of {path}"))
-        for path, name in _scenes()
-    ],
-)
+each_scene = pytest.mark.parametrize(("path", "name"), _scenes())
 
 
 @pytest.fixture(scope="module")
