@@ -8,6 +8,10 @@ CASES = 8
 or in the loss, and each loss is called by its own tests too."""
 
 
+UNTYPED = ("own_errors", "compiles", "spawns", "long")
+"""What is left out with run-time type checks; pyproject.toml says why."""
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--typecheck",
@@ -30,7 +34,7 @@ def pytest_collection_modifyitems(config, items):
     kept, out = [], []
     for item in items:
         test = item.nodeid.partition("[")[0]
-        skipped = any(map(item.get_closest_marker, ("own_errors", "compiles")))
+        skipped = any(map(item.get_closest_marker, UNTYPED))
         wanted = not skipped and seen[test] < CASES
         seen[test] += wanted
         (kept if wanted else out).append(item)

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packages import requirements
 from packaging.requirements import Requirement
 
 import lossbook
@@ -95,21 +96,6 @@ def test_the_library_needs_torch_and_jaxtyping_only(path):
     assert {module.split(".")[0] for module in imports(path)} <= allowed
 
 
-def requirements(name, found):
-    """A package and everything that it requires, as names to import."""
-    found.add(name)
-    for line in metadata.requires(name) or []:
-        requirement = Requirement(line)
-        marker = requirement.marker
-        wanted = requirement.name.lower().replace("_", "-")
-        if wanted not in found and (marker is None or marker.evaluate({"extra": ""})):
-            try:
-                requirements(wanted, found)
-            except metadata.PackageNotFoundError:
-                found.discard(wanted)
-    return found
-
-
 def run(code):
     """Run a script in a process of its own."""
     return subprocess.run(
@@ -121,6 +107,7 @@ def run(code):
     )
 
 
+@pytest.mark.spawns
 def test_every_module_of_the_library_imports_with_torch_and_jaxtyping_alone():
     packages = requirements("jaxtyping", requirements("torch", set()))
     # Not packages_distributions(): that of Python 3.10 does not know all of them.
@@ -155,6 +142,7 @@ def test_the_laboratory_asks_for_what_the_extra_installs():
     assert set(lab.REQUIRED) == extra
 
 
+@pytest.mark.spawns
 def test_the_laboratory_says_how_to_install_what_is_missing():
     result = run(f"""
         import importlib, sys
@@ -176,6 +164,7 @@ def test_the_laboratory_says_how_to_install_what_is_missing():
     assert result.stdout.splitlines() == expected
 
 
+@pytest.mark.spawns
 def test_importing_the_library_does_not_import_the_compiler():
     result = run("""
         import sys
@@ -215,6 +204,7 @@ def test_every_public_loss_and_metric_is_under_one_roof(chapter):
         assert getattr(getattr(lossbook, roof), name) is public
 
 
+@pytest.mark.spawns
 def test_chapters_come_when_they_are_asked_for():
     result = run(f"""
         import sys

@@ -106,6 +106,7 @@ two_ranks = two_ranks_of(work)
 
 
 @pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.spawns
 def test_masked_means_of_two_ranks_are_those_of_one_process(two_ranks, name):
     total, expected = gradient(LOSSES[name], None, rank_share)
     assert sum(rank[name][0] for rank in two_ranks) == pytest.approx(total, rel=1e-5, abs=1e-12)
@@ -122,6 +123,7 @@ def test_without_the_share_they_are_not():
         assert (torch.cat(halves, 1) - expected).abs().max() > 1e-3 * expected.abs().max()
 
 
+@pytest.mark.spawns
 def test_shares_of_groups_add_up_to_their_size(two_ranks):
     for rank, expected in zip(two_ranks, (4 / 5, 6 / 5), strict=True):
         assert rank["shares"] == pytest.approx([expected] * 3 + [1.0])

@@ -83,6 +83,7 @@ def test_value_and_gradients_are_those_of_the_formula_over_a_batch(card, hyperpa
 
 @each(OVER_A_BATCH)
 @pytest.mark.parametrize("seed", (1, 2))
+@pytest.mark.long
 def test_they_are_so_over_other_batches(card, seed):
     agrees_over_a_batch(card, card.hyperparameters[0], seed)
 

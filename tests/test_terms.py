@@ -259,6 +259,7 @@ def test_it_is_copied_pickled_and_torn_apart_by_pytree():
     assert len(pytree.tree_leaves(loss)) == 4
 
 
+@pytest.mark.spawns
 def test_it_crosses_processes():
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert pool.submit(operator.mul, two_terms()[2].detach(), 2).result().log()["total"] == 8

@@ -199,6 +199,7 @@ def test_ddp_finds_the_tensors_of_a_loss():
         assert any(tensor is other for other in found)
 
 
+@pytest.mark.spawns
 def test_ddp_trains_a_network_that_returns_a_loss(tmp_path, monkeypatch):
     (first, mean), (second, _) = on_two_ranks(tmp_path, monkeypatch, train)
     torch.manual_seed(0)

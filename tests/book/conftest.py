@@ -1,6 +1,7 @@
 """A browser without network, and pages that hold what a notebook shows."""
 
 import functools
+import re
 import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,24 @@ HEAD = (
     "<style>body{{margin:0;padding:8px;font-family:sans-serif}}"
     'html[data-theme="dark"] body{{background:#14181e;color:#ced6dd}}</style></head><body>'
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """All tests of a page go to the worker that has opened it, of different pages to any worker.
+
+    By file, as elsewhere, one worker would open nearly all of them. xdist's own groups are none
+    with pytest 9.2, which does not take their names.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPage(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            page = re.search(r"[\w/]+\.html", test)
+            return f"{file} {page[0]}" if page else file
+
+    return ByPage(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -82,9 +101,32 @@ def show(browser, tmp_path):
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 # Equations, highlighted code and signatures are MathJax's, Pygments' and Sphinx's, and most of a
 # page's elements. With preload, axe would ask for the style sheets' imports at wrong places.
+#
+# The reference is one page of many hundred entries, which Sphinx makes alike: of each kind
+# (function, class, method, ...) axe sees the first eight, with their lines of the contents. The
+# others are taken from the page and put back, as axe reads what it does not judge, too.
 RUN_AXE = """async (options) => {
   const parts = {include: [["html"]], exclude: [["mjx-container"], [".highlight pre"], ["dt.sig"]]};
-  const found = await axe.run(parts, {resultTypes: ["violations"], preload: false, ...options});
+  const seen = {}, away = [];
+  const detach = (element) => {
+    const place = document.createComment("");
+    element.replaceWith(place);
+    away.push([place, element]);
+  };
+  for (const entry of document.querySelectorAll("dl.py")) {
+    if (!entry.isConnected) continue;
+    seen[entry.className] = (seen[entry.className] || 0) + 1;
+    if (seen[entry.className] > 8) detach(entry);
+  }
+  const names = new Set(away.flatMap(([_, entry]) =>
+    [...entry.querySelectorAll("[id]")].map(({id}) => `#${id}`)));
+  if (names.size) {
+    for (const link of document.querySelectorAll("nav li > a")) {
+      if (names.has(link.getAttribute("href"))) detach(link.parentElement);
+    }
+  }
+  const found = await axe.run(parts, {resultTypes: ["violations"], preload: false, ...options})
+    .finally(() => away.reverse().forEach(([place, element]) => place.replaceWith(element)));
   return found.violations.flatMap(({id, impact, nodes}) => nodes.map((node) => ({
     id, impact, target: node.target.flat().join(" "), html: node.html.slice(0, 200),
     why: node.failureSummary.split("\\n").slice(1).join(" ").trim(),

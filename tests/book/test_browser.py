@@ -188,8 +188,9 @@ def test_only_notebooks_that_install_the_package_have_a_colab_button():
     assert {path for path in PAGES if "colab.research.google.com" in text(path)} == installing
 
 
-def test_chapters_have_equations_and_objects_to_move(visit):
-    facts = visit("book/landmarks.html").facts
+@pytest.mark.parametrize("path", ["book/landmarks.html"])
+def test_chapters_have_equations_and_objects_to_move(visit, path):
+    facts = visit(path).facts
     assert facts["scenes"]
     assert facts["equations"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from ranks import on_two_ranks
+from ranks import two_ranks_of
 from torch.nn.parallel import DistributedDataParallel
 
 from lossbook import rank_share
@@ -96,18 +96,22 @@ def train_as_the_readme_does(rank, name):
     return network.weight.grad.tolist()
 
 
-def train_on_each_mask(rank):
-    return {name: train_as_the_readme_does(rank, name) for name in MASKS}
+def both_recipes(rank):
+    masks = {name: train_as_the_readme_does(rank, name) for name in MASKS}
+    return masks | {"motion": motion_as_the_readme_does(rank)}
 
 
-def test_the_recipe_for_masked_means_gives_the_gradient_of_one_process(tmp_path, monkeypatch):
-    both = on_two_ranks(tmp_path, monkeypatch, train_on_each_mask)
+two_ranks = two_ranks_of(both_recipes)
+
+
+@pytest.mark.spawns
+def test_the_recipe_for_masked_means_gives_the_gradient_of_one_process(two_ranks):
     for name, mask in MASKS.items():
         images, truth, network = whole_batch()
         faces = network(images).reshape(-1, 98, 2)
         loss = wing_loss(faces, truth, weight=mask(), reduction="mean")
         (expected,) = torch.autograd.grad(loss, network.weight)
-        for found in both:
+        for found in two_ranks:
             torch.testing.assert_close(torch.tensor(found[name]), expected)
 
 
@@ -133,7 +137,7 @@ def motion_as_the_readme_does(rank):
     return (leaf.grad / 2).tolist()
 
 
-def test_the_recipe_for_motion_gives_the_gradient_of_one_process(tmp_path, monkeypatch):
-    parts = on_two_ranks(tmp_path, monkeypatch, motion_as_the_readme_does)
-    found = torch.cat([torch.tensor(part) for part in parts])
+@pytest.mark.spawns
+def test_the_recipe_for_motion_gives_the_gradient_of_one_process(two_ranks):
+    found = torch.cat([torch.tensor(rank["motion"]) for rank in two_ranks])
     torch.testing.assert_close(found, motion_as_the_readme_does(None), atol=1e-7, rtol=1e-4)

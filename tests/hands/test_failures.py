@@ -81,6 +81,7 @@ def test_a_detached_first_stage_hears_nothing_of_the_auxiliary_loss(hands):
     assert prediction.betas.requires_grad
 
 
+@pytest.mark.long
 def test_failures_show_in_training(hands):
     logs = failure_logs(hands, steps=60)
     assert tuple(logs) == TRAINED

@@ -333,6 +333,7 @@ def test_training_is_reproducible_and_depends_on_the_seed(hands, some):
     assert all(map(torch.equal, one.state_dict().values(), two.state_dict().values()))
 
 
+@pytest.mark.long
 def test_a_little_training_beats_the_mean_hand_and_the_bare_detection(hands, some, generator):
     settings = SETTINGS.replace(steps=250, synthetic=32, real=32, test=200)
     trained, _ = train(ARMS["balanced"], hands, some, settings=settings, progress=False)

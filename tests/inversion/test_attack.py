@@ -218,6 +218,7 @@ def test_the_live_run_is_a_smaller_recorded_run():
     assert LIVE.steps <= 60
 
 
+@pytest.mark.long
 def test_a_result_is_made_and_read(faces, monkeypatch):
     monkeypatch.setattr(experiment, "GUIDED", {})
     config = QUICK.replace(arms=("pixel",), folds=(0,))

@@ -75,6 +75,7 @@ def test_at_the_best_variance_the_logarithm_of_the_loss_is_left(formula, factor)
 
 
 @pytest.mark.parametrize(("kind", "factor"), [("regression", 1), ("classification", 2)])
+@pytest.mark.long
 def test_uncertainty_weights_come_to_rest_at_one_over_the_loss(kind, factor):
     weights = UncertaintyWeights(("pixel", "feat"), kinds=kind)
     loss = descended(weights, TERMS, 3000)
@@ -87,6 +88,7 @@ def test_uncertainty_weights_come_to_rest_at_one_over_the_loss(kind, factor):
     )
 
 
+@pytest.mark.long
 def test_a_factor_in_front_of_a_loss_changes_nothing_but_the_variance():
     totals = []
     for factor in (1.0, 100.0):
@@ -118,6 +120,7 @@ def test_kinds_may_differ_and_the_formula_holds():
     assert torch.autograd.gradcheck(total, (s, terms["pixel"], terms["feat"]))
 
 
+@pytest.mark.long
 def test_a_floor_bounds_the_total_and_caps_the_weight_at_its_price():
     tiny = {"pixel": torch.tensor(1e-4), "feat": torch.tensor(4.0)}
     free = descended(UncertaintyWeights(("pixel", "feat")), tiny, 4000)
@@ -131,6 +134,7 @@ def test_a_floor_bounds_the_total_and_caps_the_weight_at_its_price():
 
 
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+@pytest.mark.long
 def test_from_below_the_floor_a_variance_comes_back_when_the_loss_grows(kind):
     weights = UncertaintyWeights(("pixel",), floor=0.0)
     descended(weights, {"pixel": torch.tensor(1e-3)}, 200, kind=kind)

@@ -5,6 +5,7 @@ import pytest
 from lossbook.lab.landmarks.failures import CASES, HEALTHY, failure_logs, spoken
 
 
+@pytest.mark.long
 def test_the_failures_show_in_the_log(faces):
     logs = failure_logs(faces, steps=20)
     assert tuple(logs) == tuple(CASES)

@@ -65,6 +65,7 @@ two_ranks = two_ranks_of(gradients_of_a_shard)
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.spawns
 def test_two_ranks_give_the_gradient_of_one(two_ranks, name):
     results = [rank[name] for rank in two_ranks]
     _, whole = case_inputs(name)
@@ -81,6 +82,7 @@ def test_two_ranks_give_the_gradient_of_one(two_ranks, name):
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.spawns
 def test_without_gradients_each_rank_counts_for_itself(two_ranks, name):
     locals_, aparts = zip(*(rank[name][2] for rank in two_ranks), strict=True)
     assert locals_ == aparts
@@ -168,6 +170,7 @@ def dies_on_the_second_rank(rank):
     time.sleep(100)
 
 
+@pytest.mark.spawns
 def test_a_rank_that_dies_does_not_hang_the_other(tmp_path, monkeypatch):
     start, others = time.monotonic(), set(multiprocessing.active_children())
     with pytest.raises(AssertionError, match="a rank died with"):

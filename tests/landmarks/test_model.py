@@ -94,6 +94,7 @@ def test_too_few_faces_for_a_batch_are_an_error(faces):
         next(batches(faces, torch.arange(7), 0))
 
 
+@pytest.mark.long
 def test_a_little_training_beats_the_mean_shape(faces, some):
     settings = SETTINGS.replace(steps=60)
     model, _ = train(ARMS["SmoothL1"], faces, some, settings=settings, progress=False)

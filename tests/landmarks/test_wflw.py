@@ -95,6 +95,7 @@ def test_a_missing_file_is_the_usual_error(tmp_path):
         read_wflw(tmp_path / "none.txt")
 
 
+@pytest.mark.long
 def test_the_time_to_read_grows_with_the_number_of_faces_not_with_its_square(tmp_path):
     def seconds(faces):
         path = write(tmp_path, *[wflw_line()] * faces)

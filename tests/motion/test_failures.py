@@ -50,6 +50,7 @@ def last(logs, case, curve="exp_P"):
     return logs[case][curve][-1]
 
 
+@pytest.mark.long
 def test_every_case_has_every_curve(logs):
     assert tuple(logs) == tuple(CASES)
     curves = ("exp_P", "exp_V / exp_P", "exp_L", "exp_R", "scale_P", "bits of the total")
@@ -58,6 +59,7 @@ def test_every_case_has_every_curve(logs):
         assert {len(values) for values in found.values()} == {60}
 
 
+@pytest.mark.long
 def test_the_healthy_one_learns(logs):
     good = logs[HEALTHY]
     assert good["exp_P"][-1] < 0.75 * good["exp_P"][9]
@@ -65,17 +67,20 @@ def test_the_healthy_one_learns(logs):
     assert not any(good["exp_R"])
 
 
+@pytest.mark.long
 def test_where_r_dominates_the_network_stays_at_zero(logs):
     assert last(logs, "R dominates") > 1.4 * last(logs, HEALTHY)
     assert last(logs, "R dominates") > 0.75
     assert last(logs, "R dominates", "exp_R") > 0
 
 
+@pytest.mark.long
 def test_the_frame_before_another_window_cannot_be_met(logs):
     assert last(logs, "L against P", "exp_L") > 2 * last(logs, HEALTHY, "exp_L")
     assert last(logs, "L against P") > last(logs, HEALTHY)
 
 
+@pytest.mark.long
 def test_ranges_off_by_one_show_at_the_start_in_the_only_dimension_of_scale(logs):
     shifted, good = (sum(logs[c]["scale_P"][:10]) for c in ("ranges off by one", HEALTHY))
     assert shifted > 1.5 * good
@@ -83,11 +88,13 @@ def test_ranges_off_by_one_show_at_the_start_in_the_only_dimension_of_scale(logs
     assert last(logs, "ranges off by one") == pytest.approx(last(logs, HEALTHY), rel=0.1)
 
 
+@pytest.mark.long
 def test_frames_in_another_order_jump(logs):
     assert last(logs, "shuffled time", "exp_V / exp_P") > 1.3
     assert last(logs, "shuffled time") > 1.5 * last(logs, HEALTHY)
 
 
+@pytest.mark.long
 def test_weights_in_float64_double_the_bits_and_nothing_else(logs):
     wide, good = logs["float64 weights"], logs[HEALTHY]
     assert set(wide["bits of the total"]) == {64}
@@ -97,6 +104,7 @@ def test_weights_in_float64_double_the_bits_and_nothing_else(logs):
     assert bits(torch.float32) == bits(torch.bfloat16) == 32
 
 
+@pytest.mark.long
 def test_curves_are_the_mean_of_ten_steps(logs, histories):
     for found, history in zip(list(logs.values())[:-1], histories, strict=True):
         raw = history.log
@@ -106,6 +114,7 @@ def test_curves_are_the_mean_of_ten_steps(logs, histories):
         assert found["exp_V / exp_P"][-1] == pytest.approx(sums[0] / sums[1])
 
 
+@pytest.mark.long
 def test_the_cases_train_as_the_recorded_arms_do(histories, logs):
     assert len(histories) == len(logs) - 1
     for history in histories:

@@ -288,6 +288,7 @@ def test_the_learning_rate_may_be_given(windows):
     assert history.log["learning_rate"] == pytest.approx([50 * rate for rate in usual])
 
 
+@pytest.mark.long
 def test_a_little_training_beats_the_mean_head_and_who_stays(heads, parts, norm):
     settings = SETTINGS.replace(steps=100, channels=64)
     model, _ = train(

@@ -17,7 +17,7 @@ from lossbook.lab.motion.clips import load_face_mesh, load_sign_heads, load_talk
 from lossbook.lab.motion.heads import outline
 from lossbook.lab.motion.model import _mixed
 from lossbook.lab.page.formulas import evaluate
-from lossbook.lab.page.objects import Bar, Clip, Dots, Line, Stems, Text
+from lossbook.lab.page.objects import Bar, Clip, Dots, Line, Scene, Stems, Text
 from lossbook.lab.page.palette import colour
 from lossbook.lab.run.devices import threads
 from lossbook.motion import pva_loss
@@ -52,10 +52,15 @@ def function(formula, symbols, arrays):
 
 def value(scene, formula, state, **more):
     """A formula of a scene where its symbols have these values."""
+    return values(scene, formula, state, **more).item()
+
+
+def values(scene, formula, state, **more):
+    """All at once, where one of the symbols has several values."""
     symbols = (*scene.controls, *(sp.Symbol(name, integer=True) for name in more))
     numbers = [state.get(s.name, c.value) for s, c in scene.controls.items()]
     arrays = tuple((base, tuple(values)) for base, values in scene.arrays.items())
-    return float(function(sp.sympify(formula), symbols, arrays)(*numbers, *more.values()))
+    return function(sp.sympify(formula), symbols, arrays)(*numbers, *more.values())
 
 
 def shown(scene, state):
@@ -77,12 +82,12 @@ def stems(scene, state):
     for panel in scene.panels:
         for mark in panel.marks:
             if isinstance(mark, Stems):
-                name = mark.variable.name
-                heights = [
-                    value(scene, mark.expr, state, **{name: at})
-                    for at in range(mark.span[0], mark.span[1] + 1)
-                ]
-                found.append(torch.tensor(heights, dtype=torch.float64))
+                name, at = mark.variable.name, np.arange(mark.span[0], mark.span[1] + 1)
+                try:
+                    heights = values(scene, mark.expr, state, **{name: at})
+                except ValueError:  # numpy chooses between numbers and arrays one by one only
+                    heights = [value(scene, mark.expr, state, **{name: one}) for one in at]
+                found.append(torch.tensor(np.asarray(heights)))
     return found
 
 
@@ -396,6 +401,12 @@ def reader():
     return logs.reader({"yaw": (0.44, 0.61), "exp": (1.2, 2.5)}, {"walk": (0.02, 0.03)})
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Scenes of which only the declaration is made: of the reader, that is a tenth of the time."""
+    monkeypatch.setattr(Scene, "__post_init__", lambda scene: None)
+
+
 def test_what_is_read_off_a_log_is_what_torch_says(reader):
     assert len(presets(reader)) == 6
     edges = [(0, 0), (1.2, 1.44), (1.2, 4.8), (2, 4), (3.3, 13.2), *IMPOSSIBLE]
@@ -473,7 +484,7 @@ def test_where_no_steady_error_logs_this_nothing_is_drawn_and_the_panel_says_so(
         assert max(map(abs, shown(reader, ratios(log)))) <= 1 + 1e-9
 
 
-def test_the_motion_itself_has_its_dots_and_its_buttons(reader):
+def test_the_motion_itself_has_its_dots_and_its_buttons(reader, undrawn):
     names = [button.label for button in reader.buttons]
     assert names == ["dice", "tremble", "yaw", "exp", "walk"]
     labels = {mark.label: mark for mark in marks_of(reader, Dots) if mark.label}
@@ -529,7 +540,7 @@ def test_every_part_has_a_dot_on_the_ruler_and_some_a_name(ruler):
     assert value(ruler, across, {"V_P": 1}) == 1 and math.isnan(value(ruler, across, {"V_P": 1.01}))
 
 
-def test_other_parts_of_the_log_have_a_dot_and_neither_name_nor_button(reader):
+def test_other_parts_of_the_log_have_a_dot_and_neither_name_nor_button(reader, undrawn):
     more = logs.reader({"exp": (1.2, 2.5)}, others=[(0.44, 0.61)])
     of = [{mark.label: mark for mark in marks_of(r, Dots)}["Ditto's parts"] for r in (reader, more)]
     assert sorted(of[0].places) == sorted(of[1].places)

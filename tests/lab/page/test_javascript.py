@@ -88,6 +88,7 @@ def test_what_javascript_does_not_have_is_refused():
         javascript(sympy.Piecewise((x, x < 0)), {x: "x"})
 
 
+@pytest.mark.spawns
 def test_counters_of_one_name_keep_their_order_whatever_the_hash():
     code = (
         "import sympy\n"

@@ -106,6 +106,7 @@ def test_a_page_of_the_book_gets_the_declaration_and_any_other_page_all_of_it(mo
     assert all(asset(f"scene.{kind}") in wing()._repr_html_() for kind in ("js", "css"))
 
 
+@pytest.mark.spawns
 def test_html_is_the_same_on_every_run_and_every_hash_seed():
     program = "import scenes; print(scenes.wing().markup, scenes.landmark().markup)"
     pages = [

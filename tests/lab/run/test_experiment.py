@@ -257,10 +257,12 @@ def outcomes(runs, **how):
     return json.dumps(found)
 
 
+@pytest.mark.spawns
 def test_two_processes_find_what_one_does(alone, tmp_path):
     assert outcomes(tmp_path, workers=2) == alone
 
 
+@pytest.mark.spawns
 def test_a_dask_cluster_finds_what_one_process_does(alone, tmp_path):
     distributed = pytest.importorskip("distributed")
     cluster = distributed.LocalCluster(

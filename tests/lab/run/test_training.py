@@ -229,6 +229,7 @@ def test_the_progress_bar_says_what_it_is_and_obeys_the_environment(capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.spawns
 def test_tqdm_disable_hides_the_bar():
     script = (
         "import torch; from lossbook.lab.run.training import fit\n"
