@@ -82,7 +82,8 @@ def stems(scene, state):
     for panel in scene.panels:
         for mark in panel.marks:
             if isinstance(mark, Stems):
-                name, at = mark.variable.name, np.arange(mark.span[0], mark.span[1] + 1)
+                first, last = mark.span
+                name, at = mark.variable.name, np.arange(first, last + 1, dtype=np.float64)
                 try:
                     heights = values(scene, mark.expr, state, **{name: at})
                 except ValueError:  # numpy chooses between numbers and arrays one by one only

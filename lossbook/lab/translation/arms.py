@@ -48,6 +48,7 @@ def _arm(
 
 ARMS: Mapping[str, Arm] = {
     "documented": _arm(generator={"ds_decay_epochs": 20}),
+    "documented, identity": _arm(generator={"ds_decay_epochs": 20, "w_id": 1.0}),
     "steady": _arm(),
     "steady, twice": _arm(generator={"w_ds": 2.0}),
     "no diversity": _arm(generator={"w_ds": 0.0}),
@@ -55,6 +56,7 @@ ARMS: Mapping[str, Arm] = {
     "no R1": _arm({"w_r1": 0.0}),
     "R1 every step": _arm({"r1_interval": 1}),
     "R1 never due": _arm({"r1_interval": 64, "steps_per_epoch": STEPS_PER_EPOCH}),
+    "R1 times 16": _arm({"w_r1": 1.6}),
     "R1 times 100": _arm({"w_r1": 10.0}),
     "no style": _arm(generator={"w_sty": 0.0}),
     "no cycle": _arm(generator={"w_cyc": 0.0}),
@@ -63,14 +65,14 @@ ARMS: Mapping[str, Arm] = {
     "frozen D": _arm(rate_of_d=0.0),
     "no relu": _arm(clipped=False),
 }
-"""All but the first keep the weight of the diversity, so that what else they change can show:
+"""All but the first two keep the weight of the diversity, so that what else they change can show:
 
 - ``"documented"``: the note's losses, all weights 1 but R1's, the diversity's falling to 0 in 20
-  epochs;
+  epochs; ``"documented, identity"`` with that term;
 - ``"steady"``, ``"steady, twice"``: the same without the fall, with a weight of 1 and of 2;
 - ``"no ..."``: steady without a term; ``"margin"`` with one of 0.3, ``"identity"`` with that term;
 - ``"R1 ..."``: in every step; at an interval longer than an epoch, with the counter that starts
-  anew; a hundred times as strong;
+  anew; every 16th step with the weight of 16 steps, as StyleGAN2 has it; a hundred times as strong;
 - ``"unscaled"``: latents as the autoencoder gives them;
 - ``"frozen D"``, ``"no relu"``: a discriminator that is never updated, and one whose hinge has lost
   its relu.
