@@ -38,7 +38,7 @@ _LATENT = "Latents of variance 1. The generator answers 0; chance is another sam
 _STYLES = "Styles of variance 1. The encoder answers 0; chance is the style of another sample."
 _FAKES = (
     "Latents of variance 1. At the start the style changes nothing; chance is two samples that "
-    "have nothing in common, the most that a generator can reach without leaving the latents."
+    "have nothing in common. It is no upper bound: two that avoid each other lie further apart."
 )
 _CLAMPED = f"margin=1.0. {_FAKES}"
 _TOTAL = (

@@ -316,8 +316,8 @@ def test_rotations_weigh_small_errors_of_the_pose_as_the_documented_form_does(ge
 
 
 def test_ratios_of_weights_are_what_their_names_say():
-    for arm in ("1 : 100", "1 : 10", "10 : 1", "100 : 1"):
-        flat, deep = map(float, arm.split(" : "))
+    for arm in ("1 : 100", "1 : 10", "10 : 1", "100 : 1", "1 : 10, no aux", "10 : 1, no aux"):
+        flat, deep = map(float, arm.removesuffix(", no aux").split(" : "))
         weights = ARMS[arm].weights
         assert weights.w_2d / weights.w_3d_joint == pytest.approx(flat / deep)
         assert weights.w_2d * weights.w_3d_joint == pytest.approx(1)

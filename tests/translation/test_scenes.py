@@ -106,7 +106,7 @@ ORBITS = [
 ]
 
 
-@pytest.mark.parametrize("state", ORBITS)
+@pytest.mark.parametrize("state", [{"on": 1} | state for state in ORBITS])
 def test_a_dirac_gan_is_what_torch_makes_of_it(dirac, state):
     at = agree(dirac, state)
     states, hinges = (torch.tensor(found, dtype=torch.float64) for found in orbit(at.state))

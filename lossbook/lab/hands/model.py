@@ -14,11 +14,11 @@ The arms differ in the loss only, but for one:
 - ``"confidence ignored"``: the same with every 2D target's confidence set to 1;
 - ``"code, mm"``: the note's weights from the code, sums over the batch, 3D in millimetres;
 - ``"code, m"``: the same in metres;
-- ``"config, mm"``: the note's weights from its configuration file, sums, millimetres;
+- ``"config, mm"``, ``"config, m"``: the note's weights from its configuration file, sums;
 - ``"3D only"``: the 3D term alone, a control for the two arms in millimetres;
 - ``"prior / 10"``: as ``"balanced"``, with a tenth of its prior;
 - ``"1 : 100"``, ``"1 : 10"``, ``"10 : 1"``, ``"100 : 1"``: the same with this ratio of the weights
-  of 2D and 3D, whose product stays 1;
+  of 2D and 3D, whose product stays 1; ``"..., no aux"`` without the auxiliary loss;
 - ``"pose prior"``: the same with the prior on the pose, as heavy as that on the shape;
 - ``"aux / 6"``: the same with a sixth of the auxiliary loss;
 - ``"rotations"``: the same with an auxiliary loss on matrices. For small angles :math:`2\theta^2`
@@ -223,12 +223,19 @@ ARMS: Mapping[str, Arm] = {
     "code, mm": Arm(HandLossWeights.code(), "sum", millimetres=True),
     "code, m": Arm(HandLossWeights.code(), "sum"),
     "config, mm": Arm(HandLossWeights.config(), "sum", millimetres=True),
+    "config, m": Arm(HandLossWeights.config(), "sum"),
     "3D only": Arm(replace(BALANCED, w_2d=0.0, w_prior=0.0, w_aux=0.0)),
     "prior / 10": Arm(replace(BALANCED, w_prior=BALANCED.w_prior / 10)),
     "1 : 100": Arm(replace(BALANCED, w_2d=0.1, w_3d_joint=10.0)),
     "1 : 10": Arm(replace(BALANCED, w_2d=math.sqrt(0.1), w_3d_joint=math.sqrt(10.0))),
     "10 : 1": Arm(replace(BALANCED, w_2d=math.sqrt(10.0), w_3d_joint=math.sqrt(0.1))),
     "100 : 1": Arm(replace(BALANCED, w_2d=10.0, w_3d_joint=0.1)),
+    "1 : 10, no aux": Arm(
+        replace(BALANCED, w_2d=math.sqrt(0.1), w_3d_joint=math.sqrt(10.0), w_aux=0.0)
+    ),
+    "10 : 1, no aux": Arm(
+        replace(BALANCED, w_2d=math.sqrt(10.0), w_3d_joint=math.sqrt(0.1), w_aux=0.0)
+    ),
     "pose prior": Arm(pose_weight=1.0),
     "aux / 6": Arm(replace(BALANCED, w_aux=BALANCED.w_aux / 6)),
     "rotations": Arm(replace(BALANCED, w_aux=BALANCED.w_aux / 6), auxiliary_form="rotation"),

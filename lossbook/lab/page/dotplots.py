@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+
 from lossbook.lab.page.charts import Chart
-from lossbook.lab.page.formulas import Number
+from lossbook.lab.page.formulas import Array, Number
 from lossbook.lab.page.marks import Dots, Line, Mark
 from lossbook.lab.page.panels import Axis, Panel
 from lossbook.lab.page.results import Numbers, finite, mean_interval, written
-from lossbook.lab.page.tables import Table
+from lossbook.lab.page.tables import Table, significant
 
 Interval: TypeAlias = Callable[[Numbers], tuple[float, float]]
 
@@ -64,7 +66,7 @@ def dot_plot(
     title: str,
     arms: Sequence[str] | None = None,
     baseline: str | None = None,
-    interval: Interval = mean_interval,
+    interval: Interval | None = mean_interval,
     wide: bool = False,
     looks: Mapping[str, str] | None = None,
 ) -> Chart:
@@ -78,6 +80,8 @@ def dot_plot(
         baseline: An arm whose mean is a vertical line, and to which the table has the paired
             differences; the folds must be the same, in the same order.
         interval: Mean and half-width of numbers; by default Student's over the folds, at 95 %.
+            Without one, where results differ too much for a mean, the median, and a line from the
+            least to the most.
         wide: Whether each panel takes the whole width of the page.
         looks: Names in the palette, by arm; by default the arm's own.
 
@@ -104,16 +108,38 @@ def dot_plot(
         columns.append(metric.label + (f" [{metric.unit}]" if metric.unit else ""))
         if baseline is not None:
             columns.append(f"difference to {baseline}")
-        means = {name: interval(numbers) for name, numbers in values.items()}
+        drawn = {name: _Bar.of(numbers, interval) for name, numbers in values.items()}
         for row, (name, numbers) in zip(rows, values.items(), strict=True):
-            row.append(written(*means[name]))
+            row.append(drawn[name].text())
             if baseline is not None:
-                same = name == baseline
-                difference = "" if same else written(*interval(numbers - values[baseline]), "+")
-                row.append(difference)
-        panels.append(_panel(metric, values, means, baseline, looks or {}, wide=wide))
+                difference = _Bar.of(numbers - values[baseline], interval)
+                row.append("" if name == baseline else difference.text("+"))
+        panels.append(_panel(metric, values, drawn, baseline, looks or {}, wide=wide))
     table = Table(tuple(columns), tuple(map(tuple, rows)), (False, *(True for _ in columns[1:])))
     return Chart(title, tuple(panels), table)
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """The large dot of an arm and the line through it."""
+
+    middle: float
+    low: float
+    high: float
+    half: float | None = None
+
+    @classmethod
+    def of(cls, numbers: Array, interval: Interval | None) -> _Bar:
+        if interval is None:
+            return cls(float(np.median(numbers)), float(numbers.min()), float(numbers.max()))
+        mean, half = interval(numbers)
+        return cls(mean, mean - half, mean + half, half)
+
+    def text(self, sign: str = "") -> str:
+        if self.half is not None:
+            return written(self.middle, self.half, sign)
+        middle, low, high = (significant(v, 3) for v in (self.middle, self.low, self.high))
+        return f"{middle} ({low} to {high})"
 
 
 def _arms(results: Recorded | Mapping[str, Mapping[str, Numbers]]) -> Sequence[str]:
@@ -135,14 +161,14 @@ def _values(
 def _panel(
     metric: Metric,
     values: Mapping[str, Numbers],
-    means: Mapping[str, tuple[float, float]],
+    bars: Mapping[str, _Bar],
     baseline: str | None,
     looks: Mapping[str, str],
     *,
     wide: bool,
 ) -> Panel:
     seen = [float(number) for numbers in values.values() for number in numbers]
-    seen += [mean + side * half for mean, half in means.values() for side in (-1, 1)]
+    seen += [end for bar in bars.values() for end in (bar.low, bar.high)]
     if metric.mark is not None:
         seen.append(float(metric.mark))
     room = (max(seen) - min(seen) or abs(seen[0]) or 1.0) / 20
@@ -150,16 +176,16 @@ def _panel(
     last = len(values) - 1
     lines = [metric.mark] if metric.mark is not None else []
     if baseline is not None:
-        lines.append(means[baseline][0])
+        lines.append(bars[baseline].middle)
     marks += [Line([(at, -0.6), (at, last + 0.6)], look="baseline", width=1.2) for at in lines]
     for row, (name, numbers) in enumerate(values.items()):
         height = last - row
-        mean, half = means[name]
+        bar = bars[name]
         look = looks.get(name, name)
         marks += [
             Dots([(float(n), height - 0.2) for n in numbers], look=look, size=2, faint=True),
-            Line([(mean - half, height), (mean + half, height)], look=look, width=2.5, solid=True),
-            Dots([(mean, height)], look=look, size=4.5),
+            Line([(bar.low, height), (bar.high, height)], look=look, width=2.5, solid=True),
+            Dots([(bar.middle, height)], look=look, size=4.5),
         ]
     start, stop = metric.span or (min(seen) - room, max(seen) + room)
     return Panel(

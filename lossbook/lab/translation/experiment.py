@@ -268,7 +268,7 @@ def trained(
     return found, scale
 
 
-def _scored(found: Trained, scale: float, letters: Letters, fold: Fold) -> tuple[Any, list[Tensor]]:
+def scored(found: Trained, scale: float, letters: Letters, fold: Fold) -> tuple[Any, list[Tensor]]:
     def made(test: Asked, style_of: Tensor) -> Tensor:
         content, domain = letters.images[test.source], int(letters.domain[test.target])
         return translate(found.networks, fold.autoencoder, scale, content, domain, style_of)
@@ -308,7 +308,7 @@ def run(
     """
     shared = prepare(letters, split(letters, fold), fold, config.autoencoder_steps)
     found, scale = trained(arm, letters, shared, fold, config, device=device, progress=progress)
-    columns, rows = _scored(found, scale, letters, shared)
+    columns, rows = scored(found, scale, letters, shared)
     return Result(
         arm=arm,
         fold=fold,
@@ -347,7 +347,7 @@ def try_rate(
     shared = prepare(letters, Split(kept, others.unseen), fold, config.autoencoder_steps)
     own = config.replace(own_rates=((arm, rate),))
     found, scale = trained(arm, letters, shared, fold, own, device=device, progress=False)
-    return means(_scored(found, scale, letters, shared)[0])
+    return means(scored(found, scale, letters, shared)[0])
 
 
 def baseline(fold: int, letters: Letters, config: Config = RECORDED) -> Baseline:

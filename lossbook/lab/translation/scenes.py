@@ -114,7 +114,7 @@ def dirac() -> Scene:
         {
             _START[0]: Range(-3, 3, 1, 0.05, label="start at θ"),
             _START[1]: Range(-3, 3, 0, 0.05, label="ψ"),
-            _ON: Switch("R1", True),
+            _ON: Switch("R1", False),
             weight: Range(0.001, 100, 0.3, label="weight w of R1", log=True),
             _CHOSEN: Choice("R1 every … steps", tuple(map(str, INTERVALS)), 1),
             eta: Range(0.02, 0.3, 0.1, 0.01, label="step size η"),
@@ -300,9 +300,9 @@ def log_terms() -> Scene:
 
 
 _LOGITS = {
-    "alive": (2.25, -2.25, 4, 4),
+    "broad": (2.25, -2.25, 4, 4),
     "0.8 to all": (0.8, 0.8, 0, 0),
-    "one fake that fools": (2.5, 1, 0.8, 0),
+    "every fake fools it": (2.5, 1, 0.8, 0),
     "wrong way round": (-0.5, 0.5, 0.2, 0.2),
 }
 """The means of the real and of the fake logits, and their spreads."""
@@ -358,8 +358,8 @@ def two_logits() -> Scene:
         {
             middles[0]: Range(-3, 3, 0, 0.05, label="mean of the real logits"),
             middles[1]: Range(-3, 3, 0, 0.05, label="mean of the fake logits"),
-            spreads[0]: Range(0, 4, 0.3, 0.1, label="spread of the real logits"),
-            spreads[1]: Range(0, 4, 0.3, 0.1, label="spread of the fake logits"),
+            spreads[0]: Range(0, 5, 0.3, 0.1, label="spread of the real logits"),
+            spreads[1]: Range(0, 5, 0.3, 0.1, label="spread of the fake logits"),
         },
         [
             Panel(

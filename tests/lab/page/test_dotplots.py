@@ -5,6 +5,7 @@ import pytest
 
 from lossbook.lab.landmarks.experiment import load_record
 from lossbook.lab.page.figures import Metric, dot_plot, mean_interval
+from lossbook.lab.page.marks import Line
 
 RESULTS = {"nme": {"L2": [0.04, 0.05, 0.06], "Wing": [0.03, 0.05, 0.04]}}
 NME = Metric("nme", "mean error", unit="%", scale=100)
@@ -57,6 +58,16 @@ def test_another_interval_may_be_given_and_another_order_of_arms():
         RESULTS, [NME], title="Two", arms=["Wing"], interval=lambda n: (float(np.mean(n)), 0.5)
     )
     assert [row[1] for row in plot.table.rows] == ["4.00 ± 0.50"]
+
+
+def test_without_an_interval_the_median_is_drawn_and_a_line_over_all_results():
+    results = {"nme": {"L2": [0.01, 0.98, 0.96], "Wing": [0.02, 0.02, 0.02]}}
+    plot = dot_plot(results, [NME], title="Two", baseline="L2", interval=None)
+    assert plot.table.rows[0][1] == "96.0 (1.00 to 98.0)"
+    assert plot.table.rows[1][1:] == ("2.00 (2.00 to 2.00)", "-94.0 (-96.0 to 1.00)")
+    (panel,) = plot.panels
+    lines = [mark.places for mark in panel.marks if isinstance(mark, Line) and mark.solid]
+    assert np.allclose(lines, [[(1, 1), (98, 1)], [(2, 0), (2, 0)]])
 
 
 def test_it_brings_its_style_where_the_page_has_none(monkeypatch):
