@@ -47,6 +47,8 @@ LOOKS: Mapping[str, str] = {
 }
 """The losses that pull at a feature, and their names in the palette."""
 
+_NAMES = {name: "centre" if name == "center" else name for name in LOOKS}
+"""What the page calls the losses."""
 _LENGTHEN = 0.4
 """How long the arrow of a pull of 1 is."""
 
@@ -74,7 +76,7 @@ def circle() -> Scene:
         start = tuple(p + beside * o for p, o in zip(place, outward, strict=True))
         longer = _LENGTHEN * (tau if name == "C" else 1) * seen
         by = tuple(longer * along for along in pulls[name])
-        label = "C, times τ" if name == "C" else name
+        label = "C, times τ" if name == "C" else _NAMES[name]
         arrows.append(Arrow(start, by, look=look, label=label, width=3))
 
     cosines = [sum(o * n for o, n in zip(outward, one, strict=True)) for one in negatives]
@@ -130,15 +132,15 @@ def circle() -> Scene:
             others[0]: Range(-180, 180, 110, 2, "°", "negative 1, angle from the template"),
             others[1]: Range(-179, 179, 151, 2, "°", "negative 2, angle from the template"),
             tau: Range(0.05, 1, 0.1, label="temperature τ of C", log=True),
-            shown: Choice("arrows of", ("all", *LOOKS)),
+            shown: Choice("arrows of", ("all", *_NAMES.values())),
         },
         [
             picture,
             bars(
-                strength,
+                {_NAMES[name]: pull for name, pull in strength.items()},
                 Axis(0.01, 100, log=True, ticks=[0.01, 0.1, 1, 10, 100]),
                 title="How hard each pulls",
-                looks=LOOKS,
+                looks={_NAMES[name]: look for name, look in LOOKS.items()},
                 format=".2f",
             ),
         ],
@@ -146,7 +148,7 @@ def circle() -> Scene:
             (
                 "The feature is {angle:.0f}° from the template and {length:.2f} long. Losses: "
                 "{raw:.2f L2} raw L2, {unit:.2f normalised L2} normalised L2, "
-                "{A:.2f cosine margin} A, {C:.2f InfoNCE} C, {center:.2f center} center.",
+                "{A:.2f cosine margin} A, {C:.2f InfoNCE} C, {center:.2f center} centre.",
                 {
                     "angle": sp.Abs(angle),
                     "length": length,
@@ -156,9 +158,9 @@ def circle() -> Scene:
                 },
             ),
             (
-                "Along the radius, outwards, raw L2 pulls with {raw:.2f L2} and the center with "
-                "{center:.2f center}; the other three with nothing. Beside a negative stands its "
-                "share of C's push.",
+                "Pull along the radius, inwards where it is below 0: {raw:.2f L2} by raw L2, "
+                "{center:.2f center} by the centre, nothing by the other three. Beside a negative "
+                "stands its share of C's push.",
                 {"raw": along["raw L2"], "center": along["center"]},
             ),
         ],
@@ -369,6 +371,6 @@ def schedules() -> Scene:
         ],
         [
             Button("k = 5", {chosen: 1, symbolic.steepness: 5, symbolic.midpoint: 0.5}),
-            Button("combined, k₁ = 0.04 T", {chosen: 3, width: 0.04}),
+            Button("combined, k₁ = 0.05 T", {chosen: 3, width: 0.05}),
         ],
     )

@@ -34,8 +34,8 @@ __all__ = ["EXPERIMENT", "RECORDED", "Record", "Result", "load_record", "run"]
 FOLD = 0
 """Whose letters."""
 
-RECORDED = experiment.RECORDED.replace(arms=("steady", "identity"), folds=tuple(range(10)))
-"""Two arms, ten times each; a fold's number is that of the first weights."""
+RECORDED = experiment.RECORDED.replace(arms=("steady", "identity"), folds=tuple(range(6)))
+"""Two arms, six times each; a fold's number is that of the first weights."""
 
 
 class Result(records.Result):
