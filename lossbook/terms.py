@@ -74,6 +74,8 @@ class LossTerms:
     _total: Tensor
     # Set by pytree alone, which also fills a tree with numbers and takes it apart again.
     _learned: tuple[str, ...] = ()
+    # Terms that were not computed, and stand at 0: a meter does not count their step.
+    _absent: tuple[str, ...] = ()
 
     def __init__(self, terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> None:
         _check(terms, weights)
@@ -141,7 +143,9 @@ class LossTerms:
                     f"both losses have a term named {name!r}; rename it in one of them: "
                     f"LossTerms({{'other_name': loss[{name!r}]}}, ...)"
                 )
-        return LossTerms({**self._terms, **other._terms}, {**self._weights, **other._weights})
+        merged = LossTerms({**self._terms, **other._terms}, {**self._weights, **other._weights})
+        merged._absent = self._absent + other._absent
+        return merged
 
     def __mul__(self, factor: int | float | Tensor) -> LossTerms:
         if not isinstance(factor, Tensor):
@@ -151,7 +155,9 @@ class LossTerms:
             name: 0.0 if _is_monitor(weight) else weight * factor
             for name, weight in self._weights.items()
         }
-        return LossTerms(self._terms, scaled)
+        product = LossTerms(self._terms, scaled)
+        product._absent = self._absent
+        return product
 
     __rmul__ = __mul__
 
@@ -198,6 +204,11 @@ class LossTerms:
             _refuse_merge(other)
 
         def __add__(self, other):
+            if isinstance(other, LossTerms):
+                raise TypeError(
+                    "a LossTerms has no + and -, got LossTerms; merge both with d | g, or "
+                    "back-propagate them apart: d.backward(), then g.backward()"
+                )
             raise TypeError(
                 f"a LossTerms has no + and -, got {type(other).__name__}; merge a named term with "
                 f"loss | LossTerms({{'name': value}}, {{'name': 1.0}}), or add to loss.total"
@@ -223,6 +234,7 @@ class LossTerms:
             for name, weight in self._weights.items()
         }
         loss._total = self._total.detach()
+        loss._absent = self._absent
         return loss
 
     def tensors(self, prefix: str = "", *, total: str = "total") -> dict[str, Tensor]:
@@ -400,11 +412,11 @@ def _flatten(loss: LossTerms) -> tuple[list[Any], Any]:
             numbers.append(None)
         else:
             numbers.append(weight)
-    return leaves, (tuple(loss._terms), tuple(numbers))
+    return leaves, (tuple(loss._terms), tuple(numbers), loss._absent)
 
 
 def _unflatten(leaves: Iterable[Any], context: Any) -> LossTerms:
-    names, numbers = context
+    names, numbers, *absent = context  # files of older versions have two
     rest = iter(leaves)
     loss = LossTerms.__new__(LossTerms)
     loss._total = next(rest)
@@ -414,6 +426,7 @@ def _unflatten(leaves: Iterable[Any], context: Any) -> LossTerms:
         for name, number in zip(names, numbers, strict=True)
     }
     loss._learned = tuple(n for n, number in zip(names, numbers, strict=True) if number is None)
+    loss._absent = tuple(absent[0]) if absent else ()
     return loss
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.advice import instead_of_name, instead_of_passed_over
 
 Latents = Float[Tensor, "batch channels *size"]
 Labels = Int64[Tensor, " batch"]
@@ -54,16 +55,73 @@ class TranslationBatch(NamedTuple):
     z_2: Tensor
     z_1: Tensor | None = None
 
+    @classmethod
+    def pick(cls, row: Mapping[str, Any], **more: Tensor) -> TranslationBatch:
+        """The fields among the keys of a loader's batch; other keys are passed over.
+
+        Args:
+            row: a mapping, of which some keys are names of fields.
+            more: fields by name that it does not have, or that replace its own, such as noise.
+
+        Raises:
+            TypeError: for anything but a mapping, or another name in ``more``.
+            ValueError: if a field other than ``z_1`` is missing.
+
+        Example:
+            >>> latents, labels = torch.zeros(2, 4, 8, 8), torch.zeros(2, dtype=torch.int64)
+            >>> row = {"content": latents, "y_src": labels, "x_ref": latents, "y_trg": labels,
+            ...        "typeface": ["serif", "sans"]}
+            >>> batch = TranslationBatch.pick(row, z_trg=torch.zeros(2, 16), z_2=torch.ones(2, 16))
+            >>> batch.content.shape
+            torch.Size([2, 4, 8, 8])
+        """
+        if not isinstance(row, Mapping):
+            raise TypeError(f"pick takes a mapping, got {type(row).__name__}")
+        for name in more:
+            if name not in cls._fields:
+                raise TypeError(f"pick has no {name!r}; {instead_of_name(name, cls._fields)}")
+        found = {name: row[name] for name in cls._fields if name in row} | more
+        missing = [n for n in cls._fields if n not in found and n not in cls._field_defaults]
+        if missing:
+            raise ValueError(
+                f"none of the keys {', '.join(map(str, row))} is {' or '.join(missing)}; pass "
+                f"TranslationBatch.pick(row, {', '.join(f'{name}=...' for name in missing)})"
+            )
+        if not torch.compiler.is_compiling():
+            for key in row:
+                known = key in cls._fields
+                meant = "" if known else instead_of_passed_over(key, cls._fields, found)
+                if meant:
+                    checks.warn(f"{cls.__name__}.pick passes over {key!r}; {meant}")
+        return cls(**found)
+
     def to(self, *args: Any, **options: Any) -> TranslationBatch:
-        """The same on another device; a dtype is that of the samples and the noise alone."""
+        """The same on another device; a dtype is that of the samples and the noise alone.
+
+        Args:
+            args: those of :meth:`torch.Tensor.to`.
+            options: likewise: ``device``, ``dtype``, ``non_blocking``, ``copy`` or ``other``.
+        """
+        if "other" in options:
+            args = (options.pop("other"), *args)
+        without = {name: value for name, value in options.items() if name != "dtype"}
+
+        def move(name: str, value: Tensor) -> Tensor:
+            if name not in ("y_src", "y_trg"):
+                return value.to(*args, **options)
+            kept: list[Any] = []
+            for argument in args:
+                if isinstance(argument, Tensor):
+                    kept += [argument.device, value.dtype]
+                else:
+                    kept.append(value.dtype if isinstance(argument, torch.dtype) else argument)
+            return value.to(*kept, **without) if kept or without else value
+
         moved: dict[str, Any] = {
-            name: value if value is None else value.to(*args, **options)
+            name: value if value is None else move(name, value)
             for name, value in self._asdict().items()
         }
-        device = moved["content"].device
-        return TranslationBatch(
-            **moved | {"y_src": self.y_src.to(device), "y_trg": self.y_trg.to(device)}
-        )
+        return TranslationBatch(**moved)
 
 
 def check_networks(networks: Networks) -> None:
@@ -126,7 +184,11 @@ def _check_labels(name: str, label: Any) -> None:
         )
 
     def advise(name: str, shape: tuple[int, ...]) -> str:
-        return f"of one-hot labels pass {name}.argmax(1)" if len(shape) == 2 else ""
+        if len(shape) != 2:
+            return ""
+        if shape[1] == 1:
+            return f"pass {name}.squeeze(1)"
+        return f"of one-hot labels pass {name}.argmax(1)"
 
     checks.shape("(B,)", lambda shape: len(shape) == 1, advise, **{name: label})
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,9 @@ def load_latents(
 
     Raises:
         TypeError: for options of another type, or a file that holds no floating-point tensors.
-        ValueError: for another shape, numbers that are not finite, an unknown ending or key, or
-            latents whose standard deviation is that of scaled ones, or of ones that are not.
+        ValueError: for a file that is damaged or holds more than tensors, another shape, numbers
+            that are not finite, an unknown ending or key, or latents whose standard deviation is
+            that of scaled ones, or of ones that are not.
         ImportError: for ``.safetensors`` without that package.
 
     Example:
@@ -83,22 +86,43 @@ def _read(file: Path) -> Any:
                 "reading .safetensors needs safetensors, which is missing: pip install safetensors",
                 name="safetensors",
             ) from error
-        return reader.load_file(file)
+        return _opened(reader.load_file, file, "safetensors")
     if ending not in (".pt", ".pth", ".bin"):
         raise ValueError(
             f"path must end in .pt, .pth, .bin or .safetensors, got {file.name!r}; store "
             f"an array by torch.save(torch.as_tensor(array), 'latents.pt')"
         )
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        load = functools.partial(torch.load, map_location="cpu", weights_only=True)
+        return _opened(load, file, "torch.save")
     except pickle.UnpicklingError as error:
+        if "numpy" in str(error):
+            raise ValueError(
+                f"{file.name} holds an array of numpy, which is not read; store a tensor: "
+                f"torch.save(torch.as_tensor(array), {file.name!r})"
+            ) from error
         raise ValueError(
             f"{file.name} holds more than tensors, which is not read, as it could run any code; "
             f"store a tensor: torch.save(latents, {file.name!r})"
         ) from error
 
 
+def _opened(load: Callable[[Path], Any], file: Path, maker: str) -> Any:
+    try:
+        return load(file)
+    except (FileNotFoundError, IsADirectoryError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # of many types, by where the file is damaged
+        if isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error):
+            raise
+        raise ValueError(
+            f"{file.name} cannot be read: it is damaged, or no file of {maker}; store or copy it "
+            f"again"
+        ) from error
+
+
 def _as_tensor(content: Any, file: Path, key: str | None) -> Tensor:
+    what, advice = f"what {file.name} holds", ""
     if isinstance(content, dict):
         if key is None and len(content) == 1:
             key = next(iter(content))
@@ -108,16 +132,34 @@ def _as_tensor(content: Any, file: Path, key: str | None) -> Tensor:
                 f"{file.name} holds {', '.join(map(str, content))}; key must name one of "
                 f"them{asked}"
             )
+        floating = [name for name, value in content.items() if _is_floating(value)]
         content = content[key]
+        if floating:
+            advice = f"; floating-point is {' and '.join(map(repr, floating))}: pass it as key="
+        what = f"{key!r} in {file.name}"
     elif key is not None:
         raise ValueError(f"{file.name} holds one tensor without a name; leave out key={key!r}")
     if isinstance(content, (list, tuple)) and content:
-        checks.floating(**{f"number {i} in {file.name}": one for i, one in enumerate(content)})
+        for i, one in enumerate(content):
+            _check_floating(one, f"number {i} in {file.name}", advice)
         checks.same_shape(**{f"number {i} in {file.name}": one for i, one in enumerate(content)})
         content = torch.stack(list(content)) if content[0].ndim == 3 else torch.cat(list(content))
-    checks.floating(**{f"what {file.name} holds": content})
+    _check_floating(content, what, advice)
     found: Tensor = content
     return found
+
+
+def _is_floating(value: Any) -> bool:
+    first = value[0] if isinstance(value, (list, tuple)) and value else value
+    return isinstance(first, Tensor) and first.is_floating_point()
+
+
+def _check_floating(value: Any, what: str, advice: str) -> None:
+    if not isinstance(value, Tensor):
+        kind = type(value).__name__
+        raise TypeError(f"{what} must be a torch.Tensor, got {kind}{advice}")
+    if not value.is_floating_point():
+        raise TypeError(f"{what} must be a floating-point tensor, got {value.dtype}{advice}")
 
 
 def _check(latents: Tensor, file: Path, channels: int) -> None:

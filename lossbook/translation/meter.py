@@ -109,8 +109,9 @@ class EpochMeter:
             loss: named scalars, or a :class:`~lossbook.LossTerms` with its total; see
                 :func:`log_of` for the source's names. A name that other steps have, and this one
                 not, counts as absent.
-            absent: names of what was not computed in this step: ``()`` if
-                ``loss.computes_r1(step)``, else ``("r1",)``.
+            absent: names of what was not computed in this step: of a mapping ``()`` if
+                ``loss.computes_r1(step)``, else ``("r1",)``. What :class:`DiscriminatorLoss`
+                returns tells that by itself, also scaled, merged or detached.
 
         Raises:
             TypeError: for anything but named numbers.
@@ -124,6 +125,8 @@ class EpochMeter:
                 f"write {{'d_loss': loss}}"
             )
         given: dict[str, Tensor | float] = dict(loss.items())
+        if isinstance(loss, LossTerms):
+            absent = (*absent, *loss._absent)
         for name in absent:
             if name not in given:
                 raise ValueError(
@@ -160,8 +163,25 @@ class EpochMeter:
     def update_pair(
         self, d_terms: LossTerms, g_terms: LossTerms, *, absent: Collection[str] = ()
     ) -> None:
-        """Add a step under the source's names: :meth:`update` of :func:`log_of`."""
-        self.update(log_of(d_terms, g_terms), absent=absent)
+        """Add a step under the source's names: :meth:`update` of :func:`log_of`.
+
+        Whether R1 was computed is known from ``d_terms``.
+
+        Args:
+            d_terms: of :class:`DiscriminatorLoss`.
+            g_terms: of :class:`GeneratorLoss`.
+            absent: names of what else was not computed, such as ``("id",)`` at ``w_id=0``.
+
+        Raises:
+            TypeError: for anything but :class:`~lossbook.LossTerms`.
+            ValueError: for terms of another loss, or an absent name that is not there.
+        """
+        logged = log_of(d_terms, g_terms)
+        if isinstance(absent, str):
+            self.update(logged, absent=absent)  # which refuses it
+        if "r1" in d_terms._absent:
+            absent = (*absent, "r1")
+        self.update(logged, absent=absent)
 
     def means(self, *, group: Group = None) -> dict[str, float]:
         """The mean of each name over all steps, as the source logs it; empty before any step.
@@ -233,7 +253,8 @@ class EpochMeter:
         dist.all_reduce(message, group=ranks)
         found = message.tolist()
         counts = {name: round(found[len(names) + i]) for i, name in enumerate(names)}
-        return dict(zip(names, found, strict=False)), counts, round(found[-1])
+        everywhere = dict(zip(names, found, strict=False))
+        return {name: everywhere[name] for name in sums}, counts, round(found[-1])
 
 
 def _widest(device: torch.device | None) -> torch.dtype:

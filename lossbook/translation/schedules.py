@@ -18,10 +18,12 @@ def lazy_adam(lr: float, betas: tuple[float, float] = (0.0, 0.99), *, interval: 
     .. math::
         c = \frac{I}{I + 1}, \qquad \eta' = c\, \eta, \qquad \beta' = \beta^c
 
+    With :class:`DiscriminatorLoss`, which adds the penalty into the same update, nothing is made up
+    for: only the lower learning rate is left.
+
     In StyleGAN2 a penalty of every I-th step has an update of its own: there are I + 1 updates in
     I steps, and with these options they forget and move as I updates did. The source adds its
-    penalty to the loss of that step instead, which stays one update: then nothing is made up for,
-    and what is left is a learning rate that is lower by I / (I + 1). Either way Adam divides by
+    penalty to the loss of that step instead, which stays one update. Either way Adam divides by
     the size of past gradients, among which one of I is large, so that no choice of its options
     makes a lazy penalty the same as one in every step.
 

@@ -166,7 +166,7 @@ class DiscriminatorLoss(LossModule):
         Returns:
             Terms ``"d_hinge"`` of weight 1 and ``"r1"``, raw, whose weight is
             ``w_r1 * r1_interval`` on its steps. On the others both its value and its weight are 0,
-            as the source logs it.
+            as the source logs it, and :class:`EpochMeter` is told that it was not computed.
 
         Raises:
             TypeError: for other things than the two tuples, or a step that is no integer.
@@ -199,7 +199,10 @@ class DiscriminatorLoss(LossModule):
             seen = _monitors(real, fakes, hinge.dtype)
             terms |= seen
             weights |= dict.fromkeys(seen, 0.0)
-        return LossTerms._trusted(terms, weights)
+        loss = LossTerms._trusted(terms, weights)
+        if not due:
+            loss._absent = ("r1",)
+        return loss
 
     def _penalised(
         self, networks: Networks, batch: TranslationBatch

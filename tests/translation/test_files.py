@@ -72,6 +72,8 @@ def test_other_encoders_have_other_channels_and_scales(tmp_path):
         (latents().long(), {}, TypeError, "what latents.pt holds must be a floating-point"),
         (latents() * torch.nan, {}, ValueError, "latents.pt holds 1536 NaN"),
         ({"a": latents(), "b": latents()}, {}, ValueError, "holds a, b; key must name one"),
+        ({"a": latents(), "y": torch.zeros(6).long()}, {"key": "y"}, TypeError,
+         "'y' in latents.pt must be a floating-point tensor.*is 'a': pass it as key"),
         ({"a": latents()}, {"key": "b"}, ValueError, "key must name one of them, got 'b'"),
         (latents(), {"key": "b"}, ValueError, "one tensor without a name; leave out key='b'"),
         ([latents()[0], latents()[0, :2]], {}, ValueError, "must have the same shape"),
@@ -95,6 +97,44 @@ class Code:
 def test_no_code_of_a_file_is_run(tmp_path):
     with pytest.raises(ValueError, match="holds more than tensors, which is not read"):
         load_latents(stored(tmp_path, {"latents": Code()}))
+
+
+@pytest.mark.own_errors
+def test_an_array_of_numpy_is_to_be_made_a_tensor(tmp_path):
+    with pytest.raises(ValueError, match=r"array of numpy.*torch.as_tensor\(array\)"):
+        load_latents(stored(tmp_path, latents().numpy()))
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize("kept", [0, 4, 1000, -200])
+def test_a_damaged_file_is_not_taken_for_code(tmp_path, kept):
+    file = stored(tmp_path, latents())
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(ValueError, match="latents.pt cannot be read: it is damaged"):
+        load_latents(file)
+    file.write_text("no tensors at all")
+    with pytest.raises(ValueError, match="latents.pt cannot be read: it is damaged"):
+        load_latents(file)
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize("content", [b"", b"no tensors", bytes(100)])
+def test_a_damaged_file_of_safetensors_is_named(tmp_path, content):
+    pytest.importorskip("safetensors.torch")
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match="a.safetensors cannot be read: it is damaged"):
+        load_latents(tmp_path / "a.safetensors")
+    with pytest.raises(FileNotFoundError):
+        load_latents(tmp_path / "b.safetensors")
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize("content", [latents().long(), [latents().long()], {"a": latents().long()}])
+def test_names_of_files_are_not_pasted_into_code(tmp_path, content):
+    with pytest.raises(TypeError) as caught:
+        load_latents(stored(tmp_path, content))
+    assert ".float()" not in str(caught.value)
+    assert "latents.pt must be" in str(caught.value) or "latents.pt holds must" in str(caught.value)
 
 
 @pytest.mark.own_errors

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from ranks import two_ranks_of
+from torch.utils import _pytree as pytree
 from translation_networks import batch, networks
 
 from lossbook import LossTerms
@@ -54,6 +55,33 @@ def test_means_are_the_source_s_running_sums():
     assert found["id"] != found["id"]
     meter.reset()
     assert (meter.steps, meter.means(), meter.means_computed()) == (0, {}, {})
+
+
+@pytest.mark.parametrize("w_r1", [0.0, 1.0])
+def test_whether_r1_was_computed_need_not_be_said(w_r1):
+    four, given = networks(), batch()
+    d_loss, g = DiscriminatorLoss(w_r1=w_r1, r1_interval=4), GeneratorLoss()(four, given, epoch=1)
+    merged = LossTerms({"more": torch.tensor(1.0)}, {"more": 1.0})
+    pair, alone, said = EpochMeter(), EpochMeter(), EpochMeter()
+    for step in range(1, 9):
+        d = d_loss(four, given, step=step)
+        pair.update_pair(d, g)
+        said.update_pair(d, g, absent=("id",) if d_loss.computes_r1(step) else ("r1", "id"))
+        leaves, spec = pytree.tree_flatten(d)
+        for again in (
+            d / 2,
+            d | merged,
+            merged | d,
+            d.detach(),
+            copy.deepcopy(d.detach()),
+            pytree.tree_unflatten(leaves, spec),
+        ):
+            alone.update(again)
+        last = d["r1"].item() if d_loss.computes_r1(step) else 0.0
+    for meter in (pair, alone, said):
+        assert meter.means_computed()["r1"] == pytest.approx(last)
+        assert meter.means()["r1"] == pytest.approx(last / 4)
+    assert pair.means_computed()["id"] == 0
 
 
 def test_numbers_tensors_and_terms_may_be_mixed():
@@ -112,6 +140,12 @@ def test_what_cannot_be_added_is_refused():
     assert meter.steps == 0
     with pytest.raises(ValueError, match="state must hold steps, counts and sums, got a"):
         meter.load_state_dict({"a": 1})
+    d, g = DiscriminatorLoss(), GeneratorLoss()
+    pair = d(networks(), batch(), step=1), g(networks(), batch(), epoch=1)
+    with pytest.raises(TypeError, match=r"write absent=\('id',\)"):
+        meter.update_pair(*pair, absent="id")
+    with pytest.raises(TypeError, match=r"got LossTerms; merge both with d \| g.*g.backward"):
+        _ = pair[0] + pair[1]
     terms = LossTerms({"data": torch.tensor(2.0)}, {"data": 0.5})
     with pytest.raises(ValueError, match="d_terms must hold the terms d_hinge, r1, got data"):
         log_of(terms, terms)
@@ -140,7 +174,30 @@ def test_means_over_ranks_count_every_step_once(two_ranks):
         assert own == pytest.approx({"a": 10 * rank, "r1": 1 / (2 + rank)})
 
 
+def of_a_rank_in_order(rank):
+    meter = EpochMeter()
+    meter.update(dict.fromkeys(LOG_NAMES, 1.0 + rank))
+    with torch.no_grad():
+        return meter.means(group="world"), meter.means_computed(group="world")
+
+
+two_ranks_in_order = two_ranks_of(of_a_rank_in_order)
+
+
+def test_means_over_ranks_keep_the_order_of_the_source(two_ranks_in_order):
+    for found in two_ranks_in_order:
+        for means in found:
+            assert tuple(means) == LOG_NAMES
+            assert means == dict.fromkeys(LOG_NAMES, 1.5)
+
+
 # lazy_adam --------------------------------------------------------------------------------------
+
+
+def test_lazy_adam_warns_first_of_what_it_does_beside_the_discriminator_s_loss():
+    above = lazy_adam.__doc__.split("In StyleGAN2")[0]
+    assert "DiscriminatorLoss" in above
+    assert "only the lower learning rate is left" in above
 
 
 @pytest.mark.parametrize(

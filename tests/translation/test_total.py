@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
+from torch.utils._python_dispatch import TorchDispatchMode
 from translation_networks import batch, gradients, networks, parameters, reached
 
 import lossbook
@@ -378,6 +379,7 @@ WRONG = [
     ({"y_trg": torch.ones(4)}, TypeError, r"y_trg must hold labels in int64.*y_trg.long\(\)"),
     ({"y_src": [0, 0, 0, 0]}, TypeError, "y_src must be a torch.Tensor, got list"),
     ({"y_src": torch.eye(4).long()}, ValueError, r"of one-hot labels pass y_src.argmax\(1\)"),
+    ({"y_trg": torch.ones(4, 1).long()}, ValueError, r"\(4, 1\); pass y_trg.squeeze\(1\)"),
     ({"y_src": torch.zeros(3).long()}, ValueError, "y_src has 3"),
     (
         {"content": torch.zeros(4, 3, 6, 6)},
@@ -476,6 +478,60 @@ def test_a_batch_is_moved_without_its_labels_becoming_numbers():
     assert moved.y_src.dtype is moved.y_trg.dtype is torch.int64
     assert batch().to("meta").y_trg.is_meta
     assert batch().to("cpu").z_1 is None
+
+
+class Copies(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.blocking = []
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        if operator is torch.ops.aten._to_copy.default:
+            self.blocking.append(not kwargs.get("non_blocking", False))
+        return operator(*args, **(kwargs or {}))
+
+
+def test_a_batch_is_moved_once_and_waits_for_no_label():
+    given, half = batch(), torch.zeros((), dtype=torch.half, device="meta")
+    for arguments, options in (
+        (("meta",), {"non_blocking": True}),
+        (("meta", torch.half, True), {}),
+        ((half, True), {}),
+        ((), {"other": half, "non_blocking": True}),
+        ((), {"device": "meta", "dtype": torch.half, "non_blocking": True}),
+    ):
+        with Copies() as copies:
+            moved = given.to(*arguments, **options)
+        assert copies.blocking == [False] * 6
+        assert moved.y_trg.is_meta
+        assert moved.y_trg.dtype is torch.int64
+
+
+def test_a_batch_is_picked_from_a_row_with_other_keys():
+    given = batch(second=True)
+    row = {**given._asdict(), "image": torch.zeros(4, 3, 8, 8), "id": ["a"] * 4, 0: 1}
+    assert all(a is b for a, b in zip(TranslationBatch.pick(row), given, strict=True))
+    noise = {name: row.pop(name) for name in ("z_trg", "z_2")}
+    del row["z_1"]
+    picked = TranslationBatch.pick(row, **noise)
+    assert type(picked) is TranslationBatch
+    assert picked.z_1 is None
+    assert picked.z_2 is given.z_2
+    assert TranslationBatch.pick(row | noise, z_2=given.z_1).z_2 is given.z_1
+
+
+@pytest.mark.own_errors
+def test_a_row_that_lacks_a_field_says_which():
+    row = batch()._asdict()
+    del row["z_trg"], row["z_2"], row["z_1"]
+    with pytest.raises(ValueError, match=r"pick\(row, z_trg=..., z_2=...\)"):
+        TranslationBatch.pick(row)
+    with pytest.raises(TypeError, match="pick has no 'z_3'"):
+        TranslationBatch.pick(row, z_3=torch.zeros(4, 6))
+    with pytest.raises(TypeError, match="pick takes a mapping, got TranslationBatch"):
+        TranslationBatch.pick(batch())
+    with pytest.warns(UserWarning, match="passes over 'z1'; did you mean 'z_1'"):
+        TranslationBatch.pick({**row, "z1": 0}, z_trg=batch().z_trg, z_2=batch().z_2)
 
 
 def test_a_discriminator_without_parameters_will_do():
