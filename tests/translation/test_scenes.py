@@ -173,7 +173,7 @@ def test_a_bar_spans_the_weights_with_which_it_settles(dirac, eta, alternating):
 def test_the_dot_among_the_windows_is_what_is_chosen(dirac):
     dot = marks(dirac, Dots)[-1]
     for state, place in (
-        ({"w_r1": 3, "interval": 2}, (3, 0)),
+        ({"on": 1, "w_r1": 3, "interval": 2}, (3, 0)),
         ({"on": 0, "interval": 0}, (0.001, 2)),
     ):
         assert At(dirac, state).places(dot)[0].tolist() == pytest.approx(place)
