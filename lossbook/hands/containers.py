@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from lossbook import checks
-from lossbook.advice import instead_of_passed_over, meant_by
+from lossbook.advice import meant_by
+from lossbook.fields import moved, warn_of_passed_over
 
 Fields = TypeVar("Fields", bound="_Fields")
 
@@ -142,12 +143,7 @@ class _Fields:
                 f"none of the keys {', '.join(map(str, batch))} is a field of {cls.__name__}; "
                 f"rename those that are meant: its fields are {', '.join(known)}"
             )
-        # The compiler cannot trace how close names are.
-        if len(found) < len(batch) and not torch.compiler.is_compiling():
-            for key in batch:
-                meant = "" if key in found else instead_of_passed_over(key, known, found)
-                if meant:
-                    checks.warn(f"{cls.__name__}.pick passes over {key!r}; {meant}")
+        warn_of_passed_over(cls.__name__, batch, known, found)
         return cls(**found)
 
     @overload
@@ -178,15 +174,7 @@ class _Fields:
         """
 
         def move(value: Tensor) -> Tensor:
-            if value.is_floating_point():
-                return value.to(*args, **options)
-            kept: list[Any] = []
-            for argument in args:
-                if isinstance(argument, Tensor):
-                    kept += [argument.device, value.dtype]
-                else:
-                    kept.append(value.dtype if isinstance(argument, torch.dtype) else argument)
-            return value.to(*kept, **{k: v for k, v in options.items() if k != "dtype"})
+            return moved(value, args, options, cast=value.is_floating_point())
 
         return self._map(move) if args or options else self
 

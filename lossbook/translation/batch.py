@@ -10,7 +10,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lossbook import checks
-from lossbook.advice import instead_of_name, instead_of_passed_over
+from lossbook.advice import instead_of_name
+from lossbook.fields import moved, warn_of_passed_over
 
 Latents = Float[Tensor, "batch channels *size"]
 Labels = Int64[Tensor, " batch"]
@@ -87,12 +88,7 @@ class TranslationBatch(NamedTuple):
                 f"none of the keys {', '.join(map(str, row))} is {' or '.join(missing)}; pass "
                 f"TranslationBatch.pick(row, {', '.join(f'{name}=...' for name in missing)})"
             )
-        if not torch.compiler.is_compiling():
-            for key in row:
-                known = key in cls._fields
-                meant = "" if known else instead_of_passed_over(key, cls._fields, found)
-                if meant:
-                    checks.warn(f"{cls.__name__}.pick passes over {key!r}; {meant}")
+        warn_of_passed_over(cls.__name__, row, cls._fields, found)
         return cls(**found)
 
     def to(self, *args: Any, **options: Any) -> TranslationBatch:
@@ -102,26 +98,12 @@ class TranslationBatch(NamedTuple):
             args: those of :meth:`torch.Tensor.to`.
             options: likewise: ``device``, ``dtype``, ``non_blocking``, ``copy`` or ``other``.
         """
-        if "other" in options:
-            args = (options.pop("other"), *args)
-        without = {name: value for name, value in options.items() if name != "dtype"}
-
-        def move(name: str, value: Tensor) -> Tensor:
-            if name not in ("y_src", "y_trg"):
-                return value.to(*args, **options)
-            kept: list[Any] = []
-            for argument in args:
-                if isinstance(argument, Tensor):
-                    kept += [argument.device, value.dtype]
-                else:
-                    kept.append(value.dtype if isinstance(argument, torch.dtype) else argument)
-            return value.to(*kept, **without) if kept or without else value
-
-        moved: dict[str, Any] = {
-            name: value if value is None else move(name, value)
+        labels = ("y_src", "y_trg")
+        fields: dict[str, Any] = {
+            name: value if value is None else moved(value, args, options, cast=name not in labels)
             for name, value in self._asdict().items()
         }
-        return TranslationBatch(**moved)
+        return TranslationBatch(**fields)
 
 
 def check_networks(networks: Networks) -> None:

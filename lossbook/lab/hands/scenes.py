@@ -133,7 +133,7 @@ def mixer() -> Scene:
         ],
         [
             (
-                "The total is {total:5}. 2D counts {ratio:2} times as much as 3D; 1 is as much.",
+                "The total is {total:5}. The 2D term is {ratio:2} times the 3D term.",
                 {"total": total, "ratio": terms["2D points"] / terms["3D joints"]},
             )
         ],
@@ -188,8 +188,8 @@ def depth() -> Scene:
         "depth",
         "One picture, many hands",
         {
-            k: Range(-1, 2, 1, 0.05, label="depth of the prediction, times the truth's"),
-            turn: Range(0, 90, 70, 1, "°", "look from the side by"),
+            k: Range(-1, 2, 1, 0.05, label="predicted depth, in multiples of the true depth"),
+            turn: Range(0, 90, 70, 1, "°", "right view turned by"),
         },
         [
             Panel(drawn(0), *axes, "In the picture", equal=True, frame=False),
@@ -265,12 +265,12 @@ def rotations() -> Scene:
     losses = {
         "axis-angle": symbolic.AXIS_ANGLE_DISTANCE.subs(radians),
         "rotation matrix": symbolic.POSE_DISTANCE.subs(radians),
-        "angle between": sp.acos(sp.cos((found - true) * sp.pi / 180)) ** 2,
+        "squared angle": sp.acos(sp.cos((found - true) * sp.pi / 180)) ** 2,
     }
     looks = {
         "axis-angle": "axis-angle",
         "rotation matrix": "rotation matrix",
-        "angle between": "neutral",
+        "squared angle": "neutral",
     }
     apart = (found - true) * sp.pi / 180
     # At half a turn both ways are as long; from below it is the positive one.
@@ -278,7 +278,7 @@ def rotations() -> Scene:
     slopes = {
         "axis-angle": 2 * (symbolic.WRAPPED.subs(radians) - radians[theta_gt]),
         "rotation matrix": symbolic.POSE_DISTANCE.diff(theta).subs(radians),
-        "angle between": 2 * shorter * sp.acos(sp.cos(apart)),
+        "squared angle": 2 * shorter * sp.acos(sp.cos(apart)),
     }
     span = 205
     arrows: list[Mark] = []
@@ -291,7 +291,7 @@ def rotations() -> Scene:
         arrows.append(Arrow(start, by, look=looks[name], label=f"pull of {name}", width=3))
     return Scene(
         "rotations",
-        "Two hands, turned",
+        "Two rotations, and three losses between them",
         {
             true: Range(-180, 180, 175, 1, "°", "true rotation"),
             found: Range(120, 240, 170, 1, "°", "predicted rotation"),
@@ -304,17 +304,18 @@ def rotations() -> Scene:
                 equal=True,
                 frame=False,
             ),
-            bars(losses, Axis(0, 40, "loss"), title="How far apart?", looks=looks, format=".2f"),
+            bars(losses, Axis(0, 40, "loss"), title="Loss", looks=looks, format=".2f"),
         ],
         [
             (
-                "The hands are {d:.0f}° apart. The slopes: {a:.1f axis-angle} of axis-angles, "
-                "{m:.1f rotation matrix} of matrices, {b:.1f} of the squared angle between.",
+                "The hands are {d:.0f}° apart. Slopes of the losses: "
+                "{a:.1f axis-angle} (axis-angle), {m:.1f rotation matrix} (rotation matrix), "
+                "{b:.1f} (squared angle).",
                 {
                     "d": sp.acos(sp.cos(apart)) * 180 / sp.pi,
                     "a": slopes["axis-angle"],
                     "m": slopes["rotation matrix"],
-                    "b": slopes["angle between"],
+                    "b": slopes["squared angle"],
                 },
             )
         ],

@@ -139,15 +139,15 @@ def circle() -> Scene:
             bars(
                 {_NAMES[name]: pull for name, pull in strength.items()},
                 Axis(0.01, 100, log=True, ticks=[0.01, 0.1, 1, 10, 100]),
-                title="How hard each pulls",
+                title="Strength of each pull (length of the gradient)",
                 looks={_NAMES[name]: look for name, look in LOOKS.items()},
                 format=".2f",
             ),
         ],
         [
             (
-                "The feature is {angle:.0f}° from the template and {length:.2f} long. Losses: "
-                "{raw:.2f L2} raw L2, {unit:.2f normalised L2} normalised L2, "
+                "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
+                "Losses: {raw:.2f L2} raw L2, {unit:.2f normalised L2} normalised L2, "
                 "{A:.2f cosine margin} A, {C:.2f InfoNCE} C, {center:.2f center} centre.",
                 {
                     "angle": sp.Abs(angle),
@@ -158,9 +158,9 @@ def circle() -> Scene:
                 },
             ),
             (
-                "Pull along the radius, inwards where it is below 0: {raw:.2f L2} by raw L2, "
-                "{center:.2f center} by the centre, nothing by the other three. Beside a negative "
-                "stands its share of C's push.",
+                "Along the radius, raw L2 pulls with {raw:.2f L2} and the centre loss with "
+                "{center:.2f center} (below 0 means inwards), the other three with 0. n₁ and n₂ "
+                "are templates of other people; the percentage is the share of each in C's push.",
                 {"raw": along["raw L2"], "center": along["center"]},
             ),
         ],
@@ -261,20 +261,21 @@ def task_weights() -> Scene:
     counted = [now[name][kind] * losses[name] for kind in (0, 1) for name in losses]
     return Scene(
         "task-weights",
-        "What becomes of weights that are learned",
+        "What happens to learned weights",
         {
             losses[first]: Range(0.01, 10, 0.1, label="pixel loss", log=True),
             losses[second]: Range(0.01, 10, 3, label="feature loss", log=True),
             step: Range(1, 10_000, 300, label="step", log=True),
         },
         [
-            Panel([cursor, *documented], across, up, "As documented: sigmoid(ω)", height=290),
+            Panel([cursor, *documented], across, up, "Scheme B: sigmoid(ω)", height=290),
             Panel([cursor, *kendall], across, up, "Kendall: exp(−s) / 2", height=290),
         ],
         [
             (
-                "After {step:.0f} steps the documented weights are {a:2 pixel} and {b:2 feat}, "
-                "Kendall's {c:2 pixel} and {d:2 feat}, on their way to {e:2 pixel} and {f:2 feat}.",
+                "After {step:.0f} steps the weights of scheme B are {a:2 pixel} and {b:2 feat}, on "
+                "their way to 0. Kendall's weights are {c:2 pixel} and {d:2 feat}, on their way to "
+                "{e:2 pixel} and {f:2 feat}.",
                 {
                     "step": step,
                     "a": now[first][0],
@@ -286,8 +287,8 @@ def task_weights() -> Scene:
                 },
             ),
             (
-                "Weight times loss: {a:2 pixel} and {b:2 feat} as documented, {c:2 pixel} and "
-                "{d:2 feat} with Kendall's.",
+                "Weight times loss: {a:2 pixel} and {b:2 feat} in scheme B, {c:2 pixel} and "
+                "{d:2 feat} with Kendall's weights.",
                 dict(zip("abcd", counted, strict=True)),
             ),
         ],

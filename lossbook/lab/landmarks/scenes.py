@@ -150,7 +150,7 @@ def spread(faces: Faces, index: int) -> Scene:
     return Scene(
         "spread",
         "Two faces, equally wrong",
-        {many: Range(7, 98, 10, 1, label="points that are wrong on the right")},
+        {many: Range(7, 98, 10, 1, label="how many points are wrong on the right")},
         [
             panel("all points off", alike),
             panel("few points off", gathered),
@@ -159,7 +159,7 @@ def spread(faces: Faces, index: int) -> Scene:
                 Axis(
                     0.1,
                     20,
-                    "loss of the right face over that of the left",
+                    "loss of the right face / loss of the left face",
                     log=True,
                     ticks=[0.1, 0.3, 1, 3, 10],
                 ),
@@ -170,8 +170,8 @@ def spread(faces: Faces, index: int) -> Scene:
         ],
         [
             (
-                "On the right {n:.0f} points are off by {e:.1f} px along either axis, the others "
-                "are right.",
+                "On the right {n:.0f} points are off by {e:.1f} px along either axis, and the "
+                "others are right.",
                 {"n": many, "e": error},
             )
         ],
@@ -185,8 +185,13 @@ def prices() -> Chart:
         for name, loss in LOSSES.items()
         if name != "SmoothL1"
     ]
-    axes = Axis(0, 16, "error of one number [px]"), Axis(0, 12, f"price, that of {ERROR:g} px = 1")
-    return Chart("Three price lists", [Panel(curves, *axes, height=230, wide=True)])
+    axes = (
+        Axis(0, 16, "error of one number [px]"),
+        Axis(0, 12, f"loss, divided by that of {ERROR:g} px"),
+    )
+    return Chart(
+        "What an error costs under three losses", [Panel(curves, *axes, height=230, wide=True)]
+    )
 
 
 def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
@@ -241,9 +246,14 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
                 equal=True,
                 frame=False,
             ),
-            bars(strength, Axis(0, 24, "pull"), title="How hard it is pulled", format=".1f"),
+            bars(strength, Axis(0, 24, "pull"), title="How hard each loss pulls", format=".1f"),
         ],
-        [("It is {r:.1f} px off. Arrows are drawn twice as long.", {"r": sp.sqrt(u**2 + v**2)})],
+        [
+            (
+                "The point is {r:.1f} px off. Arrows are drawn at twice their length.",
+                {"r": sp.sqrt(u**2 + v**2)},
+            )
+        ],
         [Button("nearly right", {u: 0.4, v: -0.3}), Button("far off", {u: -10, v: 8})],
     )
 
@@ -337,7 +347,7 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
     steady = sp.Piecewise((whole**2 / sp.Add(*(v**2 for v in w)), whole > 0), (0, True))
     return Scene(
         "weights",
-        "What PFLD makes of six faces",
+        "The weights that PFLD gives to six faces",
         {
             **{
                 a: Switch(f"face {n + 1} is rare", at)
@@ -359,8 +369,8 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
         ],
         [
             (
-                "p is {p:.2f}. The six weights are {m:.2f} on average, and share the batch out as "
-                "if {e:.1f} of six faces counted.",
+                "p is {p:.2f}. The mean of the six weights is {m:.2f}, and the effective number of "
+                "faces is {e:.1f}.",
                 {"p": p, "m": whole / 6, "e": steady},
             )
         ],
@@ -396,7 +406,7 @@ def product() -> Scene:
         [
             Panel(
                 [
-                    Curve(way, at, look="neutral", label="where it can go", span=(0, 130)),
+                    Curve(way, at, look="neutral", label="path of the descent", span=(0, 130)),
                     Trail((angle, square), look="PFLD"),
                     Dots([(still, left)], look="prediction", label="where it ends", size=6),
                     Handle(angle, square, look="PFLD", label="now"),
@@ -409,8 +419,8 @@ def product() -> Scene:
         ],
         [
             (
-                "The loss is {loss:.3f}. It ends with D = {left:.2f} and an angle that is off by "
-                "{still:.0f}°.",
+                "The loss is {loss:.3f}. The descent ends with D = {left:.2f} and an angle that is "
+                "off by {still:.0f}°.",
                 {
                     "loss": symbolic.POSE_ERROR.subs(symbolic.theta, theta) * square,
                     "left": left,

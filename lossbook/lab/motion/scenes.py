@@ -103,7 +103,7 @@ def heads(
                 ],
                 across,
                 Axis(-1.1 * most, 1.1 * most, "step of the yaw [°]"),
-                "Its steps from frame to frame",
+                "Steps of the yaw from frame to frame",
                 height=230,
                 wide=True,
             )
@@ -207,7 +207,7 @@ def bins() -> Scene:
     across = Axis(first - 1, last + 1, "bin [°]", ticks=ticks)
     return Scene(
         "bins",
-        "Read an angle off 66 bins",
+        "How 66 bins give one angle",
         {
             # Which bin and by how much stand side by side, also where a row holds two or three.
             at: Range(first, last, 42, 1, label="push bin"),
@@ -237,7 +237,7 @@ def bins() -> Scene:
                         width=5,
                     ),
                     Line([(true_at, 0), (true_at, 0.52)], look="truth", label="true angle"),
-                    Line([(read_at, 0), (read_at, 0.52)], look="prediction", label="angle read"),
+                    Line([(read_at, 0), (read_at, 0.52)], look="prediction", label="decoded angle"),
                 ],
                 across,
                 Axis(0, 0.52),  # the bin at the peak takes half if it is pushed by 2
@@ -246,7 +246,7 @@ def bins() -> Scene:
         ],
         [
             (
-                "MSE on the logits {m:.2f}; the angle read off is wrong by {d:.2f}°.",
+                "The MSE on the logits is {m:.2f}. The decoded angle is wrong by {d:.2f}°.",
                 {"m": error, "d": sp.Abs(read - theta)},
             )
         ],
@@ -283,7 +283,7 @@ def ten_calls(
         noisy = [(n, given[place]) for n, place in enumerate(at, 1)]
         clean = [(n, answer[place]) for n, place in enumerate(at, 1)]
         marks: list[Mark] = [
-            Line(noisy, look="neutral", label="what the network gets", width=1, solid=True),
+            Line(noisy, look="neutral", label="input of the network", width=1, solid=True),
             Line(list(enumerate(true, 1)), look="ground truth", label="truth"),
             Line(clean, look=arm, label=f"answer of {arm}", solid=True, width=3),
             Dots(clean, look=arm, size=2.5),
@@ -307,7 +307,7 @@ def ten_calls(
         panels,
         [
             (
-                "At call {n:.0f}, α is {share:.0%}: the share of motion in what the network gets.",
+                "At call {n:.0f}, the share of motion in the network's input is α = {share:.0%}.",
                 {"n": call, "share": share},
             )
         ],
@@ -338,14 +338,14 @@ def many_noises(
         Line(
             [(n, one[place]) for n, place in at],
             look="neutral",
-            label="answer to the last noise",
+            label="answer to the newest noise",
             width=1,
             solid=True,
         ),
         Line(
             list(enumerate(without.tolist(), 1)),
             look="prediction",
-            label="answer to zeros",
+            label="answer to zeros instead of noise",
             width=2,
         ),
         Line(middle, look=arm, label="mean of the answers", solid=True, width=3),
@@ -358,7 +358,7 @@ def many_noises(
     across = Axis(1, frames, "frame")
     return Scene(
         "noises",
-        "Ask sixteen times",
+        "Sixteen answers to different noise",
         {many: Range(1, count, 1, 1, label="noises", fps=3)},
         [Panel(marks, across, Axis(*span, "yaw [°]"), "The first call", wide=True, height=300)],
         [("Answers so far: {n:.0f}. The thick line is their mean.", {"n": many})],

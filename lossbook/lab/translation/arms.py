@@ -23,6 +23,8 @@ class Arm:
         discriminator: options of `lossbook.translation.DiscriminatorLoss`.
         generator: options of `lossbook.translation.GeneratorLoss`.
         rate_of_d: the discriminator's learning rate, in those of the others.
+        rate_of_f: the mapping network's, likewise.
+        blind: whether the discriminator is given zeros in place of letters.
         scaled: whether latents are brought to a standard deviation of 1.
         clipped: whether the discriminator's hinge has its relu.
     """
@@ -30,6 +32,8 @@ class Arm:
     discriminator: Mapping[str, Any] = field(default_factory=dict)
     generator: Mapping[str, Any] = field(default_factory=dict)
     rate_of_d: float = 1.0
+    rate_of_f: float = 1.0
+    blind: bool = False
     scaled: bool = True
     clipped: bool = True
 
@@ -49,6 +53,7 @@ def _arm(
 ARMS: Mapping[str, Arm] = {
     "documented": _arm(generator={"ds_decay_epochs": 20}),
     "documented, identity": _arm(generator={"ds_decay_epochs": 20, "w_id": 1.0}),
+    "documented, slow F": _arm(generator={"ds_decay_epochs": 20}, rate_of_f=0.01),
     "steady": _arm(),
     "steady, twice": _arm(generator={"w_ds": 2.0}),
     "no diversity": _arm(generator={"w_ds": 0.0}),
@@ -63,19 +68,21 @@ ARMS: Mapping[str, Arm] = {
     "identity": _arm(generator={"w_id": 1.0}),
     "unscaled": _arm(scaled=False),
     "frozen D": _arm(rate_of_d=0.0),
+    "blind D": _arm(blind=True),
     "no relu": _arm(clipped=False),
 }
-"""All but the first two keep the weight of the diversity, so that what else they change can show:
+"""All but the first three keep the weight of the diversity, so that what else they change can show:
 
 - ``"documented"``: the note's losses, all weights 1 but R1's, the diversity's falling to 0 in 20
-  epochs; ``"documented, identity"`` with that term;
+  epochs; ``"documented, identity"`` with that term, ``"documented, slow F"`` with the mapping
+  network at a hundredth of the others' rate, as in StarGAN v2;
 - ``"steady"``, ``"steady, twice"``: the same without the fall, with a weight of 1 and of 2;
 - ``"no ..."``: steady without a term; ``"margin"`` with one of 0.3, ``"identity"`` with that term;
 - ``"R1 ..."``: in every step; at an interval longer than an epoch, with the counter that starts
   anew; every 16th step with the weight of 16 steps, as StyleGAN2 has it; a hundred times as strong;
 - ``"unscaled"``: latents as the autoencoder gives them;
-- ``"frozen D"``, ``"no relu"``: a discriminator that is never updated, and one whose hinge has lost
-  its relu.
+- ``"frozen D"``, ``"blind D"``, ``"no relu"``: a discriminator that is never updated, one that is
+  given zeros in place of letters, and one whose hinge has lost its relu.
 """
 
 KINDS: Mapping[str, str] = {

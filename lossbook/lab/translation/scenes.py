@@ -101,7 +101,7 @@ def dirac() -> Scene:
         ],
         Axis(0, STEPS, "step"),
         Axis(0, 5),
-        "The log, and the distance that is in no log",
+        "The log, and the distance |θ|, which no log shows",
         height=270,
         wide=True,
     )
@@ -124,8 +124,8 @@ def dirac() -> Scene:
         [_plane(largest), _windows(window), log],
         [
             (
-                "After {n:.0f} steps the fake is {far:2 generator} from the data; the hinge of D "
-                "was {d:3 discriminator} in the mean of the last full 60 steps.",
+                "After {n:.0f} steps the fake is {far:2 generator} away from the data. Over the "
+                "last full 60 steps the hinge loss of D was {d:3 discriminator} on average.",
                 {
                     "n": _SO_FAR,
                     "far": sp.Abs(_THETA[_SO_FAR + 1]),
@@ -133,8 +133,8 @@ def dirac() -> Scene:
                 },
             ),
             (
-                "From one R1 to the next the largest eigenvalue is {rho:.3f}; it is below 1 for "
-                "weights above {low:.3f r1} and below {high:.3f r1}.",
+                "From one R1 step to the next, the largest eigenvalue is {rho:.3f}. It is below 1, "
+                "so that the orbit converges, for weights from {low:.3f r1} to {high:.3f r1}.",
                 {"rho": largest, "low": there * mine[0], "high": there * mine[1]},
             ),
         ],
@@ -188,7 +188,7 @@ def _windows(ends: Sequence[sp.Expr]) -> Panel:
     bounds.append(Dots([(chosen, top - _CHOSEN)], look="discriminator", size=6))
     rows: dict[Number, str] = {top - row: f"{every}" for row, every in enumerate(INTERVALS)}
     up = Axis(-0.6, top + 0.6, "R1 every … steps", ticks=rows)
-    return Panel(bounds, axis, up, "Weights with which it settles", height=210)
+    return Panel(bounds, axis, up, "Weights for which the orbit converges", height=210)
 
 
 def _kept(number: sp.Expr) -> sp.Expr:
@@ -235,7 +235,7 @@ def log_terms() -> Scene:
             symbolic.c: Range(-1.5, 1.5, 0, 0.05, label="every logit c"),
             every: Range(1, 32, 16, 1, label="R1 interval I"),
             many: Range(4, 200, 100, 1, label="steps of an epoch N"),
-            runs_on: Choice("step counter", ("starts anew each epoch", "runs on")),
+            runs_on: Choice("step counter", ("starts again each epoch", "runs on")),
         },
         [
             Panel(
@@ -268,7 +268,7 @@ def log_terms() -> Scene:
                 ],
                 across,
                 Axis(0, 0.12),
-                "R1, mean of an epoch",
+                "r1 as logged, mean of each epoch",
                 height=230,
                 wide=True,
             ),
@@ -276,7 +276,7 @@ def log_terms() -> Scene:
         [
             (
                 "g_loss goes from {a:.2f generator} in epoch 1 to {b:.2f generator} in epoch "
-                "40. The hinge of D is {h:.2f}, to which R1 adds {p:.3f r1} on average.",
+                "40. The hinge loss of D is {h:.2f}, and R1 adds {p:.3f r1} on average.",
                 {
                     "a": g_loss.subs(e, 1),
                     "b": g_loss.subs(e, EPOCHS),
@@ -285,8 +285,8 @@ def log_terms() -> Scene:
                 },
             ),
             (
-                "R1 is computed in {n:.0f} of {all:.0f} steps and is 0.1 each time; on average "
-                "the log says {mean:.4f r1}.",
+                "R1 is computed in {n:.0f} of {all:.0f} steps and is 0.1 each time. On average "
+                "the log shows {mean:.4f r1}.",
                 {"n": in_all, "all": EPOCHS * many, "mean": mean},
             ),
         ],
@@ -379,9 +379,9 @@ def two_logits() -> Scene:
         ],
         [
             (
-                "d_loss is {d:.2f discriminator}. By their signs D tells {right:.0%} of the "
-                "logits right; the gap between the means is {gap:.2f}; {learn:.0%} of the logits "
-                "have a gradient, the others lie beyond their margin.",
+                "d_loss is {d:.2f discriminator}. D is right, by the sign of the logit, "
+                "for {right:.0%} of the letters. The gap between the means is {gap:.2f}. "
+                "{learn:.0%} of the logits have a gradient; the others lie beyond their margin.",
                 {"d": real + fake, "right": share(*correct), "gap": gap, "learn": share(*learning)},
             )
         ],

@@ -135,6 +135,15 @@ def unclipped(networks: Networks, batch: TranslationBatch) -> LossTerms:
     return LossTerms(terms, {"d_hinge": 1.0, "r1": 0.0} | dict.fromkeys(seen, 0.0))
 
 
+class _Blind(Discriminator):
+    """A fault: it is given zeros, whatever the letter."""
+
+    def forward(
+        self, latents: Float[Tensor, "batch 4 4 4"], domain: Int64[Tensor, " batch"]
+    ) -> Float[Tensor, "batch 1"]:
+        return super().forward(latents * 0, domain)
+
+
 def train(
     arm: Arm,
     corpus: Corpus,
@@ -164,12 +173,18 @@ def train(
         The networks, on the CPU, and the log.
     """
     seed_everything(seed)
-    parts = Generator(), StyleEncoder(), Mapping(), Discriminator()
+    judge = _Blind if arm.blind else Discriminator
+    # In this order, whatever the arm, as each draws its first weights.
+    parts = Generator(), StyleEncoder(), Mapping(), judge()
     networks = Networks(*(part.to(device) for part in parts))
     ours, averaged = nn.ModuleList(parts[:3]), copy.deepcopy(nn.ModuleList(parts[:3]))
     rate = settings.learning_rate if learning_rate is None else learning_rate
     adam: dict[str, Any] = {"betas": (0.0, 0.99), "fused": True}
-    of_g = torch.optim.Adam(ours.parameters(), lr=rate, **adam)
+    groups: list[dict[str, Any]] = [
+        {"params": [*parts[0].parameters(), *parts[1].parameters()]},
+        {"params": parts[2].parameters(), "lr": rate * arm.rate_of_f},
+    ]
+    of_g = torch.optim.Adam(groups, lr=rate, **adam)
     of_d = torch.optim.Adam(parts[3].parameters(), lr=rate * arm.rate_of_d, **adam)
     discriminator = DiscriminatorLoss(**arm.discriminator, monitor=True)
     generator = GeneratorLoss(**arm.generator)

@@ -1,0 +1,56 @@
+"""What batches of named tensors share: how they move, and which of a loader's keys they miss."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossbook import checks
+from lossbook.advice import instead_of_passed_over
+
+__all__ = ["moved", "warn_of_passed_over"]
+
+
+def moved(value: Tensor, args: tuple[Any, ...], options: dict[str, Any], *, cast: bool) -> Tensor:
+    """A tensor after :meth:`torch.Tensor.to`.
+
+    Args:
+        value: any shape.
+        args: a device, a dtype, both, or a tensor that has them.
+        options: ``device``, ``dtype``, ``non_blocking``, ``copy`` or ``other``.
+        cast: whether a dtype is meant for it; otherwise it keeps its own.
+    """
+    if cast:
+        return value.to(*args, **options)
+    asked = (options["other"], *args) if "other" in options else args
+    kept: list[Any] = []
+    for argument in asked:
+        if isinstance(argument, Tensor):
+            kept += [argument.device, value.dtype]
+        else:
+            kept.append(value.dtype if isinstance(argument, torch.dtype) else argument)
+    rest = {name: option for name, option in options.items() if name not in ("dtype", "other")}
+    return value.to(*kept, **rest) if kept or rest else value
+
+
+def warn_of_passed_over(
+    kind: str, row: Iterable[str], known: Sequence[str], found: Container[str]
+) -> None:
+    """Warn of keys that are close to the name of a field which is missing.
+
+    Args:
+        kind: the batch's type.
+        row: the keys that came.
+        known: the names of its fields.
+        found: those that were found.
+    """
+    # The compiler cannot trace how close names are.
+    if torch.compiler.is_compiling():
+        return
+    for key in row:
+        meant = "" if key in found else instead_of_passed_over(key, known, found)
+        if meant:
+            checks.warn(f"{kind}.pick passes over {key!r}; {meant}")
