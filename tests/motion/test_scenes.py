@@ -487,7 +487,7 @@ def test_where_no_steady_error_logs_this_nothing_is_drawn_and_the_panel_says_so(
 
 def test_the_motion_itself_has_its_dots_and_its_buttons(reader, undrawn):
     names = [button.label for button in reader.buttons]
-    assert names == ["dice", "tremble", "yaw", "exp", "walk"]
+    assert names == ["dice", "flip", "yaw", "exp", "walk"]
     labels = {mark.label: mark for mark in marks_of(reader, Dots) if mark.label}
     (itself,) = labels["the motion itself"].places
     assert itself == pytest.approx((0.99, (0.03 - 6 + 8 * 0.99) / 2))
@@ -527,11 +527,11 @@ def test_every_part_has_a_dot_on_the_ruler_and_some_a_name(ruler):
     assert [x for x, _ in labels["Ditto's parts"].places] == [0.3, 0.44, 0.1]
     assert [x for x, _ in labels["ours"].places] == [0.02]
     names = {mark.template: mark.place[0] for mark in marks_of(ruler, Text)}
-    assert (names["exp"], names["walk"], names["offset"], names["tremble"]) == (0.3, 0.02, 0, 4)
+    assert (names["exp"], names["walk"], names["offset"], names["flip"]) == (0.3, 0.02, 0, 4)
     assert [button.label for button in ruler.buttons] == [
         "offset",
         "dice",
-        "tremble",
+        "flip",
         "exp",
         "walk",
     ]
@@ -545,7 +545,7 @@ def test_other_parts_of_the_log_have_a_dot_and_neither_name_nor_button(reader, u
     more = logs.reader({"exp": (1.2, 2.5)}, others=[(0.44, 0.61)])
     of = [{mark.label: mark for mark in marks_of(r, Dots)}["Ditto's parts"] for r in (reader, more)]
     assert sorted(of[0].places) == sorted(of[1].places)
-    assert [button.label for button in more.buttons] == ["dice", "tremble", "exp"]
+    assert [button.label for button in more.buttons] == ["dice", "flip", "exp"]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def ruler(
     ours: Mapping[str, Number] | None = None,
     others: Iterable[Number] = (),
 ) -> Scene:
-    """Move V / P between an error that stays and one that trembles, and see such an error.
+    """Move V / P between an error that stays and one that flips, and see such an error.
 
     The error remembers one frame: what two frames apart have in common is the square of what
     neighbours have.
@@ -103,7 +103,7 @@ def ruler(
     ours = ours or {}
     v, frame = sp.Symbol("V_P", nonnegative=True), sp.Symbol("frame", integer=True)
     rho_1 = 1 - v / 2
-    kinds = {0: "offset", 2: "dice", 4: "tremble"}
+    kinds = {0: "offset", 2: "dice", 4: "flip"}
     marks: list[Mark] = [
         Line([(0, 0), (4, 0)], look="neutral", width=1),
         Dots(
@@ -158,7 +158,7 @@ def ruler(
         [
             Button("offset", {v: 0}),
             Button("dice", {v: 2}),
-            Button("tremble", {v: 4}),
+            Button("flip", {v: 4}),
             *(Button(name, {v: at}) for name, at in (*log.items(), *ours.items())),
         ],
         arrays={_PHASE: _PHASES},
@@ -189,13 +189,13 @@ def reader(
         ends = ({v: x, a: y} for x, y in ratios)
         return [(float(first.subs(at)), float(second.subs(at))) for at in ends]
 
-    # Of a wave A / V is V / P, and no mixture of waves has less; and none has more than a tremble.
+    # Of a wave A / V is V / P, and no mixture of waves has less; and none has more than a flip.
     # Where there is such an error the root is 1, elsewhere it is no number, and nothing is drawn.
     room = sp.Min(a - v**2, 4 * v - a) + sp.Float(1e-9)
     steady, none = sp.sqrt(sp.sign(room)), sp.sqrt(sp.sign(-room))
     x = sp.Symbol("x", real=True)
     frame = sp.Symbol("frame", integer=True)
-    # So small that it says 1 of a tremble, of which both are 0, and nothing of any other.
+    # So small that it says 1 of a flip, of which both are 0, and nothing of any other.
     spread, top = a - v**2 + sp.Float(1e-13), symbolic.VELOCITY_GAIN.subs(symbolic.omega, sp.pi)
     across = Axis(-1.05, 1.05, "correlation of neighbours ρ₁")
     marks: list[Mark] = [
@@ -244,11 +244,11 @@ def reader(
         [
             (
                 "ρ₁ is {one:.2f}, ρ₂ is {two:.2f}. At most {share:.0%} of the power of such an "
-                "error can tremble.",
+                "error can be a flip.",
                 {
                     "one": first * steady,
                     "two": second * steady,
-                    # V / P and A / P are mean and mean square of a weight that for a tremble is 4:
+                    # V / P and A / P are mean and mean square of a weight that for a flip is 4:
                     # Cantelli's inequality says how much of it there can be.
                     "share": steady * spread / (spread + (top - v) ** 2),
                 },
@@ -256,7 +256,7 @@ def reader(
         ],
         [
             Button("dice", {v: 2, a: 6}),
-            Button("tremble", {v: 4, a: 16}),
+            Button("flip", {v: 4, a: 16}),
             *(
                 Button(name, dict(zip((v, a), at, strict=True)))
                 for name, at in (*log.items(), *motion.items())

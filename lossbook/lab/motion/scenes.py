@@ -46,6 +46,7 @@ def heads(
     sentence: str = "",
     steps: bool = False,
     slow: int = 1,
+    made: str = "",
 ) -> Scene:
     """Heads that turn side by side over the truth, and their yaw beneath.
 
@@ -60,6 +61,7 @@ def heads(
         sentence: beneath; may hold ``{frame}``.
         steps: whether the steps of the yaw stand beneath it, too.
         slow: how many times as long as it took the clip plays.
+        made: before the look in the title of each head, such as ``"trained with "``.
     """
     frame = sp.Symbol("frame", integer=True)
     count = len(truth)
@@ -68,7 +70,7 @@ def heads(
         Panel(
             [beneath, Clip(face, frame, LINES, look=look, width=2.5)],
             *_FACE,
-            look,
+            f"{made}{look}",
             equal=True,
             frame=False,
         )
@@ -158,7 +160,8 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
         across = Axis(1, count + 12, "frame", ticks={at: f"{at}" for at in range(5, count, 10)})
         panels.append(Panel([cursor, *lines, *names_at], across, axis, title))
     control = Range(1, count, 1, 1, label="frame", fps=round(signer.fps))
-    return Scene("anatomy", "A clip: 265 numbers a frame", {frame: control}, panels)
+    said = "Pitch, yaw and roll are drawn as angles. Most curves change little from frame to frame."
+    return Scene("anatomy", "A clip: 265 numbers a frame", {frame: control}, panels, [said])
 
 
 def _apart(heights: Sequence[float], axis: Axis) -> list[float]:
@@ -253,7 +256,7 @@ def bins() -> Scene:
         [
             Button("all bins by 4", {shift: 4, push: 0}),
             Button("one far bin by 2", {shift: 0, push: 2, at: 22}),
-            Button("one near bin by 2", {shift: 0, push: 2, at: 42}),
+            Button("one bin on the flank by 2", {shift: 0, push: 2, at: 42}),
         ],
     )
 
@@ -307,7 +310,8 @@ def ten_calls(
         panels,
         [
             (
-                "At call {n:.0f}, the share of motion in the network's input is α = {share:.0%}.",
+                "At call {n:.0f}, the share of motion in the network's input is α = {share:.0%}. "
+                "Compare the thick line with the ragged input and with the truth.",
                 {"n": call, "share": share},
             )
         ],
@@ -359,8 +363,15 @@ def many_noises(
     return Scene(
         "noises",
         "Sixteen answers to different noise",
-        {many: Range(1, count, 1, 1, label="noises", fps=3)},
+        # With one the mean is the answer, and hides it.
+        {many: Range(1, count, 2, 1, label="noises", fps=3)},
         [Panel(marks, across, Axis(*span, "yaw [°]"), "The first call", wide=True, height=300)],
-        [("Answers so far: {n:.0f}. The thick line is their mean.", {"n": many})],
+        [
+            (
+                "Answers so far: {n:.0f}. The thick line is their mean. Watch it become calmer "
+                "than the thin line, which is one answer.",
+                {"n": many},
+            )
+        ],
         arrays=arrays,
     )

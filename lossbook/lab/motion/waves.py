@@ -80,7 +80,7 @@ def rebuild(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
     found = np.fft.rfft(motion)
     sides = np.where(np.isin(np.arange(half + 1), (0, half)), 1, 2)
     power = sides * np.abs(found) ** 2 / frames**2
-    # Of the k-th wave at frame j: twice the real part, or once for an offset and a tremble.
+    # Of the k-th wave at frame j: twice the real part, or once for an offset and a flip.
     at = 2 * sp.pi * k * (j - 1) / frames
     wave = tone[2 * k + 1] * sp.cos(at) - tone[2 * k + 2] * sp.sin(at)
     whole = sp.Sum(sp.Piecewise((wave, k <= many), (0, True)), (k, 0, half))
@@ -118,7 +118,13 @@ def rebuild(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
                 "Its waves, without the mean",
             ),
         ],
-        [("These waves hold {share:.1%} of the motion about the mean.", {"share": share})],
+        [
+            (
+                "These waves hold {share:.1%} of the motion about the mean. Look how few slow "
+                "waves are enough for most of it.",
+                {"share": share},
+            )
+        ],
         arrays={tone: np.round(parts, 6), held: power},
     )
 
@@ -134,7 +140,7 @@ def circle(*, fps: float = 25.0) -> Scene:
     count = 13
 
     def point(at: sp.Expr | int) -> tuple[sp.Expr, sp.Expr]:
-        # From the top, so that a tremble goes up and down and does not lie in its zeros.
+        # From the top, so that a flip goes up and down and does not lie in its zeros.
         return -sp.sin(omega * (at - 1)), sp.cos(omega * (at - 1))
 
     now, then = point(frame), point(frame + 1)
@@ -201,7 +207,7 @@ def circle(*, fps: float = 25.0) -> Scene:
         [
             (
                 "It turns by {turn:.0f}° a frame. The chord is {chord:.2f} long: V is {square:.3f} "
-                "times P, and A {fourth:.3f} times.",
+                "times P, and A {fourth:.3f} times. The faster the wave, the longer the chord.",
                 {
                     "turn": 360 * hertz / fps,
                     "chord": sp.sqrt(step),
@@ -210,7 +216,7 @@ def circle(*, fps: float = 25.0) -> Scene:
                 },
             )
         ],
-        [Button("slow", {hertz: 1}), Button("tremble", {hertz: fps / 2})],
+        [Button("slow", {hertz: 1}), Button("flip", {hertz: fps / 2})],
     )
 
 
@@ -254,7 +260,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
     terms = terms_of(error, t, frames)
     answer = bars(
         terms,
-        Axis(0.01, 200, "loss [°²]", log=True),  # a drift's and a tremble's differ by thousands
+        Axis(0.01, 200, "loss [°²]", log=True),  # a drift's and a flip's differ by thousands
         title="What the loss says",
         looks=LOOKS,
         format=".2f",
@@ -276,12 +282,14 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
                     "r": terms["V"] / sp.Max(terms["P"], 1e-9),
                     "s": terms["A"] / sp.Max(terms["P"], 1e-9),
                 },
-            )
+            ),
+            f"The {frames} frames hold whole waves only at multiples of {fps / frames:.2f} Hz. "
+            "Between them, V and A differ a little from the formula that follows.",
         ],
         [
             Button("offset", {alone: 0, hertz: 0}),
             Button("slow wave", {alone: 0, hertz: 0.5}),
-            Button("tremble", {alone: 0, hertz: fps / 2}),
+            Button("flip", {alone: 0, hertz: fps / 2}),
         ],
         arrays={angle: np.round(motion, 3)},
     )
@@ -340,7 +348,8 @@ def filters(spectrum: ArrayLike, *, fps: float = 25.0) -> Scene:
         [picture, shares],
         [
             (
-                "An offset weighs {slow:.2f}, a tremble of every other frame {fast:.2f}.",
+                "An offset has the weight {slow:.2f}, and a flip has the weight {fast:.2f}. Look "
+                "at the fast end of the curve, on the right.",
                 {"slow": slow, "fast": fast},
             )
         ],
@@ -385,6 +394,11 @@ def noise(truth: ArrayLike) -> Scene:
                 wide=True,
             )
         ],
-        [("{share:.0%} of its variance is motion.", {"share": share})],
+        [
+            (
+                "{share:.0%} of its variance is motion. Watch the motion disappear in the noise.",
+                {"share": share},
+            )
+        ],
         arrays={x: clip, e: np.round(drawn / drawn.std(), 4)},
     )
