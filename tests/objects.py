@@ -233,7 +233,7 @@ def _weights(at):
     p = pose_weight(turned, torch.zeros_like(turned), degrees=True)
     weights = (at["bias"] + p) * (at["bias"] + attribute_weight(marked))
     whole = weights.sum()
-    steady = whole.square() / weights.square().sum() if whole > 0 else torch.zeros(())
+    steady = whole.square() / weights.square().sum() if whole > 0 else math.nan
     return [*weights, p, weights.mean(), steady]
 
 

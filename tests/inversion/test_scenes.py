@@ -119,7 +119,8 @@ MOVED = [*PLACES, {"n1": -180, "n2": 179}, {"n1": 0, "n2": -179}, {"n1": 180, "n
 
 
 def arrows(scene, state):
-    """Where the arrows of the losses begin, and how far they go."""
+    """Where the arrows of the losses begin, and how far they go; all unless `state` chooses."""
+    state = {"shown": 0} | state
     return {
         name: torch.tensor(
             [[value(scene, along, state) for along in place] for place in (mark.start, mark.by)],

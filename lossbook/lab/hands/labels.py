@@ -39,7 +39,7 @@ def confidence() -> Scene:
     whole = symbolic.LAPLACE_NLL.subs(symbolic.s, 1)
     weighted = symbolic.WEIGHTED_L1
     density = sp.exp(-whole)
-    across = Axis(-6, 6, "error of the label, in mean errors of a trusted one")
+    across = Axis(-6, 6, "error x, in units of s")
     here = {x: at}
     return Scene(
         "confidence",
@@ -60,7 +60,9 @@ def confidence() -> Scene:
             ),
             Panel(
                 [
-                    Curve(weighted, x, look="weighted L1", span=(-6, 6), label="c |x|"),
+                    Curve(
+                        weighted, x, look="weighted L1", span=(-6, 6), label="weighted L1, c |x|"
+                    ),
                     Curve(whole, x, look="Laplace", span=(-6, 6), label="\N{MINUS SIGN}ln p"),
                     Dots([(at, weighted.subs(here))], look="weighted L1", size=5),
                     Dots([(at, whole.subs(here))], look="Laplace", size=5),
@@ -72,8 +74,9 @@ def confidence() -> Scene:
         ],
         [
             (
-                "Labels of this confidence err by {mean:.1f} on average. The error costs "
-                "{a:.2f weighted L1} with the weighted L1, {b:.2f Laplace} with the second part.",
+                "Labels of this confidence err by {mean:.1f} s on average. The error costs "
+                "{a:.2f weighted L1} with the weighted L1 and {b:.2f Laplace} with "
+                "\N{MINUS SIGN}ln p.",
                 {"mean": 1 / c, "a": weighted.subs(here), "b": whole.subs(here)},
             )
         ],

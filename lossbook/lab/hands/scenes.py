@@ -111,7 +111,7 @@ def mixer() -> Scene:
         {
             w_2d: Range(0.001, 10, file.w_2d, label="weight of 2D", log=True),
             w_3d: Range(0.001, 10, file.w_3d_joint, label="weight of 3D", log=True),
-            w_prior: Range(0.001, 10, file.w_prior, label="weight of the prior", log=True),
+            w_prior: Range(0.00001, 10, file.w_prior, label="weight of the prior", log=True),
             metres: Choice("3D joints in", ("millimetres", "metres")),
             averaged: Switch(f"2D and 3D as means over {BATCH} hands"),
         },
@@ -150,7 +150,11 @@ def anatomy() -> Scene:
     turn = sp.Symbol("turn", real=True)
     angle = turn * sp.pi / 180
     places = [(float(x) * sp.cos(angle) + float(z) * sp.sin(angle), float(y)) for x, y, z in joints]
-    numbers = [Text(place, str(n), shift=(7, -7), anchor="start") for n, place in enumerate(places)]
+    tips = {chain[-1]: f"{chain[-1]} {finger}" for finger, chain in FINGERS.items()}
+    numbers = [
+        Text(place, tips.get(n, str(n)), shift=(7, -7), anchor="start")
+        for n, place in enumerate(places)
+    ]
     return Scene(
         "anatomy",
         "21 joints",
@@ -188,7 +192,7 @@ def depth() -> Scene:
         "depth",
         "One picture, many hands",
         {
-            k: Range(-1, 2, 1, 0.05, label="predicted depth, in multiples of the true depth"),
+            k: Range(-1, 2, 0.4, 0.05, label="predicted depth, in multiples of the true depth"),
             turn: Range(0, 90, 70, 1, "°", "right view turned by"),
         },
         [
@@ -308,7 +312,7 @@ def rotations() -> Scene:
         ],
         [
             (
-                "The hands are {d:.0f}° apart. Slopes of the losses: "
+                "The hands are {d:.0f}° apart. Slopes of the losses per radian: "
                 "{a:.1f axis-angle} (axis-angle), {m:.1f rotation matrix} (rotation matrix), "
                 "{b:.1f} (squared angle).",
                 {

@@ -49,6 +49,8 @@ LOOKS: Mapping[str, str] = {
 
 _NAMES = {name: "centre" if name == "center" else name for name in LOOKS}
 """What the page calls the losses."""
+_PAIR = len(LOOKS) + 1
+"""The choice of arrows that a reader meets first: of raw and of normalised L2."""
 _LENGTHEN = 0.4
 """How long the arrow of a pull of 1 is."""
 
@@ -71,7 +73,10 @@ def circle() -> Scene:
     arrows: list[Mark] = []
     aside = {"normalised L2": 0.14, "C": -0.14}
     for number, (name, look) in enumerate(LOOKS.items(), 1):
-        seen = sp.Piecewise((1, (shown < 1) | sp.Eq(shown, number)), (0, True))
+        wanted = (shown < 1) | sp.Eq(shown, number)
+        if number <= 2:
+            wanted |= sp.Eq(shown, _PAIR)
+        seen = sp.Piecewise((1, wanted), (0, True))
         beside = sp.Piecewise((aside.get(name, 0), shown < 1), (0, True))
         start = tuple(p + beside * o for p, o in zip(place, outward, strict=True))
         longer = _LENGTHEN * (tau if name == "C" else 1) * seen
@@ -132,14 +137,14 @@ def circle() -> Scene:
             others[0]: Range(-180, 180, 110, 2, "°", "negative 1, angle from the template"),
             others[1]: Range(-179, 179, 151, 2, "°", "negative 2, angle from the template"),
             tau: Range(0.05, 1, 0.1, label="temperature τ of C", log=True),
-            shown: Choice("arrows of", ("all", *_NAMES.values())),
+            shown: Choice("arrows of", ("all", *_NAMES.values(), "raw and normalised L2"), _PAIR),
         },
         [
             picture,
             bars(
                 {_NAMES[name]: pull for name, pull in strength.items()},
                 Axis(0.01, 100, log=True, ticks=[0.01, 0.1, 1, 10, 100]),
-                title="Strength of each pull (length of the gradient)",
+                title="Length of the gradient",
                 looks={_NAMES[name]: look for name, look in LOOKS.items()},
                 format=".2f",
             ),
@@ -160,7 +165,8 @@ def circle() -> Scene:
             (
                 "Along the radius, raw L2 pulls with {raw:.2f L2} and the centre loss with "
                 "{center:.2f center} (below 0 means inwards), the other three with 0. n₁ and n₂ "
-                "are templates of other people; the percentage is the share of each in C's push.",
+                "are templates of other people; the percentage is the share of each in C's push. "
+                "The arrow of C is multiplied by τ, its bar is not.",
                 {"raw": along["raw L2"], "center": along["center"]},
             ),
         ],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lossbook.lab.landmarks.crops import crop
+from lossbook.lab.landmarks.labels import LOSSES, few_labels, labels
 from lossbook.lab.landmarks.model import SIZE
 from lossbook.lab.landmarks.orl import Faces
 from lossbook.lab.page.charts import Chart
@@ -26,7 +27,6 @@ from lossbook.lab.page.objects import (
     Dots,
     Handle,
     Line,
-    Minimum,
     Panel,
     Picture,
     Range,
@@ -56,14 +56,6 @@ __all__ = [
 ]
 
 x = symbolic.x
-LOSSES: Mapping[str, sp.Expr] = {
-    "L2": symbolic.L2,
-    "L1": symbolic.L1,
-    "SmoothL1": symbolic.SMOOTH_L1.subs(symbolic.beta, 1),
-    "Wing": symbolic.WING.subs({symbolic.w: 10, symbolic.epsilon: 2}),
-}
-"""Of one coordinate's error in pixels, with the documented parameters."""
-
 OUTLINE: Sequence[tuple[range, bool]] = (
     (range(33), False),
     (range(33, 42), True),
@@ -171,7 +163,7 @@ def spread(faces: Faces, index: int) -> Scene:
         [
             (
                 "On the right {n:.0f} points are off by {e:.1f} px along either axis, and the "
-                "others are right.",
+                "others are right. Lines join neighbouring points.",
                 {"n": many, "e": error},
             )
         ],
@@ -183,14 +175,13 @@ def prices() -> Chart:
     curves = [
         Curve(loss / loss.subs(x, sp.Float(ERROR)), x, look=name, label=name, span=(0, 16))
         for name, loss in LOSSES.items()
-        if name != "SmoothL1"
     ]
     axes = (
         Axis(0, 16, "error of one number [px]"),
-        Axis(0, 12, f"loss, divided by that of {ERROR:g} px"),
+        Axis(0, 12, f"cost, if {ERROR:g} px costs 1"),
     )
     return Chart(
-        "What an error costs under three losses", [Panel(curves, *axes, height=230, wide=True)]
+        "What an error costs under four losses", [Panel(curves, *axes, height=230, wide=True)]
     )
 
 
@@ -250,77 +241,12 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
         ],
         [
             (
-                "The point is {r:.1f} px off. Arrows are drawn at twice their length.",
+                "The point is {r:.1f} px off. A pull of 1 is drawn 2 px long, so an arrow may "
+                "reach beyond the label.",
                 {"r": sp.sqrt(u**2 + v**2)},
             )
         ],
         [Button("nearly right", {u: 0.4, v: -0.3}), Button("far off", {u: -10, v: 8})],
-    )
-
-
-def labels() -> Scene:
-    """Seven labels of one coordinate, which are dragged, and the best answer for each loss."""
-    return _labels("labels", costs=True)
-
-
-def few_labels() -> Scene:
-    """The same without the curves, for a small place."""
-    return _labels("few-labels", costs=False)
-
-
-def _labels(name: str, *, costs: bool) -> Scene:
-    given = sp.symbols("l1:8", real=True)
-    start = (-1.5, -1, -0.5, 0, 0.5, 1, 8)
-    camps = (0, 0, 0, 5, 6, 8, 10)
-    answer = sp.Symbol("answer", real=True)
-    best = {loss: sp.Symbol(f"best_{loss}", real=True) for loss in ("L2", "Wing", "L1")}
-    totals = {
-        loss: sp.Add(*(LOSSES[loss].subs(x, answer - label) for label in given)) / 7
-        for loss in best
-    }
-    across = Axis(-4, 12, "place [px]")
-    lines = [
-        Line([(at, 0.4), (at, 7.6)], look=loss, label=loss, width=3) for loss, at in best.items()
-    ]
-    dragged = [
-        Handle(label, 7 - n, {label: pointer_x}, look="ground truth", title=f"label {n + 1}")
-        for n, label in enumerate(given)
-    ]
-    rows = Axis(0.3, 7.7, "label", ticks={float(7 - n): f"{n + 1}." for n in range(7)})
-    panels = [Panel([*lines, *dragged], across, rows, "Drag a label", height=270, wide=costs)]
-    if costs:
-        curves: list[Mark] = []
-        for loss in ("L1", "Wing"):
-            least = (best[loss], totals[loss].subs(answer, best[loss]))
-            curves += [Curve(totals[loss], answer, look=loss), Dots([least], look=loss, size=5)]
-        up = Axis(0, 24, "mean loss [px]")
-        panels.append(
-            Panel(
-                curves,
-                across,
-                up,
-                "What an answer costs (L2, in px², is not drawn)",
-                height=230,
-                wide=True,
-            )
-        )
-    return Scene(
-        name,
-        "Seven labels, one answer",
-        {
-            label: Range(-3, 11, at, 0.1, "px", f"label {n + 1}")
-            for n, (label, at) in enumerate(zip(given, start, strict=True))
-        },
-        panels,
-        [
-            (
-                "The best answer: {L2:.1f L2} px for L2, {L1:.1f L1} px for L1, "
-                "{Wing:.1f Wing} px for Wing.",
-                best,
-            )
-        ],
-        [Button("two camps", dict(zip(given, camps, strict=True)))],
-        minima={at: Minimum(totals[loss], answer, -4, 12) for loss, at in best.items()},
     )
 
 
@@ -344,7 +270,7 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
         marks.append(Bar((n + 0.5, 0), (n + 0.5, w[n]), look="PFLD", width=44))
         marks.append(Text((n + 0.5, w[n]), "{w:.2f}", {"w": w[n]}, anchor="middle", shift=(0, -10)))
     whole, rare = sp.Add(*w), [bool(faces.attributes[index, 0]) for index in chosen]
-    steady = sp.Piecewise((whole**2 / sp.Add(*(v**2 for v in w)), whole > 0), (0, True))
+    steady = sp.Piecewise((whole**2 / sp.Add(*(v**2 for v in w)), whole > 0), (sp.nan, True))
     return Scene(
         "weights",
         "The weights that PFLD gives to six faces",
@@ -361,7 +287,7 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
                 marks,
                 Axis(0, 6),
                 Axis(-4.6, 15.2),
-                "The weight of each face, p q",
+                "The weight of each face",
                 height=420,
                 wide=True,
                 frame=False,

@@ -107,6 +107,7 @@ class Guess(Shown):
     choices: tuple[str, ...]
     axes: Mapping[str, Axis]
     xlabel: str
+    names: Sequence[str] = ascii_uppercase
 
     def __repr__(self) -> str:
         return f"{len(self.logs)} logs of {', '.join(self.axes)}: {' / '.join(self.choices)}"
@@ -119,8 +120,8 @@ class Guess(Shown):
     @cached_property
     def markup(self) -> str:
         """HTML for a page that loads style and script; the same on every run."""
-        cases = zip(ascii_uppercase, self.logs, strict=False)
-        inside = "".join(self._case(f"Log {letter}", log) for letter, log in cases)
+        cases = zip(self.names, self.logs, strict=False)
+        inside = "".join(self._case(f"Log {name}", log) for name, log in cases)
         return f'<div class="lossbook-lesson guess">{inside}</div>'
 
     def _case(self, name: str, log: Log) -> str:
@@ -173,6 +174,7 @@ def guess(
     *,
     axes: Mapping[str, Axis] | None = None,
     xlabel: str = "step",
+    names: Sequence[str] = ascii_uppercase,
 ) -> Guess:
     """Show logs without their names, and let a reader say what is wrong in each.
 
@@ -182,22 +184,26 @@ def guess(
         axes: Vertical axes by term, in order; by default all terms, each with one axis for all
             logs, logarithmic where the values are positive and range over a decade and more.
         xlabel: What is counted along the horizontal axis.
+        names: What the logs are called, after the word "Log".
 
     Returns:
         An object that a notebook shows.
 
     Raises:
-        ValueError: If there are not four to six logs, or a fault is not among the choices.
+        ValueError: If there are not four to six logs, there are fewer names, or a fault is not
+            among the choices.
     """
     if not 4 <= len(logs) <= 6:
         raise ValueError(f"expected four to six logs, got {len(logs)}")
+    if len(names) < len(logs):
+        raise ValueError(f"expected a name for each of {len(logs)} logs, got {len(names)}")
     for log in logs:
         _check_choices(choices, log.fault)
     if axes is None:
         runs = [run for log in logs for run in (log.curves, log.mended)]
         terms = dict.fromkeys(term for log in logs for term in log.curves)
         axes = {term: _axis([run[term] for run in runs if term in run]) for term in terms}
-    return Guess(tuple(logs), tuple(choices), dict(axes), xlabel)
+    return Guess(tuple(logs), tuple(choices), dict(axes), xlabel, names)
 
 
 def _check_choices(choices: Sequence[str], answer: str) -> None:

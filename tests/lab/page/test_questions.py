@@ -65,6 +65,13 @@ def test_there_are_four_to_six_logs(count):
         guess([log()] * count, CHOICES)
 
 
+def test_logs_can_be_called_by_other_names():
+    markup = guess([log()] * 4, CHOICES, names="1234").markup
+    assert all(f"Log {name}" in markup for name in "1234") and "Log A" not in markup
+    with pytest.raises(ValueError, match="a name for each of 4 logs, got 3"):
+        guess([log()] * 4, CHOICES, names="123")
+
+
 def test_every_fault_is_a_choice():
     with pytest.raises(ValueError, match="'rust' is not among"):
         guess([log(), log(), log(), log("rust")], CHOICES)
