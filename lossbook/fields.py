@@ -23,16 +23,19 @@ def moved(value: Tensor, args: tuple[Any, ...], options: dict[str, Any], *, cast
         options: ``device``, ``dtype``, ``non_blocking``, ``copy`` or ``other``.
         cast: whether a dtype is meant for it; otherwise it keeps its own.
     """
+    # By its name, torch takes another tensor only where nothing else is asked.
+    if "other" in options:
+        args = (options["other"], *args)
+        options = {name: option for name, option in options.items() if name != "other"}
     if cast:
         return value.to(*args, **options)
-    asked = (options["other"], *args) if "other" in options else args
     kept: list[Any] = []
-    for argument in asked:
+    for argument in args:
         if isinstance(argument, Tensor):
             kept += [argument.device, value.dtype]
         else:
             kept.append(value.dtype if isinstance(argument, torch.dtype) else argument)
-    rest = {name: option for name, option in options.items() if name not in ("dtype", "other")}
+    rest = {name: option for name, option in options.items() if name != "dtype"}
     return value.to(*kept, **rest) if kept or rest else value
 
 

@@ -79,7 +79,7 @@ ARMS: Mapping[str, Arm] = {
 - ``"steady"``, ``"steady, twice"``: the same without the fall, with a weight of 1 and of 2;
 - ``"no ..."``: steady without a term; ``"margin"`` with one of 0.3, ``"identity"`` with that term;
 - ``"R1 ..."``: in every step; at an interval longer than an epoch, with the counter that starts
-  anew; every 16th step with the weight of 16 steps, as StyleGAN2 has it; a hundred times as strong;
+  anew; sixteen times and a hundred times as strong;
 - ``"unscaled"``: latents as the autoencoder gives them;
 - ``"frozen D"``, ``"blind D"``, ``"no relu"``: a discriminator that is never updated, one that is
   given zeros in place of letters, and one whose hinge has lost its relu.

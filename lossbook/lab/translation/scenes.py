@@ -133,8 +133,8 @@ def dirac() -> Scene:
                 },
             ),
             (
-                "From one R1 step to the next, the largest eigenvalue is {rho:.3f}. It is below 1, "
-                "so that the orbit converges, for weights from {low:.3f r1} to {high:.3f r1}.",
+                "From one R1 step to the next, the largest eigenvalue is {rho:.3f}. The orbit "
+                "converges if it is below 1: for weights from {low:.3f r1} to {high:.3f r1}.",
                 {"rho": largest, "low": there * mine[0], "high": there * mine[1]},
             ),
         ],
