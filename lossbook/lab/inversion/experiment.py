@@ -110,7 +110,7 @@ Brief = Annotated[float, Field(ge=0), PlainSerializer(brief, when_used="json")]
 """A number from 0 on, stored as `brief` says."""
 
 
-class Result(records.Result):
+class Result(records.ScoredResult):
     """How the faces that one trained denoiser rebuilt did.
 
     Attributes:
@@ -128,7 +128,6 @@ class Result(records.Result):
     """
 
     units: Mapping[str, tuple[Brief, ...]]
-    scores: Mapping[str, Score]
     guided: Mapping[str, Score] = {}
     log: Mapping[str, Number]
     weights: Mapping[str, Digits]
@@ -151,20 +150,10 @@ class Baseline(Model):
     shown: Mapping[str, str]
 
 
-class Record(records.Record[Config, Result, Baseline]):
+class Record(records.ScoredRecord[Config, Result, Baseline]):
     """The recorded experiment."""
 
     headline: ClassVar[str] = "seen judge_far"
-
-    def values(self, arm: str, metric: str = "") -> list[float]:
-        """One mean a fold, in the order of ``config.folds``.
-
-        Args:
-            arm: its name.
-            metric: a name in the results' `scores`; by default the headline.
-        """
-        name = metric or self.headline
-        return [result.scores[name] for result in self.results if result.arm == arm]
 
 
 @lru_cache(maxsize=1)

@@ -37,6 +37,8 @@ __all__ = [
     "Record",
     "Result",
     "Score",
+    "ScoredRecord",
+    "ScoredResult",
     "Trial",
     "explain",
     "read",
@@ -143,7 +145,20 @@ class Trial(Model):
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+class ScoredResult(Result):
+    """The same, with its numbers by name.
+
+    Attributes:
+        scores: one for each metric.
+    """
+
+    scores: Mapping[str, Score]
+
+
 ResultT = TypeVar("ResultT", bound=Result)
+ScoredT = TypeVar("ScoredT", bound=ScoredResult)
 BaselineT = TypeVar("BaselineT")
 
 
@@ -224,6 +239,20 @@ class Record(Model, Generic[ConfigT, ResultT, BaselineT]):
         return [
             value for result in self.results if result.arm == arm for value in result.units[name]
         ]
+
+
+class ScoredRecord(Record[ConfigT, ScoredT, BaselineT]):
+    """A record whose results have their numbers by name, in `scores`."""
+
+    def values(self, arm: str, metric: str = "") -> list[float]:
+        """One number a fold, in the order of ``config.folds``.
+
+        Args:
+            arm: its name.
+            metric: a name in the results' `scores`; by default the headline.
+        """
+        name = metric or self.headline
+        return [result.scores[name] for result in self.results if result.arm == arm]
 
 
 def read(kind: type[ModelT], path: Path) -> ModelT:

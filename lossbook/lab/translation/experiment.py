@@ -100,7 +100,7 @@ BriefScore = Annotated[float, Field(ge=0), PlainSerializer(brief, when_used="jso
 """The same from 0 on."""
 
 
-class Result(records.Result):
+class Result(records.ScoredResult):
     """How the letters that one trained generator translated did.
 
     Attributes:
@@ -112,7 +112,6 @@ class Result(records.Result):
     """
 
     units: Mapping[str, tuple[BriefScore, ...]]
-    scores: Mapping[str, Score]
     log: Mapping[str, tuple[Brief, ...]]
     shown: str = ""
 
@@ -135,20 +134,10 @@ class Baseline(Model):
     shown: Mapping[str, str]
 
 
-class Record(records.Record[Config, Result, Baseline]):
+class Record(records.ScoredRecord[Config, Result, Baseline]):
     """The recorded experiment."""
 
     headline: ClassVar[str] = "error"
-
-    def values(self, arm: str, metric: str = "") -> list[float]:
-        """One mean a fold, in the order of ``config.folds``.
-
-        Args:
-            arm: its name.
-            metric: a name in the results' `scores`; by default the headline.
-        """
-        name = metric or self.headline
-        return [result.scores[name] for result in self.results if result.arm == arm]
 
 
 class Fold(NamedTuple):

@@ -38,7 +38,7 @@ RECORDED = experiment.RECORDED.replace(arms=("steady", "identity"), folds=tuple(
 """Two arms, six times each; a fold's number is that of the first weights."""
 
 
-class Result(records.Result):
+class Result(records.ScoredResult):
     """What one training came to.
 
     Attributes:
@@ -49,25 +49,14 @@ class Result(records.Result):
         log: a number an epoch of each curve.
     """
 
-    scores: Mapping[str, Score]
     read: tuple[str, str]
     log: Mapping[str, tuple[Brief, ...]]
 
 
-class Record(records.Record[Config, Result, Score]):
+class Record(records.ScoredRecord[Config, Result, Score]):
     """The recorded experiment; the baseline is how far unseen letters of a domain lie apart."""
 
     headline: ClassVar[str] = "content"
-
-    def values(self, arm: str, metric: str = "") -> list[float]:
-        """One number a training.
-
-        Args:
-            arm: its name.
-            metric: a name in the results' `scores`; by default the headline.
-        """
-        name = metric or self.headline
-        return [result.scores[name] for result in self.results if result.arm == arm]
 
 
 def _made(found: Trained, scale: float, letters: Letters, fold: Fold) -> list[Tensor]:
