@@ -81,7 +81,10 @@ def test_a_question_is_answered_with_the_keys(show):
 
 def test_each_log_is_judged_by_itself(show):
     page = show(logs())
+    assert page.locator(".case:visible").count() == 1
+    page.get_by_role("button", name="Log B").click()
     case = page.get_by_role("region", name="Log B")
+    assert page.locator(".case:visible").count() == 1
     case.get_by_role("button", name="the wrong unit").click()
     assert case.get_by_role("status").inner_text().startswith("Not that.")
     assert page.locator("summary:visible").count() == 1
@@ -89,6 +92,7 @@ def test_each_log_is_judged_by_itself(show):
     case.get_by_role("button", name="a NaN").click()
     assert case.get_by_role("status").inner_text().startswith("Yes.")
     assert case.locator(".choices button:not([aria-disabled])").count() == 0
+    assert page.locator(".tabs").inner_text().split("\n") == ["Log A", "Log B ✓", "Log C", "Log D"]
     case.locator("summary").click()
     for text in ("Sign 1.", "pose has NaN", "Mend it."):
         assert case.get_by_text(text).is_visible()
@@ -102,6 +106,13 @@ def test_a_picture_that_was_folded_moves(show):
     page.get_by_role("button", name="far off").click()
     state = page.evaluate("document.querySelector('#scene-landmark').scene.state()")
     assert state == {"u": -10, "v": 8}
+
+
+def test_on_paper_all_logs_are_there(show):
+    page = show(logs())
+    page.emulate_media(media="print")
+    assert page.locator(".case:visible").count() == 4
+    assert page.locator(".tabs:visible").count() == 0
 
 
 def test_without_javascript_everything_can_be_opened(show):
@@ -121,9 +132,12 @@ def test_without_javascript_everything_can_be_opened(show):
 @pytest.mark.parametrize("attributes", [' data-theme="light"', ' data-theme="dark"', ""])
 def test_everything_is_accessible_and_fits(show, violations, width, attributes):
     page = show(*everything(), width=width, attributes=attributes, color_scheme="dark")
-    for button in page.locator(".choices button:first-child").all():
-        button.click()
-    for summary in page.locator("summary:visible").all():
-        summary.click()
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert violations(page) == []
+    for tab in page.locator(".tabs button").all():
+        tab.click()
+        for button in page.locator(".choices button:first-child:visible").all():
+            button.click(force=True)
+        for summary in page.locator("summary:visible").all():
+            if not summary.evaluate("summary => summary.parentElement.open"):
+                summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert violations(page) == []

@@ -1,5 +1,6 @@
 // A question waits for a click; then it says what is right and lets the reader open the why.
 // Where a reader may try again, a wrong choice is crossed out and the others stay.
+// Of several logs one is shown at a time, so that a reader can flip from one to the next.
 (function () {
   "use strict";
   for (const ask of document.querySelectorAll(".lossbook-lesson.ask, .lossbook-lesson .ask")) {
@@ -22,11 +23,38 @@
         show("wrong", !right);
         show("then", done);
         button.setAttribute("aria-pressed", "true");
+        if (done) ask.dispatchEvent(new CustomEvent("judged"));
         for (const other of done ? buttons : [button]) {
           other.setAttribute("aria-disabled", "true");
           other.classList.toggle("true", done && "right" in other.dataset);
         }
       });
     }
+  }
+  for (const guess of document.querySelectorAll(".lossbook-lesson.guess")) {
+    if ("ready" in guess.dataset) continue;
+    guess.dataset.ready = "";
+    const cases = [...guess.querySelectorAll(".case")];
+    const tabs = cases.map((one) => {
+      const tab = document.createElement("button");
+      tab.type = "button";
+      tab.textContent = one.getAttribute("aria-label");
+      tab.addEventListener("click", () => open(one));
+      one.addEventListener("judged", () => { tab.textContent += " ✓"; });
+      return tab;
+    });
+    function open(shown) {
+      cases.forEach((one, i) => {
+        one.classList.toggle("away", one !== shown);
+        tabs[i].setAttribute("aria-pressed", String(one === shown));
+      });
+    }
+    const group = document.createElement("div");
+    group.className = "tabs";
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", "Choose a log");
+    group.append(...tabs);
+    guess.prepend(group);
+    open(cases[0]);
   }
 })();
