@@ -331,7 +331,7 @@ def test_what_is_shown_of_66_bins_is_what_torch_says(theta):
 
 def test_the_bins_are_drawn_as_the_laboratory_encodes_them():
     scene = scenes.bins()
-    logits, _, shares, _ = stems(scene, {"theta": 15})
+    logits, _, shares, _ = stems(scene, {"theta": 15, "push": 0})
     expected = to_logits(torch.tensor(15.0, dtype=torch.float64))
     near = slice(scenes._NEAR[0] - 1, scenes._NEAR[1])
     torch.testing.assert_close(logits - logits.mean(), expected[near] - expected[near].mean())
@@ -340,7 +340,7 @@ def test_the_bins_are_drawn_as_the_laboratory_encodes_them():
     axis = scene.panels[0].y
     lowest, *_ = stems(scene, {"theta": -15, "shift": -4, "bin": 47, "push": -2})
     assert axis.start < lowest.min()
-    shifted, _, same, _ = stems(scene, {"theta": 15, "shift": 3})
+    shifted, _, same, _ = stems(scene, {"theta": 15, "shift": 3, "push": 0})
     torch.testing.assert_close(shifted, logits + 3)
     torch.testing.assert_close(same, shares)
     pushed, alone, *_ = stems(scene, {"theta": 15, "bin": 26, "push": 1.5})

@@ -179,7 +179,7 @@ def _apart(heights: Sequence[float], axis: Axis) -> list[float]:
 
 # Heights of a brow and of the inner lips.
 _SHOWN = [3 * point + 1 for point in (1, 14, 15)]
-_HUES = ("position", "velocity", "acceleration", "neutral")
+_HUES = ("p", "P+R, 1000 times", "P+V", "neutral")  # none of those of P, V and A
 
 
 _NEAR = (20, 47)
@@ -214,7 +214,7 @@ def bins() -> Scene:
         {
             # Which bin and by how much stand side by side, also where a row holds two or three.
             at: Range(first, last, 42, 1, label="push bin"),
-            push: Range(-2, 2, 0, 0.25, label="by"),
+            push: Range(-2, 2, 2, 0.25, label="by"),
             theta: Range(-15, 15, 12, 1, "°", "true angle"),
             shift: Range(-4, 4, 0, 0.5, label="add to all"),
         },
