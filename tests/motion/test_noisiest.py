@@ -1,39 +1,31 @@
-"""P where nearly all is noise: which windows count, and what is recorded of it."""
+"""P where nearly all is noise: which levels are drawn, and what is recorded of it."""
 
-import pytest
 import torch
 
-from lossbook.lab.motion import noisiest
-from lossbook.lab.motion.model import ARMS, Batch, signal
-
-LEVELS = torch.tensor([0.0, 0.5, 0.9, 0.93, 1.0])
+from lossbook.lab.motion import leaks, noisiest, windows
+from lossbook.lab.motion.model import SETTINGS, batches, signal
 
 
-@pytest.fixture
-def batch(generator):
-    motion, noisy = torch.randn(2, 5, 6, 265, generator=generator)
-    cond, drive = torch.randn(5, 265, generator=generator), torch.zeros(5, 6, 2)
-    return Batch(motion=motion, noisy=noisy, level=LEVELS, cond=cond, drive=drive)
+def some_windows():
+    generator = torch.Generator().manual_seed(0)
+    motion = torch.randn(64, 6, 265, generator=generator)
+    return windows.Windows(motion, motion[:, 0], torch.zeros(64, 6, 2), torch.arange(64))
 
 
-def test_it_is_p_of_the_windows_above_the_level(batch, generator):
-    found = torch.randn(5, 6, 265, generator=generator).requires_grad_()
-    loss = noisiest.loss(found, batch)
-    above = Batch(*(values[3:] for values in batch))
-    torch.testing.assert_close(loss.total, ARMS["P"](found[3:], above).total)
-    (slope,) = torch.autograd.grad(loss.total, found)
-    assert [bool(window.any()) for window in slope] == [False, False, False, True, True]
+def test_all_levels_are_above_the_lowest_and_all_else_is_the_same():
+    usual = batches(some_windows(), 0, SETTINGS)
+    noisy = batches(some_windows(), 0, noisiest.EXPERIMENT.config)
+    for _ in range(20):
+        one, other = next(usual), next(noisy)
+        assert (other.level >= noisiest.LEVEL).all() and (other.level <= 1).all()
+        torch.testing.assert_close(other.level, 0.9 + 0.1 * one.level)
+        torch.testing.assert_close(other.motion, one.motion)
     assert signal(torch.tensor(noisiest.LEVEL)) < 0.025
-
-
-def test_a_batch_without_such_a_window_teaches_nothing(batch):
-    found = torch.zeros(5, 6, 265, requires_grad=True)
-    noisiest.loss(found, batch._replace(level=LEVELS / 2)).total.backward()
-    assert not found.grad.any()
 
 
 def test_six_trainings_are_recorded_as_the_leaks_are():
     record = noisiest.load_record()
-    assert record.config.arms == (noisiest.ARM,)
+    usual = leaks.load_record().config
+    assert record.config == usual.replace(arms=(noisiest.ARM,), lowest_level=noisiest.LEVEL)
     assert [result.fold for result in record.results] == list(range(6))
     assert all(result.noise_jitter > result.zeros_jitter > 0 for result in record.results)

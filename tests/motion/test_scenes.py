@@ -231,21 +231,24 @@ def test_the_chord_is_the_step_of_the_wave(hertz):
         agree(scene, {"hertz": hertz, "frame": frame})
         chord, shadow = (
             line(scene, 2, {"hertz": hertz, "frame": frame}),
-            line(scene, 4, {"hertz": hertz, "frame": frame}),
+            line(scene, 6, {"hertz": hertz, "frame": frame}),
         )
         torch.testing.assert_close(chord, shadow)
-        heights = line(scene, 3, {"hertz": hertz})
+        heights = line(scene, 5, {"hertz": hertz})
         torch.testing.assert_close(chord, heights[frame - 1 : frame + 1])
+        for dotted, height in zip((3, 4), chord, strict=True):
+            level = line(scene, dotted, {"hertz": hertz, "frame": frame})
+            torch.testing.assert_close(level, height.expand(2))
 
 
 def test_a_tremble_goes_up_and_down_and_its_chord_is_a_diameter():
     scene = waves.circle()
     _, tremble = (state for state in presets(scene) if state)
-    heights = line(scene, 3, tremble)
+    heights = line(scene, 5, tremble)
     alternating = (-1.0) ** torch.arange(len(heights), dtype=torch.float64)
     torch.testing.assert_close(heights, alternating)
     for frame in (1, 2, 13):
-        step = line(scene, 4, tremble | {"frame": frame}).diff().item()
+        step = line(scene, 6, tremble | {"frame": frame}).diff().item()
         assert step == pytest.approx(2 * (-1) ** frame)
         across = [value(scene, x, tremble | {"frame": frame})
                   for x, _ in scene.panels[0].marks[2].places]  # fmt: skip
@@ -255,8 +258,8 @@ def test_a_tremble_goes_up_and_down_and_its_chord_is_a_diameter():
 @pytest.mark.parametrize("hertz", [0.5, 2.5, 12.5])
 def test_steps_of_a_wave_are_a_wave_again_as_high_as_the_filter_says(hertz):
     scene = waves.circle()
-    wave, steps, their_steps = (line(scene, at, {"hertz": hertz}) for at in (5, 6, 7))
-    torch.testing.assert_close(wave, line(scene, 3, {"hertz": hertz}))
+    wave, steps, their_steps = (line(scene, at, {"hertz": hertz}) for at in (7, 8, 9))
+    torch.testing.assert_close(wave, line(scene, 5, {"hertz": hertz}))
     torch.testing.assert_close(steps, wave.diff())
     torch.testing.assert_close(their_steps, wave.diff(n=2))
     between = [value(scene, x, {}) for x, _ in scene.panels[2].marks[2].places]

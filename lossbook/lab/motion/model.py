@@ -64,6 +64,7 @@ class Settings(Model):
         learning_rate: highest value of a one-cycle schedule, for Adam.
         channels: of the network.
         calls: of the network for each window that is generated.
+        lowest_level: of noise that training draws; 1 is nothing but noise.
     """
 
     steps: int = 1000
@@ -71,6 +72,7 @@ class Settings(Model):
     learning_rate: float = 2e-3
     channels: int = 96
     calls: int = 10
+    lowest_level: float = 0.0
 
 
 SETTINGS = Settings()
@@ -256,8 +258,9 @@ def batches(windows: Windows, seed: int, settings: Settings = SETTINGS) -> Itera
     Args:
         windows: to draw from.
         seed: of the order, of the levels and of the noise.
-        settings: for the size of a batch.
+        settings: for the size of a batch and the lowest level.
     """
+    lowest = settings.lowest_level
     generator = torch.Generator().manual_seed(seed)
     while True:
         order = torch.randperm(len(windows.motion), generator=generator)
@@ -265,7 +268,7 @@ def batches(windows: Windows, seed: int, settings: Settings = SETTINGS) -> Itera
             if len(some) < settings.batch_size:
                 continue
             motion = windows.motion[some]
-            level = torch.rand(len(some), generator=generator)
+            level = lowest + (1 - lowest) * torch.rand(len(some), generator=generator)
             noise = torch.randn(motion.shape, generator=generator)
             noisy = _mixed(motion, noise, level)
             yield Batch(motion, noisy, level, windows.cond[some], windows.drive[some])

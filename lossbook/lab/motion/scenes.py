@@ -214,7 +214,7 @@ def bins() -> Scene:
         {
             # Which bin and by how much stand side by side, also where a row holds two or three.
             at: Range(first, last, 42, 1, label="push bin"),
-            push: Range(-2, 2, 2, 0.25, label="by"),
+            push: Range(-2, 2, 1, 0.25, label="by"),
             theta: Range(-15, 15, 12, 1, "°", "true angle"),
             shift: Range(-4, 4, 0, 0.5, label="add to all"),
         },
@@ -337,13 +337,18 @@ def many_noises(
     so_far = answers.cumsum(0) / torch.arange(1, count + 1)[:, None]
     at = [(n, frames * (many - 1) + n) for n in range(1, frames + 1)]
     middle = [(n, mean[place]) for n, place in at]
+    faint = [
+        [(n, one[frames * (sp.Min(nth, many) - 1) + n]) for n in range(1, frames + 1)]
+        for nth in range(1, count + 1)
+    ]
     marks: list[Mark] = [
+        *(Line(earlier, look="neutral", width=0.4, solid=True) for earlier in faint),
         Line(list(enumerate(truth.tolist(), 1)), look="ground truth", label="truth"),
         Line(
             [(n, one[place]) for n, place in at],
             look="neutral",
             label="answer to the newest noise",
-            width=1,
+            width=1.5,
             solid=True,
         ),
         Line(
@@ -368,8 +373,8 @@ def many_noises(
         [Panel(marks, across, Axis(*span, "yaw [°]"), "The first call", wide=True, height=300)],
         [
             (
-                "Answers so far: {n:.0f}. The thick line is their mean. Watch it become calmer "
-                "than the thin line, which is one answer.",
+                "Answers so far: {n:.0f}, in grey. The thick line is their mean. Watch it become "
+                "calmer than each of them.",
                 {"n": many},
             )
         ],

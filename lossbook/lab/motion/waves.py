@@ -147,7 +147,7 @@ def circle(*, fps: float = 25.0) -> Scene:
     ring = [(math.cos(a), math.sin(a)) for a in np.linspace(0, 2 * np.pi, 73)]
     heights = [(n, point(n)[1]) for n in range(1, count + 2)]
     step = symbolic.VELOCITY_GAIN.subs(symbolic.omega, omega)
-    up = Axis(-1.15, 1.15)
+    up, edge = Axis(-1.15, 1.15), 1.7
     # Wave, steps and their steps; a step stands between its two frames.
     orders = [heights]
     drawn: list[Mark] = []
@@ -172,8 +172,10 @@ def circle(*, fps: float = 25.0) -> Scene:
                     Line([now, (0, 0), then], look="neutral", width=1),
                     Line([now, then], look="velocity", solid=True, width=4),
                     Dots([now, then], look="position", size=5),
+                    # To the panel beside it, which has the same scale.
+                    *(Line([at, (edge, at[1])], look="baseline", width=1) for at in (now, then)),
                 ],
-                Axis(-1.7, 1.7),
+                Axis(-edge, edge),
                 up,
                 "This frame, the next, the chord",
                 equal=True,
