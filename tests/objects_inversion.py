@@ -52,7 +52,7 @@ def feature_circle(at):
     shares = torch.softmax(cosines[0] / at["tau"], 0)
     outward = vector(at["angle"])[0]
     along = [pulls[name] @ outward for name in ("raw L2", "center")]
-    sizes = [pull.norm() for pull in pulls.values()]
+    sizes = [(at["tau"] if name == "C" else 1) * pull.norm() for name, pull in pulls.items()]
     return [*shares, *sizes, abs(at["angle"]), at["r"], *values.values(), *along]
 
 

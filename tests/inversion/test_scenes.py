@@ -354,7 +354,8 @@ def test_of_the_documented_widths_the_pieces_are_those_of_the_chapter(composed):
     for number, formula in documented.items():
         exact = sp.lambdify(symbolic.share, formula, "math")
         for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
-            found = value(composed, curve.expr.subs(curve.variable, share), {"schedule": number})
+            state = {"schedule": number, "k_width": 0.1}
+            found = value(composed, curve.expr.subs(curve.variable, share), state)
             assert found == pytest.approx(exact(share), abs=1e-12)
 
 

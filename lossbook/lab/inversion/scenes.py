@@ -47,8 +47,9 @@ LOOKS: Mapping[str, str] = {
 }
 """The losses that pull at a feature, and their names in the palette."""
 
-_NAMES = {name: "centre" if name == "center" else name for name in LOOKS}
-"""What the page calls the losses."""
+_CALLED = {"A": "A: margin", "C": "C: InfoNCE × τ", "center": "centre"}
+_NAMES = {name: _CALLED.get(name, name) for name in LOOKS}
+"""What the page calls the losses; of C the pull is shown, times its temperature."""
 _PAIR = len(LOOKS) + 1
 """The choice of arrows that a reader meets first: of raw and of normalised L2."""
 _LENGTHEN = 0.4
@@ -60,7 +61,7 @@ def circle() -> Scene:
 
     Template and negatives have length 1. An arrow is minus the gradient by the feature; those of
     the losses that look at directions alone are tangents, and stand side by side where all are
-    drawn. That of C is multiplied by its temperature, so that it can be compared with A's.
+    drawn. Arrow and bar of C are multiplied by its temperature, to be compared with A's.
     """
     angle, length = sp.Symbol("angle", real=True), sp.Symbol("r", positive=True)
     others, tau = sp.symbols("n1 n2", real=True), symbolic.tau
@@ -81,8 +82,7 @@ def circle() -> Scene:
         start = tuple(p + beside * o for p, o in zip(place, outward, strict=True))
         longer = _LENGTHEN * (tau if name == "C" else 1) * seen
         by = tuple(longer * along for along in pulls[name])
-        label = "C, times τ" if name == "C" else _NAMES[name]
-        arrows.append(Arrow(start, by, look=look, label=label, width=3))
+        arrows.append(Arrow(start, by, look=look, label=_NAMES[name], width=3))
 
     cosines = [sum(o * n for o, n in zip(outward, one, strict=True)) for one in negatives]
     softmax = [sp.exp((one - sp.Max(*cosines)) / tau) for one in cosines]
@@ -125,7 +125,9 @@ def circle() -> Scene:
         equal=True,
         frame=False,
     )
-    strength = {name: sp.sqrt(a**2 + b**2) for name, (a, b) in pulls.items()}
+    strength = {
+        name: (tau if name == "C" else 1) * sp.sqrt(a**2 + b**2) for name, (a, b) in pulls.items()
+    }
     along = {name: sum(p * o for p, o in zip(pulls[name], outward, strict=True)) for name in LOOKS}
     return Scene(
         "feature-circle",
@@ -166,17 +168,17 @@ def circle() -> Scene:
                 "Along the radius, raw L2 pulls with {raw:.2f L2} and the centre loss with "
                 "{center:.2f center} (below 0 means inwards), the other three with 0. n₁ and n₂ "
                 "are templates of other people; the percentage is the share of each in C's push. "
-                "The arrow of C is multiplied by τ, its bar is not.",
+                "Arrow and bar of C are both multiplied by τ.",
                 {"raw": along["raw L2"], "center": along["center"]},
             ),
         ],
         [
-            Button("margin holds", {angle: 25, length: 1, others[0]: 110, others[1]: 151}),
-            Button("right way, too long", {angle: 0, length: 1.8}),
-            Button(
-                "between two negatives",
-                {angle: 130, length: 1, others[0]: 110, others[1]: 151, tau: 1},
-            ),
+            Button(name, {angle: at, length: r, tau: t, others[0]: 110, others[1]: 151, shown: 0})
+            for name, at, r, t in (
+                ("margin holds", 25, 1, 0.1),
+                ("right way, too long", 0, 1.8, 0.1),
+                ("between two negatives", 130, 1, 1),
+            )
         ],
     )
 
@@ -345,7 +347,7 @@ def schedules() -> Scene:
             chosen: Choice("schedule", tuple(stages), 3),
             symbolic.steepness: Range(1, 20, 10, 0.5, label="k of the sigmoid"),
             symbolic.midpoint: Range(0.1, 0.9, 0.5, 0.01, "T", "its midpoint"),
-            width: Range(0.02, 0.3, 0.1, 0.01, "T", "k₁ = k₂ of combined and smooth"),
+            width: Range(0.02, 0.3, 0.05, 0.01, "T", "k₁ = k₂ of combined and smooth"),
             feat: Range(0.01, 1000, 10, label="feature loss / pixel loss", log=True),
             time: Range(0, 1, 0.5, 0.01, "T", "time t"),
         },
@@ -377,7 +379,8 @@ def schedules() -> Scene:
             )
         ],
         [
-            Button("k = 5", {chosen: 1, symbolic.steepness: 5, symbolic.midpoint: 0.5}),
+            Button("staged", {chosen: 2}),
+            Button("combined, k₁ = 0.1 T", {chosen: 3, width: 0.1}),
             Button("combined, k₁ = 0.05 T", {chosen: 3, width: 0.05}),
         ],
     )
