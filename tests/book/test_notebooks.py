@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 import yaml
 from IPython.core.interactiveshell import InteractiveShell
+from verdicts import RECORDED, verdicts_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -93,6 +94,20 @@ def test_notebook_names_no_path_of_one_machine(path):
 @pytest.mark.parametrize("text", ["/home/ada/x", "'/root/.cache'", r"C:\\Users\\a", "../data/x"])
 def test_machine_paths_are_recognised(text):
     assert MACHINE_PATH.search(text)
+
+
+def test_every_ledger_is_on_record():
+    recorded = json.loads(RECORDED.read_text("utf8"))
+    assert {path.stem for path in CHAPTERS if verdicts_of(path)} == set(recorded)
+    assert min(map(len, recorded.values())) > 20
+
+
+@pytest.mark.parametrize("chapter", json.loads(RECORDED.read_text("utf8")))
+def test_a_verdict_changes_only_on_purpose(chapter):
+    recorded = json.loads(RECORDED.read_text("utf8"))[chapter]
+    assert verdicts_of(BOOK / f"{chapter}.ipynb") == recorded, (
+        "if the evidence has changed: python tests/verdicts.py"
+    )
 
 
 @each_notebook

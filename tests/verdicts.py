@@ -2,14 +2,14 @@
 
 A notebook computes its verdicts, and one that runs differently may compute others. Those on
 record are in ``verdicts.json``; to record them anew, when evidence has changed:
-``python tests/book/verdicts.py``.
+``python tests/verdicts.py``.
 """
 
 import json
 import re
 from pathlib import Path
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
+BOOK = Path(__file__).resolve().parents[1] / "book"
 RECORDED = Path(__file__).with_name("verdicts.json")
 ROW = re.compile(r"\d+\. (?P<claim>.*?) \((?P<place>[^)]*)\): (?P<verdict>[^;\n]+)")
 
