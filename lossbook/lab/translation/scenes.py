@@ -39,6 +39,8 @@ STEPS = 600
 """Of a Dirac-GAN."""
 EPOCH = 60
 """Steps of a Dirac-GAN of which the log keeps the mean."""
+TURN = 63
+"""Steps of a Dirac-GAN in which it turns once, and that are drawn at first."""
 MOST = 10**6
 """How far the numbers of a Dirac-GAN go; one that explodes is kept there."""
 INTERVALS = tuple(4**k for k in range(3))
@@ -56,6 +58,15 @@ _SO_FAR, _K = sp.symbols("steps k", integer=True, nonnegative=True)
 _THETA, _PSI, _SUM = map(sp.IndexedBase, ("theta", "psi", "sum"))
 _EVERY = sp.Integer(4) ** _CHOSEN
 _FIRES = sp.Eq(sp.Mod(_K, _EVERY), 0)
+
+
+_PENALTIES: Mapping[str, Sequence[Number]] = {
+    "no R1": (0,),
+    "R1 too weak": (1, 0.02, 0, 0, 0.1),
+    "w = 1, every step": (1, 1, 0),
+    "w = 1, every 16": (1, 1, 2),
+}
+"""Whether R1 is on, its weight, how often it is computed; the kind of updates, and their size."""
 
 
 def dirac() -> Scene:
@@ -102,12 +113,13 @@ def dirac() -> Scene:
         Axis(0, STEPS, "step"),
         Axis(0, 5),
         "The log, and the distance |θ|, which no log shows",
-        height=270,
+        height=230,
         wide=True,
     )
     mine = [end.subs(symbolic.interval, _EVERY) for end in window]
     there = sp.sqrt(sp.sign(mine[1] - mine[0]))  # no number where there is no such weight
     last_mean = mean.subs(epoch, sp.Max(full, 1))
+    set_by = (_ON, weight, _CHOSEN, _LATER, eta)
     return Scene(
         "dirac",
         "Step a Dirac-GAN",
@@ -119,7 +131,7 @@ def dirac() -> Scene:
             _CHOSEN: Choice("R1 every … steps", tuple(map(str, INTERVALS)), 1),
             eta: Range(0.02, 0.3, 0.1, 0.01, label="step size η"),
             _LATER: Choice("updates", ("simultaneous", "alternating")),
-            _SO_FAR: Range(0, STEPS, STEPS, 1, label="steps", fps=60),
+            _SO_FAR: Range(0, STEPS, TURN, 1, label="steps", fps=60),
         },
         [_plane(largest), _windows(window), log],
         [
@@ -139,10 +151,8 @@ def dirac() -> Scene:
             ),
         ],
         [
-            Button("no R1", {_ON: 0}),
-            Button("R1 too weak", {_ON: 1, weight: 0.02, _CHOSEN: 0, _LATER: 0, eta: 0.1}),
-            Button("w = 1, every step", {_ON: 1, weight: 1, _CHOSEN: 0}),
-            Button("w = 1, every 16", {_ON: 1, weight: 1, _CHOSEN: 2}),
+            Button(label, {_SO_FAR: STEPS} | dict(zip(set_by, at, strict=False)))
+            for label, at in _PENALTIES.items()
         ],
         recurrences=[orbit],
     )
@@ -269,7 +279,7 @@ def log_terms() -> Scene:
                 across,
                 Axis(0, 0.12),
                 "r1 as logged, mean of each epoch",
-                height=230,
+                height=190,
                 wide=True,
             ),
         ],
