@@ -114,7 +114,17 @@ def evaluate(
             f"unknown symbols {', '.join(unknown)}: {expr} may use only "
             f"{', '.join(s.name for s in symbols)}; substitute numbers for the others"
         )
-    function = sympy.lambdify(list(symbols), expr, [entries, "scipy", "numpy"])
+    # Where one argument is a Dummy, lambdify would build the expression anew for every argument.
+    plain = {
+        symbol: sympy.Symbol(f"argument{index}", **symbol.assumptions0)
+        for index, symbol in enumerate(symbols)
+        if isinstance(symbol, sympy.Dummy)
+    }
+    function = sympy.lambdify(
+        [plain.get(symbol, symbol) for symbol in symbols],
+        expr.xreplace(plain),
+        [entries, "scipy", "numpy"],
+    )
 
     def call(*arguments: Array | Number) -> Array:
         arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
