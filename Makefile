@@ -3,6 +3,8 @@ VENV ?= .venv
 PORT ?= 8000
 
 BIN := $(VENV)/bin
+# sympy remembers 1000 results of each of its functions, of which a page's formulas need far more.
+TEST := OMP_NUM_THREADS=1 SYMPY_CACHE_SIZE=50000 $(BIN)/python -m pytest -n 2 --dist loadfile
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -31,9 +33,9 @@ book: $(STAMP) ## Build the book (warnings are errors) into _build/html/index.ht
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
 test: $(STAMP) ## Run the unit tests, the same with run-time type checks, and every notebook
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --typecheck
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env book
+	$(TEST) tests
+	$(TEST) tests --typecheck
+	$(TEST) --nbval --nbval-current-env book
 
 notebooks: $(STAMP) ## Run every notebook in place, the status page last
 	$(BIN)/python .ci/run_notebooks.py
@@ -54,7 +56,7 @@ lint: $(STAMP) ## Check style, formatting and types
 	$(BIN)/mypy
 
 browser: $(STAMP) ## Open every page of the built book in Chromium, without network
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/book
+	$(TEST) -m browser tests/book
 
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.lab.run.benchmark

@@ -165,6 +165,7 @@ def test_the_second_derivative_of_l1_is_zero_also_where_there_is_no_error(name):
 
 @pytest.mark.parametrize("holds", [0.0, torch.nan, torch.inf])
 @pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.long
 def test_many_points_are_weighed_as_a_few_are(holds, d):
     """From some thousand numbers on, weights are written out for both coordinates."""
     generator = torch.Generator().manual_seed(0)

@@ -60,6 +60,7 @@ def test_value_and_slope_are_those_of_the_formula_on_a_grid(card, hyperparameter
 
 
 @with_hyperparameters(ELEMENTWISE)
+@pytest.mark.long
 def test_value_and_slope_are_those_of_the_formula_at_drawn_points(card, hyperparameters):
     value, slope = elementwise_twin(card, hyperparameters)
 

@@ -123,6 +123,7 @@ def test_every_arm_makes_the_loss_that_it_names():
 
 
 @pytest.mark.parametrize("arm", ["pixel", "B", "C, centre", "D", "decoder, constant 0.1"])
+@pytest.mark.long
 def test_an_arm_trains(arm, faces, part):
     network = experiment.recognisers()[0]
     attack, history = train(ARMS[arm], faces, part, network, settings=QUICK, progress=False)

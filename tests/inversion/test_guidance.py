@@ -98,6 +98,7 @@ def test_minimising_the_documented_form_takes_the_guidance_away_and_the_angle_do
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.long
 def test_its_gradient_reaches_the_network_that_made_the_picture(form):
     generator, _ = networks()
     _, encoder = networks()

@@ -83,6 +83,7 @@ def test_without_its_relu_the_hinge_is_two_less_the_gap():
     torch.testing.assert_close(terms["logit_gap"], hinge["logit_gap"])
 
 
+@pytest.mark.long
 def test_training_is_repeatable_and_a_frozen_discriminator_stays():
     quick = Settings(batch_size=2)
     runs = [

@@ -164,16 +164,6 @@ def of_a_rank(rank):
         return meter.means(group="world"), meter.means_computed(group="world"), meter.means()
 
 
-two_ranks = two_ranks_of(of_a_rank)
-
-
-def test_means_over_ranks_count_every_step_once(two_ranks):
-    for rank, (means, computed, own) in enumerate(two_ranks):
-        assert means == pytest.approx({"a": 30 / 5, "r1": 2 / 5})
-        assert computed == pytest.approx({"a": 30 / 5, "r1": 1.0})
-        assert own == pytest.approx({"a": 10 * rank, "r1": 1 / (2 + rank)})
-
-
 def of_a_rank_in_order(rank):
     meter = EpochMeter()
     meter.update(dict.fromkeys(LOG_NAMES, 1.0 + rank))
@@ -181,11 +171,24 @@ def of_a_rank_in_order(rank):
         return meter.means(group="world"), meter.means_computed(group="world")
 
 
-two_ranks_in_order = two_ranks_of(of_a_rank_in_order)
+def both_of_a_rank(rank):
+    return of_a_rank(rank), of_a_rank_in_order(rank)
 
 
-def test_means_over_ranks_keep_the_order_of_the_source(two_ranks_in_order):
-    for found in two_ranks_in_order:
+two_ranks = two_ranks_of(both_of_a_rank)
+
+
+@pytest.mark.spawns
+def test_means_over_ranks_count_every_step_once(two_ranks):
+    for rank, ((means, computed, own), _) in enumerate(two_ranks):
+        assert means == pytest.approx({"a": 30 / 5, "r1": 2 / 5})
+        assert computed == pytest.approx({"a": 30 / 5, "r1": 1.0})
+        assert own == pytest.approx({"a": 10 * rank, "r1": 1 / (2 + rank)})
+
+
+@pytest.mark.spawns
+def test_means_over_ranks_keep_the_order_of_the_source(two_ranks):
+    for _, found in two_ranks:
         for means in found:
             assert tuple(means) == LOG_NAMES
             assert means == dict.fromkeys(LOG_NAMES, 1.5)

@@ -88,6 +88,7 @@ two_ranks = two_ranks_of(work)
 
 @pytest.mark.parametrize("kind", ["uneven", "even", "weighted"])
 @pytest.mark.parametrize("index", range(len(FORMS)), ids=[str(form) for form in FORMS])
+@pytest.mark.spawns
 def test_the_diversity_of_two_ranks_is_that_of_one(two_ranks, kind, index):
     more = {"weight": torch.linspace(0, 2, SIZE, dtype=torch.float64)} if kind == "weighted" else {}
     value, gradient = diversity_of(slice(None), FORMS[index], **more)

@@ -132,6 +132,7 @@ def test_a_dirac_gan_is_what_torch_makes_of_it(dirac, state):
     )
 
 
+@pytest.mark.long
 def test_the_mean_of_the_hinge_is_near_2_whatever_the_orbit_does(dirac):
     far, means = [], []
     for state in presets(dirac)[1:]:
@@ -144,6 +145,7 @@ def test_the_mean_of_the_hinge_is_near_2_whatever_the_orbit_does(dirac):
 
 
 @pytest.mark.parametrize("state", ORBITS)
+@pytest.mark.long
 def test_the_word_is_that_of_the_largest_eigenvalue(dirac, state):
     at = At(dirac, state)
     words = {
@@ -157,6 +159,7 @@ def test_the_word_is_that_of_the_largest_eigenvalue(dirac, state):
 
 
 @pytest.mark.parametrize(("eta", "alternating"), [(0.1, 0), (0.1, 1), (0.2, 0), (0.02, 0)])
+@pytest.mark.long
 def test_a_bar_spans_the_weights_with_which_it_settles(dirac, eta, alternating):
     for bar, every in zip(marks(dirac, Bar), scenes.INTERVALS, strict=True):
         at = At(dirac, {"eta": eta, "alternating": alternating})
@@ -170,6 +173,7 @@ def test_a_bar_spans_the_weights_with_which_it_settles(dirac, eta, alternating):
             assert settles.tolist() == [at_edge, True, True, False]
 
 
+@pytest.mark.long
 def test_the_dot_among_the_windows_is_what_is_chosen(dirac):
     dot = marks(dirac, Dots)[-1]
     for state, place in (

@@ -37,6 +37,7 @@ def test_a_blind_discriminator_is_at_2_and_has_no_slope():
     assert found.networks.discriminator(x, y).unique().numel() == 1
 
 
+@pytest.mark.long
 def test_the_mapping_network_has_a_rate_of_its_own():
     still = dataclasses.replace(ARMS["steady"], rate_of_f=0.0)
     torch.manual_seed(0)
