@@ -106,6 +106,7 @@ def test_without_the_group_a_margin_of_the_batch_is_not():
 
 
 @pytest.mark.parametrize("step", [1, 16])
+@pytest.mark.spawns
 def test_the_hinge_and_r1_under_data_parallel_have_the_gradient_of_one_process(two_ranks, step):
     four = networks()
     DiscriminatorLoss()(four, batch(SIZE), step=step).backward()
@@ -114,6 +115,7 @@ def test_the_hinge_and_r1_under_data_parallel_have_the_gradient_of_one_process(t
             torch.testing.assert_close(torch.tensor(got), parameter.grad, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.spawns
 def test_the_generator_under_data_parallel_has_the_gradient_of_one_process(two_ranks):
     four = networks()
     GeneratorLoss(ds_margin=0.02)(four, batch(SIZE), epoch=1).backward()
@@ -124,6 +126,7 @@ def test_the_generator_under_data_parallel_has_the_gradient_of_one_process(two_r
             torch.testing.assert_close(torch.tensor(got), gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.spawns
 def test_a_hinge_of_two_ranks_is_that_of_one(two_ranks):
     real, fake = torch.linspace(-3, 3, 8, dtype=torch.float64).reshape(2, 4)
     real.requires_grad_()
