@@ -67,9 +67,11 @@ def some_yaw():
 
 
 @lru_cache
-def recorded_spectrum():
-    """The power of the heads' error after training with P alone, in the mean over the folds."""
-    found = [result.head_spectrum for result in load_record().results if result.arm == "P"]
+def recorded_terms():
+    """P, V and A of the heads' angles at the end of training with P alone, over the folds."""
+    logs = [result.log for result in load_record().results if result.arm == "P"]
+    angles = ("pitch", "yaw", "roll")
+    found = [[sum(log[f"{n}_{letter}"] for n in angles) / 3 for letter in "PVA"] for log in logs]
     return torch.tensor(found, dtype=torch.float64).mean(0)
 
 
@@ -105,16 +107,10 @@ def _repeated(wave):
 
 
 def _filters(at):
-    """Of a wave with the recorded power at each frequency."""
-    power = recorded_spectrum()
-    period = 2 * (len(power) - 1)
-    frames = torch.arange(period, dtype=torch.float64)
-    alone = torch.zeros(len(power), dtype=torch.bool)
-    alone[[0, -1]] = True
-    waves = torch.stack([(2 * math.pi * k / period * frames).cos() for k in range(len(power))])
-    wave = torch.where(alone, power, 2 * power).sqrt() @ waves
+    """Of the recorded error, and of an offset and a flip."""
+    frames = torch.arange(24, dtype=torch.float64)
     weights = torch.tensor([at[f"w_{letter}"] for letter in "PVA"], dtype=torch.float64)
-    heard = weights * _repeated(wave)[0]
+    heard = weights * recorded_terms()
     ends = [weights @ _repeated(sign**frames)[0] for sign in (1.0, -1.0)]
     return [*(heard / heard.sum().clamp(min=1e-12)), *ends]
 
@@ -231,10 +227,8 @@ def _weights(at):
     marked = torch.tensor([[at[f"a{n}"]] for n in range(1, 7)], dtype=torch.float64)
     turned = torch.tensor([[0.0, at["angle"], 0.0]], dtype=torch.float64)
     p = pose_weight(turned, torch.zeros_like(turned), degrees=True)
-    weights = (at["bias"] + p) * (at["bias"] + attribute_weight(marked))
-    whole = weights.sum()
-    steady = whole.square() / weights.square().sum() if whole > 0 else math.nan
-    return [*weights, p, weights.mean(), steady]
+    weights = p * attribute_weight(marked)
+    return [*weights, p, weights.mean()]
 
 
 def _product(at):

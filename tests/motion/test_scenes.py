@@ -38,11 +38,11 @@ def disturb():
 
 
 @pytest.fixture
-def spectrum(generator, monkeypatch):
-    """Any power of an error, in place of the recorded one."""
-    power = torch.rand(11, generator=generator, dtype=torch.float64)
-    monkeypatch.setattr(objects, "recorded_spectrum", lambda: power)
-    return power
+def measured(generator, monkeypatch):
+    """P, V and A of any error, in place of the recorded ones."""
+    terms = objects._pva(torch.randn(24, generator=generator, dtype=torch.float64))
+    monkeypatch.setattr(objects, "recorded_terms", lambda: terms)
+    return dict(zip("PVA", terms.tolist(), strict=True))
 
 
 @cache
@@ -290,8 +290,8 @@ def test_a_clip_is_buried_in_noise_as_in_training(level):
 # Three weights
 
 
-def test_what_is_shown_of_three_weights_is_what_torch_says(spectrum):
-    scene = waves.filters(spectrum.numpy())
+def test_what_is_shown_of_three_weights_is_what_torch_says(measured):
+    scene = waves.filters(measured)
     states = [
         *presets(scene),
         {"w_P": 0.35, "w_V": 2.0, "w_A": 0.0},
@@ -301,8 +301,8 @@ def test_what_is_shown_of_three_weights_is_what_torch_says(spectrum):
         agree(scene, state)
 
 
-def test_the_shares_are_of_all_and_of_the_weights_that_count(spectrum):
-    scene = waves.filters(spectrum.numpy())
+def test_the_shares_are_of_all_and_of_the_weights_that_count(measured):
+    scene = waves.filters(measured)
     for state in presets(scene):
         assert sum(shown(scene, state)[:3]) == pytest.approx(1)
     # The default weights, and one alone.
@@ -311,15 +311,16 @@ def test_the_shares_are_of_all_and_of_the_weights_that_count(spectrum):
     assert alone == [pytest.approx([float(i == j) for j in range(3)]) for i in range(3)]
 
 
-def test_an_offset_weighs_as_p_says_and_a_tremble_twenty_one_times_as_much(spectrum):
-    assert shown(waves.filters(spectrum.numpy()), {})[3:] == pytest.approx([1, 21])
+def test_an_offset_weighs_as_p_says_and_a_tremble_twenty_one_times_as_much(measured):
+    assert shown(waves.filters(measured), {})[3:] == pytest.approx([1, 21])
 
 
 def test_slow_errors_are_heard_by_p_and_fast_ones_by_a():
-    slow, fast = torch.zeros(2, 11)
-    slow[1], fast[10] = 1, 1
-    assert shown(waves.filters(slow.numpy()), {})[0] > 0.9
-    assert shown(waves.filters(fast.numpy()), {})[:3] == pytest.approx([1 / 21, 4 / 21, 16 / 21])
+    frames = torch.arange(24, dtype=torch.float64)
+    drift, flip = (frames - 11.5) / 12, (-1.0) ** frames
+    slow, fast = (dict(zip("PVA", objects._pva(e).tolist(), strict=True)) for e in (drift, flip))
+    assert shown(waves.filters(slow), {})[0] > 0.9
+    assert shown(waves.filters(fast), {})[:3] == pytest.approx([1 / 21, 4 / 21, 16 / 21])
 
 
 # Bins

@@ -36,11 +36,13 @@ STUCK = 0.05
 def confidence() -> Scene:
     """How wide errors of a confidence are, and what an error costs."""
     x, c, at = symbolic.x, symbolic.c, sp.Symbol("at", real=True)
+    chosen = sp.Symbol("chosen", positive=True)
     whole = symbolic.LAPLACE_NLL.subs(symbolic.s, 1)
     weighted = symbolic.WEIGHTED_L1
     density = sp.exp(-whole)
     across = Axis(-6, 6, "error x, in units of s")
     here = {x: at}
+    by_confidence = {x: at, c: chosen}
     return Scene(
         "confidence",
         "A confidence is a width",
@@ -61,15 +63,25 @@ def confidence() -> Scene:
             Panel(
                 [
                     Curve(
-                        weighted, x, look="weighted L1", span=(-6, 6), label="weighted L1, c |x|"
+                        weighted.subs(by_confidence),
+                        chosen,
+                        look="weighted L1",
+                        span=(0.02, 1),
+                        label="weighted L1, c |x|",
                     ),
-                    Curve(whole, x, look="Laplace", span=(-6, 6), label="\N{MINUS SIGN}ln p"),
-                    Dots([(at, weighted.subs(here))], look="weighted L1", size=5),
-                    Dots([(at, whole.subs(here))], look="Laplace", size=5),
+                    Curve(
+                        whole.subs(by_confidence),
+                        chosen,
+                        look="Laplace",
+                        span=(0.02, 1),
+                        label="\N{MINUS SIGN}ln p",
+                    ),
+                    Dots([(c, weighted.subs(here))], look="weighted L1", size=5),
+                    Dots([(c, whole.subs(here))], look="Laplace", size=5),
                 ],
-                across,
+                Axis(0, 1, "confidence c"),
                 Axis(0, 7),
-                "What it costs",
+                "What it costs at each confidence",
             ),
         ],
         [

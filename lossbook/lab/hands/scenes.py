@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lossbook.hands import HandLossWeights, symbolic
 from lossbook.lab.hands.kinematics import FINGERS, Hand, finger_pose
 from lossbook.lab.hands.labels import confidence, pulls
+from lossbook.lab.hands.pictures import hand_panel, hand_row, losses, skeleton
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
@@ -19,8 +20,8 @@ from lossbook.lab.page.objects import (
     Axis,
     Button,
     Choice,
+    Curve,
     Dots,
-    Line,
     Panel,
     Range,
     Scene,
@@ -38,6 +39,8 @@ __all__ = [
     "confidence",
     "depth",
     "hand_panel",
+    "hand_row",
+    "losses",
     "mixer",
     "pulls",
     "root",
@@ -70,20 +73,11 @@ def some_hand(bend: float = 1.0) -> NDArray[np.float64]:
     return np.asarray(np.round(joints - joints[0], 1))
 
 
-def _skeleton(places: Places, look: str, *, label: str = "", width: Number = 3) -> list[Mark]:
-    """A line from the wrist through each finger, and a dot for each joint."""
-    lines = [
-        Line([places[0], *(places[i] for i in chain)], look=look, width=width, solid=True)
-        for chain in FINGERS.values()
-    ]
-    return [*lines, Dots(places, look=look, label=label or look, size=width + 0.5)]
-
-
 def _over_truth(true: Places, found: Places) -> list[Mark]:
     """A predicted hand, thin, over the true one."""
     return [
-        *_skeleton(true, "ground truth", label="true hand", width=5),
-        *_skeleton(found, "prediction", label="predicted hand", width=2),
+        *skeleton(true, "ground truth", label="true hand", width=5),
+        *skeleton(found, "prediction", label="predicted hand", width=2),
     ]
 
 
@@ -150,20 +144,28 @@ def anatomy() -> Scene:
     turn = sp.Symbol("turn", real=True)
     angle = turn * sp.pi / 180
     places = [(float(x) * sp.cos(angle) + float(z) * sp.sin(angle), float(y)) for x, y, z in joints]
-    tips = {chain[-1]: f"{chain[-1]} {finger}" for finger, chain in FINGERS.items()}
+    names = {chain[-1]: f"{chain[-1]} {finger}" for finger, chain in FINGERS.items()}
+    # Between two fingers there is room for one number.
+    to_the_left = {*FINGERS["pinky"], FINGERS["ring"][-1]}
     numbers = [
-        Text(place, tips.get(n, str(n)), shift=(7, -7), anchor="start")
+        Text(
+            place,
+            names.get(n, str(n)),
+            shift=(0, 18) if n == 0 else (0, -14) if n == 12 else (-7 if left else 7, 0),
+            anchor="middle" if n in (0, 12) else "end" if left else "start",
+        )
         for n, place in enumerate(places)
+        for left in (n in to_the_left,)
     ]
     return Scene(
         "anatomy",
         "21 joints",
-        {turn: Range(-90, 90, 20, 1, "°", "turned by", fps=20)},
+        {turn: Range(-60, 60, 0, 1, "°", "turned by", fps=20)},
         [
             Panel(
-                [*_skeleton(places, "3d_joint", label="a hand"), *numbers],
-                Axis(-190, 190),
-                Axis(15, -200),
+                [*skeleton(places, "3d_joint", label="a hand"), *numbers],
+                Axis(-210, 210),
+                Axis(24, -205),
                 equal=True,
                 frame=False,
                 wide=True,
@@ -276,6 +278,14 @@ def rotations() -> Scene:
         "rotation matrix": "rotation matrix",
         "squared angle": "neutral",
     }
+    # Along the axis of predictions; the same three, in forms whose breaks are known.
+    along = sp.Symbol("along", real=True)
+    nearest = 180 - sp.Abs(along - true - 180)
+    drawn = {
+        "axis-angle": losses["axis-angle"].subs(found, along),
+        "rotation matrix": losses["rotation matrix"].subs(found, along),
+        "squared angle": (nearest * sp.pi / 180) ** 2,
+    }
     apart = (found - true) * sp.pi / 180
     # At half a turn both ways are as long; from below it is the positive one.
     shorter = sp.Piecewise((1, sp.sin(apart) > -1e-9), (-1, True))
@@ -292,13 +302,28 @@ def rotations() -> Scene:
         far = sp.sqrt(start[0] ** 2 + start[1] ** 2)
         pull = -12 * slope / far
         by = (-start[1] * pull, start[0] * pull)
-        arrows.append(Arrow(start, by, look=looks[name], label=f"pull of {name}", width=3))
+        arrows.append(Arrow(start, by, look=looks[name], width=3))
+    curves: list[Mark] = [
+        Curve(drawn[name], along, look=look, label=name, span=(120, 240))
+        for name, look in reversed(looks.items())
+    ]
+    curves += [
+        Dots([(found, losses[name])], look=look, size=5) for name, look in reversed(looks.items())
+    ]
+    curves += [
+        Text((at, 47), f"{name} {{v:.2f}}", {"v": losses[whole]}, anchor="start")
+        for at, name, whole in (
+            (121, "axis-angle", "axis-angle"),
+            (169, "matrix", "rotation matrix"),
+            (209, "angle\N{SUPERSCRIPT TWO}", "squared angle"),
+        )
+    ]
     return Scene(
         "rotations",
         "Two rotations, and three losses between them",
         {
             true: Range(-180, 180, 175, 1, "°", "true rotation"),
-            found: Range(120, 240, 170, 1, "°", "predicted rotation"),
+            found: Range(120, 240, 185, 1, "°", "predicted rotation"),
         },
         [
             Panel(
@@ -308,7 +333,13 @@ def rotations() -> Scene:
                 equal=True,
                 frame=False,
             ),
-            bars(losses, Axis(0, 40, "loss"), title="Loss", looks=looks, format=".2f"),
+            Panel(
+                curves,
+                Axis(120, 240, "predicted rotation [°]", ticks=[120, 150, 180, 210, 240]),
+                Axis(0, 51, "loss", ticks=[0, 10, 20, 30, 40]),
+                "Three losses",
+                height=330,
+            ),
         ],
         [
             (
@@ -328,28 +359,3 @@ def rotations() -> Scene:
             Button("half a turn", {true: 0, found: 180}),
         ],
     )
-
-
-def hand_panel(
-    clouds: Mapping[str, NDArray[np.float64]], title: str, *, half: float = 0.5
-) -> Panel:
-    """Hands over each other, y downwards.
-
-    Args:
-        clouds: by look, ``(21, 2)``.
-        title: above them.
-        half: half the width of what is shown, in the unit of the points.
-    """
-    marks: list[Mark] = []
-    for order, (look, points) in enumerate(clouds.items()):
-        marks += _skeleton(
-            [(float(a), float(b)) for a, b in points], look, width=4 if order == 0 else 2
-        )
-    frame = Line(
-        [(-half, -half), (half, -half), (half, half), (-half, half)],
-        look="neutral",
-        width=1,
-        closed=True,
-    )
-    axes = (Axis(-half, half), Axis(half, -half))
-    return Panel([frame, *marks], *axes, title, equal=True, frame=False, small=True)

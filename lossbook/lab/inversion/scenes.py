@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -218,6 +219,11 @@ def _of_feature(
     return {name: placed(loss) for name, loss in losses.items()}, pulls
 
 
+def _rounded(value: float) -> float:
+    """To twelve digits; the last ones differ from machine to machine."""
+    return float(f"{value:.12g}")
+
+
 def task_weights() -> Scene:
     """Two losses that stay as they are, and what becomes of their weights in training.
 
@@ -243,7 +249,7 @@ def task_weights() -> Scene:
     minima, now = {}, {}
     for name, loss in losses.items():
         fallen = [
-            (2 * float(way + np.sinh(way)) / (rate * loss), float(1 / (1 + np.exp(way))))
+            (2 * _rounded(way + math.sinh(way)) / (rate * loss), _rounded(1 / (1 + math.exp(way))))
             for way in ways
         ]
         risen = [

@@ -63,7 +63,16 @@ def _labels(name: str, *, costs: bool) -> Scene:
         for n, label in enumerate(given)
     ]
     rows = Axis(0.3, 7.7, "label", ticks={float(7 - n): f"{n + 1}." for n in range(7)})
-    panels = [Panel([*lines, *dragged], across, rows, "Drag a label", height=270, wide=costs)]
+    panels = [
+        Panel(
+            [*lines, *dragged],
+            across,
+            rows,
+            "Drag a label",
+            height=230 if costs else 270,
+            wide=costs,
+        )
+    ]
     if costs:
         curves: list[Mark] = []
         for loss in ("L1", "Wing"):
@@ -76,7 +85,7 @@ def _labels(name: str, *, costs: bool) -> Scene:
                 across,
                 up,
                 "What an answer costs (L2, in px², is not drawn)",
-                height=230,
+                height=190,
                 wide=True,
             )
         )

@@ -69,6 +69,9 @@ OUTLINE: Sequence[tuple[range, bool]] = (
 )
 """Which of the 98 points are joined, and whether in a ring: contour, brows, nose, eyes, mouth."""
 
+PREDICTED = "detected"
+"""Look of predicted points on a photograph; that of a prediction has the colour of Wing."""
+
 ERROR = 1.5
 """Mean absolute error of each coordinate of both faces of the puzzle, in pixels."""
 
@@ -124,8 +127,8 @@ def spread(faces: Faces, index: int) -> Scene:
         marks = [
             picture,
             *outline(right, "ground truth"),
-            *outline(places, "prediction"),
-            Dots(places, look="prediction", label="predicted points", size=2),
+            *outline(places, PREDICTED),
+            Dots(places, look=PREDICTED, label="predicted points", size=2),
             Dots(right, look="ground truth", label="true points", size=2),
         ]
         return Panel(marks, Axis(6, 106), Axis(112, 12), title, equal=True, frame=False)
@@ -162,7 +165,7 @@ def spread(faces: Faces, index: int) -> Scene:
         ],
         [
             (
-                "On the right {n:.0f} points are off by {e:.1f} px along either axis, and the "
+                "On the right both coordinates of {n:.0f} points are off by {e:.1f} px, and the "
                 "others are right. Lines join neighbouring points.",
                 {"n": many, "e": error},
             )
@@ -171,17 +174,16 @@ def spread(faces: Faces, index: int) -> Scene:
 
 
 def prices() -> Chart:
-    """What an error of one coordinate costs, over what `ERROR` costs."""
+    """What an error of one coordinate costs; L2, whose unit is another, is left out."""
     curves = [
-        Curve(loss / loss.subs(x, sp.Float(ERROR)), x, look=name, label=name, span=(0, 16))
+        Curve(loss, x, look=name, label=name, span=(0, 12))
         for name, loss in LOSSES.items()
+        if name != "L2"
     ]
-    axes = (
-        Axis(0, 16, "error of one number [px]"),
-        Axis(0, 12, f"cost, if {ERROR:g} px costs 1"),
-    )
+    axes = (Axis(0, 12, "error of one coordinate [px]"), Axis(0, 20, "cost [px]"))
     return Chart(
-        "What an error costs under four losses", [Panel(curves, *axes, height=230, wide=True)]
+        "With Wing the first pixel of an error costs most",
+        [Panel(curves, *axes, height=210, wide=True)],
     )
 
 
@@ -229,7 +231,7 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
                         a + u,
                         b + v,
                         {u: pointer_x - a, v: pointer_y - b},
-                        look="prediction",
+                        look=PREDICTED,
                         label="predicted point",
                     ),
                 ],
@@ -258,19 +260,18 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
         chosen: six of them; those with a large pose have the attribute at first.
     """
     has = sp.symbols("a1:7", integer=True)
-    angle, bias = sp.Symbol("angle", nonnegative=True), sp.Symbol("bias", integer=True)
+    angle = sp.Symbol("angle", nonnegative=True)
     count = sp.Add(*has)
     q = [sp.Piecewise((6 * a / count, count > 0), (0, True)) for a in has]
     p = symbolic.POSE_ERROR.subs(symbolic.theta, angle * sp.pi / 180)
-    w = [(bias + p) * (bias + weight) for weight in q]
+    w = [p * weight for weight in q]
     marks: list[Mark] = []
     for n, index in enumerate(chosen):
         picture, _ = face(faces, index)
-        marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (-0.35, -4.5)))
+        marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (-0.25, -3.6)))
         marks.append(Bar((n + 0.5, 0), (n + 0.5, w[n]), look="PFLD", width=44))
         marks.append(Text((n + 0.5, w[n]), "{w:.2f}", {"w": w[n]}, anchor="middle", shift=(0, -10)))
     whole, rare = sp.Add(*w), [bool(faces.attributes[index, 0]) for index in chosen]
-    steady = sp.Piecewise((whole**2 / sp.Add(*(v**2 for v in w)), whole > 0), (sp.nan, True))
     return Scene(
         "weights",
         "The weights that PFLD gives to six faces",
@@ -279,25 +280,23 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
                 a: Switch(f"face {n + 1} is rare", at)
                 for n, (a, at) in enumerate(zip(has, rare, strict=True))
             },
-            bias: Switch("one more: (1 + p)(1 + q)"),
             angle: Range(0, 90, 90, 1, "°", "error of the yaw of all six"),
         },
         [
             Panel(
                 marks,
                 Axis(0, 6),
-                Axis(-4.6, 15.2),
-                "The weight of each face",
-                height=420,
+                Axis(-3.7, 7),
+                "The weight p · q of each face",
+                height=330,
                 wide=True,
                 frame=False,
             )
         ],
         [
             (
-                "p is {p:.2f}. The mean of the six weights is {m:.2f}, and the effective number of "
-                "faces is {e:.1f}.",
-                {"p": p, "m": whole / 6, "e": steady},
+                "p is {p:.2f}. The mean of the six weights is {m:.2f}.",
+                {"p": p, "m": whole / 6},
             )
         ],
         [
@@ -327,19 +326,19 @@ def product() -> Scene:
         "Two errors that are multiplied",
         {
             angle: Range(0, 130, 60, 0.1, "°", "error of the angle"),
-            square: Range(0, 4, 3, 0.001, "", "squared error of the landmarks, D"),
+            square: Range(0, 4, 3, 0.001, "", "squared error of the points, D"),
         },
         [
             Panel(
                 [
                     Curve(way, at, look="neutral", label="path of the descent", span=(0, 130)),
                     Trail((angle, square), look="PFLD"),
-                    Dots([(still, left)], look="prediction", label="where it ends", size=6),
+                    Dots([(still, left)], look=PREDICTED, label="where it ends", size=6),
                     Handle(angle, square, look="PFLD", label="now"),
                 ],
                 Axis(0, 130, "error of the angle [°]"),
-                Axis(0, 4, "squared error of the landmarks D"),
-                height=330,
+                Axis(0, 4, "squared error of the points, D"),
+                height=290,
                 wide=True,
             )
         ],
@@ -356,7 +355,7 @@ def product() -> Scene:
         ],
         [
             Button("20 steps", step, times=20),
-            Button("landmarks win", {angle: 120, square: 2}),
+            Button("points win", {angle: 120, square: 2}),
         ],
     )
 
@@ -368,14 +367,15 @@ def shown(
 
     Args:
         image: between 0 and 1.
-        points: by look, pixels of the crop.
+        points: by name, ``"labels"`` or ``"predictions"``; pixels of the crop.
         title: above it.
     """
     marks: list[Mark] = [_photograph(image)]
-    places = {look: [(float(a), float(b)) for a, b in cloud] for look, cloud in points.items()}
+    places = {name: [(float(a), float(b)) for a, b in cloud] for name, cloud in points.items()}
+    looks = {"labels": "ground truth", "predictions": PREDICTED}
     if len(places) == 2:
         pairs = zip(*places.values(), strict=True)
-        marks += [Line(pair, look="prediction", width=1, solid=True) for pair in pairs]
-    for look, cloud in places.items():
-        marks.append(Dots(cloud, look=look, label=look, size=1.6))
+        marks += [Line(pair, look=PREDICTED, width=1, solid=True) for pair in pairs]
+    for name, cloud in places.items():
+        marks.append(Dots(cloud, look=looks[name], label=name, size=1.6))
     return Panel(marks, Axis(6, 106), Axis(112, 12), title, equal=True, frame=False, small=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import sympy as sp
@@ -300,26 +301,23 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
 LOOKS = {"P": "position", "V": "velocity", "A": "acceleration"}
 
 
-def filters(spectrum: ArrayLike, *, fps: float = 25.0) -> Scene:
+def filters(measured: Mapping[str, Number], *, fps: float = 25.0) -> Scene:
     """Three weights, the filter they make, and what they hear of a measured error.
 
     Args:
-        spectrum: power of an error at frequencies from 0 to half the frame rate.
+        measured: P, V and A of an error.
         fps: frames a second.
     """
-    power = np.asarray(spectrum, dtype=np.float64)
-    hertz, j = sp.Symbol("f", nonnegative=True), sp.Symbol("j", integer=True)
-    measured = sp.IndexedBase("S")
+    hertz = sp.Symbol("f", nonnegative=True)
     ends = {symbolic.omega: 2 * sp.pi * hertz / fps}
     parts = {
         name: weight * sp.sympify(gain).subs(ends)
         for weight, (name, gain) in zip(_WEIGHTS, GAINS.items(), strict=True)
     }
     whole = sp.Add(*parts.values())
-    places = hertz, fps / 2 * (j - 1) / (len(power) - 1)
     heard = {
-        name: sp.Sum(measured[j] * formula.subs(*places), (j, 1, len(power)))
-        for name, formula in parts.items()
+        name: weight * sp.Float(measured[name])
+        for weight, name in zip(_WEIGHTS, GAINS, strict=True)
     }
     total = sp.Max(sp.Add(*heard.values()), 1e-12)
     curves = [
@@ -360,7 +358,6 @@ def filters(spectrum: ArrayLike, *, fps: float = 25.0) -> Scene:
             Button("V", dict(zip(_WEIGHTS, (0, 1, 0), strict=True))),
             Button("A", dict(zip(_WEIGHTS, (0, 0, 1), strict=True))),
         ],
-        arrays={measured: power},
     )
 
 
