@@ -21,6 +21,7 @@ from matrix import (
     value_and_gradients,
     with_hyperparameters,
 )
+from torch._dynamo.testing import CompileCounter
 
 import lossbook
 from lossbook.reduction import REDUCTIONS
@@ -62,7 +63,7 @@ def test_compiles_to_one_graph_with_the_same_value_and_gradient(card):
 
 def counted(card, **options):
     torch.compiler.reset()
-    counter = torch._dynamo.testing.CompileCounter()
+    counter = CompileCounter()
     return torch.compile(card.function, fullgraph=True, backend=counter, **options), counter
 
 

@@ -264,14 +264,19 @@ class GeneratorLoss(LossModule):
         w_adv: weight of the adversarial term, at least 0 like the others.
         w_sty: of the style reconstruction.
         w_cyc: of the cycle.
-        w_id: of the identity; at 0 (default) it is not computed, as documented, and logged as 0.
+        w_id: of the identity; at 0 (default) it is not computed, as documented, and logged as 0;
+            see `monitor`.
         w_ds: of the diversity in epoch 1.
         ds_decay_epochs: epochs in which that falls to 0; see :func:`diversity_weight`.
         ds_margin: None (default), or the distance from which on the diversity has no gradient, as
             documented of the mean over the batch; see :func:`diversity_loss`.
         skip_unused: whether to leave out what has weight 0, and log 0 for it. By default only the
-            identity is: the others are computed without a graph, as the source logs them.
+            identity is, unless `monitor` asks for it: the others are computed without a graph, as
+            the source logs them.
         group: ranks over which the mean of ``ds_margin`` is taken; see :func:`diversity_loss`.
+        monitor: whether to log the identity also where it has weight 0. It is computed without a
+            graph then, at the price of one more call of the generator. It tells what the other
+            terms cannot: whether a generator that finds the way back keeps the content.
 
     Raises:
         TypeError: for options of another type.
@@ -313,12 +318,13 @@ class GeneratorLoss(LossModule):
         ds_margin: float | None = None,
         skip_unused: bool = False,
         group: Group = None,
+        monitor: bool = False,
     ) -> None:
         super().__init__()
         checks.number(w_adv=w_adv, w_sty=w_sty, w_cyc=w_cyc, w_id=w_id)
         check_diversity(w_ds, ds_decay_epochs, "ds_decay_epochs")
         check_margin(ds_margin, "batch", "ds_margin")
-        checks.flag(skip_unused=skip_unused)
+        checks.flag(skip_unused=skip_unused, monitor=monitor)
         check_group(group)
         self.w_adv = w_adv
         self.w_sty = w_sty
@@ -328,6 +334,7 @@ class GeneratorLoss(LossModule):
         self.ds_decay_epochs = ds_decay_epochs
         self.ds_margin = ds_margin
         self.skip_unused = skip_unused
+        self.monitor = monitor
         # By name: a process group can neither be pickled nor deep-copied.
         self.group = group if group is None or isinstance(group, str) else group.group_name
 
@@ -363,6 +370,7 @@ class GeneratorLoss(LossModule):
         }
         used = {name: bool(weight) for name, weight in weights.items()}
         computed = {name: used[name] or not self.skip_unused for name in weights}
+        computed["id"] = used["id"] or self.monitor
         content, y_src, y_trg = batch.content, batch.y_src, batch.y_trg
 
         def answer(name: str, first: Tensor, second: Tensor) -> Tensor:
@@ -395,7 +403,7 @@ class GeneratorLoss(LossModule):
                     first = answer("generator", content, answer("mapping", batch.z_1, y_trg))
                 second = answer("generator", content, answer("mapping", batch.z_2, y_trg))
                 terms["ds"] = diversity_loss(first, second, margin=self.ds_margin, group=self.group)
-        if computed["cyc"] or used["id"]:
+        if computed["cyc"] or computed["id"]:
             with _monitored(used["cyc"] or used["id"]):
                 style_src = answer("style_encoder", content, y_src)
         if computed["cyc"]:
@@ -405,8 +413,9 @@ class GeneratorLoss(LossModule):
                     for fake in fakes
                 ]
             terms["cyc"] = parts[0] + parts[1]
-        if used["id"]:
-            terms["id"] = identity_loss(answer("generator", content, style_src), content)
+        if computed["id"]:
+            with _monitored(used["id"]):
+                terms["id"] = identity_loss(answer("generator", content, style_src), content)
         return LossTerms._trusted(terms, weights)
 
 

@@ -50,9 +50,10 @@ def generator(
     ds_decay_epochs: Any = 20,
     ds_margin: Any = None,
     skip_unused: bool = False,
+    monitor: bool = False,
 ) -> Any:
     """Twin of the total of :class:`lossbook.translation.GeneratorLoss`, in epoch 3."""
-    del skip_unused
+    del skip_unused, monitor
     make, encode, mapping, judge = LINEAR
     batch: Any = batch_of(content, x_ref, z_trg, z_2)
     y = batch.y_trg

@@ -168,6 +168,29 @@ def test_what_is_not_used_is_skipped_on_demand():
     assert counted.calls == {"generator": 2, "style_encoder": 1, "mapping": 1, "discriminator": 2}
 
 
+def test_the_identity_can_be_watched_without_a_weight():
+    four, given = networks(), batch()
+    wanted = GeneratorLoss(w_id=1.0)(four, given, epoch=1)["id"]
+    plain_, watched = (
+        GeneratorLoss(monitor=monitor)(four, given, epoch=1) for monitor in (False, True)
+    )
+    assert plain_["id"].item() == 0 != wanted.item()
+    torch.testing.assert_close(watched["id"], wanted.detach())
+    assert not watched["id"].requires_grad
+    torch.testing.assert_close(watched.total, plain_.total)
+    for network in four[:3]:
+        for got, expected in zip(
+            gradients(watched.total, network), gradients(plain_.total, network), strict=True
+        ):
+            torch.testing.assert_close(got, expected)
+    # Also where all that can be left out is, and nothing else asks for the style of the source.
+    found = GeneratorLoss(skip_unused=True, w_cyc=0.0, monitor=True)(four, given, epoch=1)
+    torch.testing.assert_close(found["id"], wanted.detach())
+    counted = Counted(four)
+    GeneratorLoss(monitor=True)(counted.four, given, epoch=1)
+    assert tuple(counted.calls.values()) == (6, 4, 2, 2)
+
+
 def test_forward_passes_are_shared():
     counts = {}
     for name, run in {
