@@ -80,6 +80,7 @@ _BAD_WEIGHT_OF_TOTAL: Bad = (
     ({"ds_decay_epochs": 0}, ValueError, "ds_decay_epochs must be above 0, got 0; for no div"),
     ({"ds_margin": 0.0}, ValueError, "ds_margin must be finite and greater than 0"),
     ({"skip_unused": 1}, TypeError, "skip_unused must be True or False"),
+    ({"monitor": 1}, TypeError, "monitor must be True or False"),
     ({"group": 3}, TypeError, "group must be None, 'world' or a process group"),
 )
 _BAD_BATCH: Bad = (
@@ -392,11 +393,7 @@ CARDS = (
             {"ds_margin": 0.5, "monitor": True},
         ),
         perfect=examples.zeros,
-        bad=(
-            *_BAD_BATCH,
-            *_BAD_WEIGHT_OF_TOTAL,
-            ({"monitor": 1}, TypeError, "monitor must be True or False"),
-        ),
+        bad=(*_BAD_BATCH, *_BAD_WEIGHT_OF_TOTAL),
         units="those of the terms",
         defaults="every weight 1, no identity, the diversity gone after 20 epochs: the source note",
         references=(_STARGAN, _CYCLEGAN, _NOTE),
