@@ -67,11 +67,7 @@ _NO_FAKES: Bad = (({"fake_logits": None}, TypeError, "fake_logits is missing"),)
 _BAD_LOGITS: Bad = (*_NO_FAKES, ({"real_logits": None}, TypeError, "real_logits is missing"))
 _BAD_PAIRS: Bad = (
     *_BAD_LOGITS,
-    (
-        {"real_logits": _zeros(4, 1, 2)},
-        ValueError,
-        "real_logits and fake_logits must have the same",
-    ),
+    ({"real_logits": _zeros(4, 1, 2)}, ValueError, "_logits and fake_logits must have the same"),
 )
 _BAD_WEIGHT_OF_TOTAL: Bad = (
     ({"w_adv": -1.0}, ValueError, "w_adv must be finite and at least 0"),
@@ -388,9 +384,8 @@ CARDS = (
         differentiable=("content", "x_ref", "z_trg", "z_2"),
         hyperparameters=(
             {},
-            {"w_adv": 2.0, "w_id": 0.5, "w_sty": 0.25},
-            {"w_cyc": 3.0, "w_ds": 2.0, "ds_decay_epochs": 5},
-            {"ds_margin": 0.5, "monitor": True},
+            {"w_adv": 2.0, "w_id": 0.5, "w_sty": 0.25, "ds_margin": 0.5},
+            {"w_cyc": 3.0, "w_ds": 2.0, "ds_decay_epochs": 5, "monitor": True},
         ),
         perfect=examples.zeros,
         bad=(*_BAD_BATCH, *_BAD_WEIGHT_OF_TOTAL),
