@@ -65,9 +65,10 @@ _BAD_LOSSES: Bad = (
 )
 _NO_FAKES: Bad = (({"fake_logits": None}, TypeError, "fake_logits is missing"),)
 _BAD_LOGITS: Bad = (*_NO_FAKES, ({"real_logits": None}, TypeError, "real_logits is missing"))
+_NOT_ALIKE = "real_logits and fake_logits must have the same"
 _BAD_PAIRS: Bad = (
     *_BAD_LOGITS,
-    ({"real_logits": _zeros(4, 1, 2)}, ValueError, "_logits and fake_logits must have the same"),
+    ({"real_logits": _zeros(4, 1, 2)}, ValueError, _NOT_ALIKE),
 )
 _BAD_WEIGHT_OF_TOTAL: Bad = (
     ({"w_adv": -1.0}, ValueError, "w_adv must be finite and at least 0"),
