@@ -10,7 +10,7 @@ from lossbook.advice import instead_of_missing, instead_of_option
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 
-def weight_by_name(function: Called) -> Called:
+def weight_by_name(function: Called, *, beyond: str = "") -> Called:
     """Let a function say ``weight=`` where a mask came by position or by another name.
 
     Python's own error only counts. Where a tensor is missing that not every loss needs, it says
@@ -19,6 +19,7 @@ def weight_by_name(function: Called) -> Called:
     Args:
         function: a loss, a metric, or the ``forward`` of a module. One that takes no weight by
             name is returned as it is.
+        beyond: what to do about a further tensor by position that is no weight.
     """
     options = inspect.signature(function).parameters
     if "weight" not in options or options["weight"].kind is not inspect.Parameter.KEYWORD_ONLY:
@@ -31,7 +32,7 @@ def weight_by_name(function: Called) -> Called:
 
     def call(*args: Any, **named: Any) -> Any:
         if len(args) > count:
-            _refuse(function, len(args))
+            _refuse(function, len(args), beyond)
         if has_advice and len(args) < len(needed):
             _look_for_missing(function, needed[len(args) :], named, known)
         for name in named:
@@ -49,7 +50,7 @@ def _refuse_name(function: Callable[..., Any], name: str, known: Sequence[str]) 
     raise TypeError(f"{_name(function)} takes no {name!r}; {instead_of_option(name, names)}")
 
 
-def _refuse(function: Callable[..., Any], came: int) -> NoReturn:
+def _refuse(function: Callable[..., Any], came: int, beyond: str) -> NoReturn:
     options = inspect.signature(function).parameters.values()
     taken = [option.name for option in options if option.kind is option.POSITIONAL_OR_KEYWORD]
     named = [option.name for option in options if option.kind is option.KEYWORD_ONLY]
@@ -60,7 +61,7 @@ def _refuse(function: Callable[..., Any], came: int) -> NoReturn:
     also = f", and by name also {', '.join(others)}" if others else ""
     raise TypeError(
         f"{name} takes {len(taken)} by position, {' and '.join(taken)}, got {came}; pass a mask or "
-        f"weight as weight={also}"
+        f"weight as weight={also}{beyond and '; '}{beyond}"
     )
 
 

@@ -54,6 +54,7 @@ from lossbook.landmarks import (
 from lossbook.motion import (
     DITTO_PARTS,
     LastFrameLoss,
+    Letter,
     MotionL1,
     MotionLoss,
     Part,
@@ -65,6 +66,7 @@ from lossbook.motion import (
     load_parts,
     motion_l1,
     pva_loss,
+    rank_shares,
 )
 from lossbook.translation import (
     ApproximateR1Penalty,
@@ -132,6 +134,7 @@ __all__ = [
     "Keypoint3DLoss",
     "LambdaSchedule",
     "LastFrameLoss",
+    "Letter",
     "ManoPriorLoss",
     "MotionL1",
     "MotionLoss",
@@ -186,6 +189,7 @@ __all__ = [
     "pose_weight",
     "pva_loss",
     "r1_penalty",
+    "rank_shares",
     "rotation_loss",
     "sigmoid_schedule",
     "smooth_l1_loss",

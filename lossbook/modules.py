@@ -51,12 +51,13 @@ class LossModule(nn.Module):
     _known: tuple[str, ...] = ()
     _by_position = 0
     _any_name = True
+    _beyond = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let a mask by position be refused in words, and options that it does not have."""
         super().__init_subclass__(**options)
         if "forward" in vars(cls):
-            cls.forward = weight_by_name(cls.forward)
+            cls.forward = weight_by_name(cls.forward, beyond=cls._beyond)
         known = list(inspect.signature(cls.__init__).parameters.values())[1:]
         cls._known = tuple(option.name for option in known)
         cls._by_position = sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in known)

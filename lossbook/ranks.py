@@ -102,7 +102,11 @@ def rank_share(
         >>> rank_share(visible)  # of one process
         tensor(1.)
     """
-    own = checks.fit_weight(weight, weight).detach().sum()
+    return shares_of(checks.fit_weight(weight, weight).detach().sum(), group)
+
+
+def shares_of(own: Tensor, group: Group) -> Tensor:
+    """The shares of a rank in some counts, element by element, by one exchange."""
     check_group(group)
     started = dist.is_available() and dist.is_initialized()
     ranks = resolve_group(group) if started else None

@@ -1,5 +1,6 @@
 """What a rank counts for: masked means over two ranks are those of one process."""
 
+import functools
 import pickle
 
 import pytest
@@ -10,10 +11,11 @@ from ranks import two_ranks_of
 from lossbook import rank_share
 from lossbook.hands import auxiliary_loss, keypoint_3d_loss
 from lossbook.landmarks import wing_loss
-from lossbook.motion import MotionLoss, Part, Parts, by_letter
+from lossbook.motion import MotionLoss, Part, Parts, motion_l1, rank_shares
 
 SIZES = (4, 3)
 PARTS = Parts({"scale": Part(0, 1), "exp": Part(1, 4, 2.0)})
+OVERLAPPING = Parts({"all": Part(0, 4), "exp": Part(2, 4, 2.0)}, overlap=True)
 FRAMES = torch.arange(9) < torch.tensor([9, 5, 9, 2, 3, 9, 0])[:, None]
 LABELLED = torch.tensor([True, False, True, True, False, True, False])
 CONFIDENCE = torch.linspace(0, 0.3, 7 * 5).reshape(7, 5)
@@ -46,13 +48,42 @@ def of_first_stage(given, part, share):
     return share(weight) * auxiliary_loss(pose, 2 * pose, target, target, weight=weight)
 
 
-def of_motion(given, part, share):
-    frames = FRAMES[part]
-    steps = frames[:, 1:] & frames[:, :-1]
-    counted = {"P": frames, "V": steps, "A": steps[:, 1:] & steps[:, :-1], "L": frames[:, 0]}
-    module = MotionLoss(parts=PARTS, weights={"V": 0.5, "A": 2.0})
-    terms = by_letter(module(*given["clips"], given["clips"][1, :, 3], weight=frames))
-    return sum(share(counted[name]) * term for name, term in terms.contributions().items())
+ELEMENTS = torch.rand(7, 9, 4, generator=torch.Generator().manual_seed(5))
+# In every form that a motion loss takes.
+MASKS = {
+    "nothing": lambda part: {},
+    "frames": lambda part: {"weight": FRAMES[part]},
+    "frames_as_floats": lambda part: {"weight": FRAMES[part].float() * 0.3},
+    "column": lambda part: {"weight": FRAMES[part][..., None]},
+    "clips": lambda part: {"weight": torch.linspace(0, 2, 7)[part]},
+    "alike": lambda part: {"weight": torch.linspace(1, 0, 9)[None]},
+    "lengths": lambda part: {"lengths": FRAMES.sum(1)[part]},
+    "lengths_and_clips": lambda part: {
+        "lengths": FRAMES.sum(1)[part],
+        "weight": torch.linspace(0, 2, 7)[part],
+    },
+    "elements": lambda part: {"weight": ELEMENTS[part] * FRAMES[part][..., None]},
+    "mask_of_elements": lambda part: {"weight": ELEMENTS[part] > 0.4},
+    "dimensions": lambda part: {"weight": torch.linspace(0, 1, 4)[None, None]},
+}
+
+
+def of_motion(form, parts, given, part, share):
+    masks = MASKS[form](part)
+    input, target = given["clips"]
+    module = MotionLoss(parts=parts, weights={"V": 0.5, "A": 2.0}, use_reg_loss=True)
+    terms = module(input, target, target[:, 3], **masks).contributions()
+    if share is not rank_share:
+        return sum(terms.values())
+    shares = rank_shares(input, parts=parts, **masks)
+    return sum(shares[name] * term for name, term in terms.items())
+
+
+def of_size(given, part, share):
+    masks = MASKS["elements"](part)
+    terms = motion_l1(given["clips"][0], parts=PARTS, coefficients=0.5, **masks)
+    shares = rank_shares(given["clips"][0], parts=PARTS, **masks) if share is rank_share else {}
+    return sum(shares.get(name, 1) * term for name, term in terms.terms.items())
 
 
 def of_nothing(given, part, share):
@@ -67,7 +98,11 @@ def of_one_rank(given, part, share):
 
 LOSSES = {
     function.__name__: function
-    for function in (of_faces, of_joints, of_first_stage, of_motion, of_nothing, of_one_rank)
+    for function in (of_faces, of_joints, of_first_stage, of_size, of_nothing, of_one_rank)
+} | {
+    f"of_motion_{form}_{kind}": functools.partial(of_motion, form, parts)
+    for form in MASKS
+    for kind, parts in (("parted", PARTS), ("overlapping", OVERLAPPING))
 }
 
 
@@ -117,7 +152,8 @@ def test_masked_means_of_two_ranks_are_those_of_one_process(two_ranks, name):
 
 def test_without_the_share_they_are_not():
     """Otherwise the test above would show nothing."""
-    for name in ("of_faces", "of_joints", "of_first_stage", "of_motion", "of_one_rank"):
+    motions = [name for name in LOSSES if name.startswith("of_motion")]
+    for name in ("of_faces", "of_joints", "of_first_stage", "of_size", "of_one_rank", *motions):
         halves = [gradient(LOSSES[name], rank, lambda weight: 1)[1] / 2 for rank in range(2)]
         expected = gradient(LOSSES[name], None, lambda weight: 1)[1]
         assert (torch.cat(halves, 1) - expected).abs().max() > 1e-3 * expected.abs().max()
@@ -168,6 +204,23 @@ def test_other_things_than_masks_and_groups_are_refused():
         rank_share(torch.ones(3), group=0)
     with pytest.raises(ValueError, match="got 'wrold'"):
         rank_share(torch.ones(3), group="wrold")
+
+
+def test_shares_of_a_motion_on_one_process_are_one():
+    motion = torch.randn(7, 9, 4)
+    shares = rank_shares(motion, parts=PARTS, weight=FRAMES)
+    assert set(shares) == {f"{part}_{letter}" for part in PARTS for letter in "PVALR"}
+    assert all(share == 1 for share in shares.values())
+    assert set(rank_shares(motion[:, :1], parts=PARTS)) == set(shares)
+
+
+def test_of_what_a_group_of_one_counts_nowhere_the_share_is_zero(alone):
+    motion = torch.randn(7, 9, 4)
+    shares = rank_shares(motion, parts=PARTS, lengths=torch.full((7,), 2))
+    assert {name: share.item() for name, share in shares.items() if name[-1] != "A"} == {
+        f"{part}_{letter}": 1 for part in PARTS for letter in "PVLR"
+    }
+    assert shares["exp_A"] == 0
 
 
 @pytest.mark.compiles

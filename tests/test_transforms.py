@@ -178,6 +178,8 @@ INERT |= {"guidance_weight", "guidance_form", "task_weights"}
 # Mere factors, and what counts in a step of R1 alone, of which tests/translation.
 INERT |= {"half", "sigma", "generator", "w_r1", "r1_interval", "steps_per_epoch", "monitor"}
 INERT |= {"skip_unused"}
+# Another form of a weight, which tests/motion compares with it.
+INERT |= {"lengths"}
 # Whose gradient is the same everywhere.
 UNIFORM = {"g_adversarial_loss"}
 FURTHER = {"auxiliary_form": "rotation"}

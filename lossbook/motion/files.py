@@ -89,12 +89,15 @@ def load_parts(
     try:
         return Parts(found, dimensions=size, overlap=overlap)
     except (TypeError, ValueError) as error:
-        also = ""
-        if unknown and "belong" in str(error):
+        reason = str(error)
+        if unknown and "belong" in reason:
             said = known(unknown[0], layout.names)
-            if len(unknown) < len(found) or said.startswith("did you mean"):
-                also = f". It names {unknown[0]!r} itself; {said}"
-        raise ValueError(f"{path}: {error}{also}") from None
+            if said.startswith("did you mean"):
+                # Under a name of the defaults the rest of them would be there.
+                reason = f"it names {unknown[0]!r}, which is no part; {said}"
+            elif len(unknown) < len(found):
+                reason += f". It names {unknown[0]!r} itself; {said}"
+        raise ValueError(f"{path}: {reason}") from None
 
 
 def load_dim_weights(path: str | Path, *, parts: PartsLike = DITTO_PARTS) -> Float[Tensor, " dims"]:

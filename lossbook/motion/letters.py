@@ -1,8 +1,8 @@
 """The letters of the terms, P, V, A, L and R: their weights, and the terms of each added up."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -10,20 +10,43 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.terms import LossTerms
 
-LETTERS = ("P", "V", "A", "L", "R")
+Letter = Literal["P", "V", "A", "L", "R"]
+LETTERS: tuple[Letter, ...] = get_args(Letter)
 
-# From letters to numbers; those left out are 1.
-LetterWeights = Mapping[str, float] | None
+LetterWeights = Mapping[Letter, float] | None
+"""From letters to numbers; those left out are 1."""
 
 
-def weights_of(weights: LetterWeights) -> dict[str, float]:
+def as_floats(value: Any) -> Any:
+    """A number, or the numbers of a mapping, as floats; what else there is stays, for the checks.
+
+    An integer that is an attribute of a module would be a constant to the compiler, and a number of
+    numpy an array.
+    """
+    if isinstance(value, Mapping):
+        return {name: as_floats(number) for name, number in value.items()}
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) <= checks._LARGEST[torch.float64] else value
+
+
+def nothing_counts(weights: Mapping[str, float], letters: Iterable[str]) -> str:
+    """What to say where every letter that is computed is a monitor; empty where one counts."""
+    if any(weights[letter] != 0 for letter in letters):
+        return ""
+    return (
+        f"weights are 0 for all of {', '.join(letters)}: the total is exactly 0 and trains "
+        f"nothing; give one of them a weight above 0, unless they are only logged"
+    )
+
+
+def weights_of(weights: Mapping[Any, float] | None) -> dict[str, float]:
     """The weight of every letter; 1 for those that a mapping leaves out, as in the source.
 
     Raises:
         TypeError: for anything but a mapping to Python numbers.
         ValueError: for a name that is no letter, or a weight that is negative or not finite.
     """
-    found = dict.fromkeys(LETTERS, 1.0)
+    found: dict[str, float] = dict.fromkeys(LETTERS, 1.0)
     if weights is None:
         return found
     if not isinstance(weights, Mapping):
@@ -33,8 +56,10 @@ def weights_of(weights: LetterWeights) -> dict[str, float]:
         )
     for letter, weight in weights.items():
         if letter not in LETTERS:
+            meant = str(letter).upper()
+            meant = f"did you mean {meant!r}? There" if meant in LETTERS else "there"
             raise ValueError(
-                f"weights names {letter!r}, which is no letter; there are {', '.join(LETTERS)}, "
+                f"weights names {letter!r}, which is no letter; {meant} are {', '.join(LETTERS)}, "
                 f"and a part has its weight in parts="
             )
         called: dict[str, Any] = {f"weights[{letter!r}]": weight}
@@ -59,6 +84,7 @@ def by_letter(loss: LossTerms) -> LossTerms:
         which :meth:`lossbook.LossTerms.log`, ``print`` and ``|`` take as ever.
 
     Raises:
+        TypeError: for anything but a :class:`lossbook.LossTerms`.
         ValueError: if the terms of a letter have several weights, or weights that are tensors of
             their own.
 
@@ -73,6 +99,11 @@ def by_letter(loss: LossTerms) -> LossTerms:
         >>> by_letter(loss).weights["V"]
         2.0
     """
+    if not isinstance(loss, LossTerms):
+        raise TypeError(
+            f"loss must be the LossTerms that a motion loss returns, got {type(loss).__name__}; "
+            f"pass it whole, and take by_letter(loss).log() or .terms of the result"
+        )
     groups: dict[str, list[Tensor]] = {}
     weights: dict[str, float | Tensor] = {}
     for name, term in loss.terms.items():

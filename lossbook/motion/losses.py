@@ -3,6 +3,7 @@
 A motion is a tensor of clips, frames and dimensions; its dimensions fall into parts.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,11 +15,15 @@ from lossbook.calls import weight_by_name
 from lossbook.motion.parts import DITTO_PARTS, Layout, PartsLike, known, layout_of, names_of
 from lossbook.motion.shapes import (
     Clips,
+    Lengths,
+    OfClips,
     ShortClips,
     Weight,
     check_clips,
     check_cond_frame,
+    check_of_clips,
     fit_dim_weights,
+    fit_frames,
 )
 from lossbook.motion.terms import Request, compute
 from lossbook.motion.values import look
@@ -27,8 +32,19 @@ from lossbook.terms import LossTerms
 
 Coefficients = float | Mapping[str, float] | None
 
+# What to do about one more tensor by position, for the modules too.
+BEYOND_PVA = (
+    "the frame before each clip goes to MotionLoss()(input, target, cond_frame), or to "
+    "last_frame_loss(input, cond_frame)"
+)
+BEYOND_LAST_FRAME = (
+    "target and cond_frame together go to MotionLoss()(input, target, cond_frame), a target alone "
+    "to pva_loss(input, target)"
+)
+BEYOND_L1 = "a target goes to pva_loss(input, target): R measures the size of input alone"
 
-@weight_by_name
+
+@functools.partial(weight_by_name, beyond=BEYOND_PVA)
 def pva_loss(
     input: Clips,
     target: Clips,
@@ -36,6 +52,8 @@ def pva_loss(
     parts: PartsLike = DITTO_PARTS,
     dim_weights: Float[Tensor, " dims"] | None = None,
     weight: Weight | None = None,
+    lengths: Lengths | None = None,
+    reduction: OfClips = "mean",
     short_clips: ShortClips = "error",
 ) -> LossTerms:
     r"""P, V, A of a part = mean of weight * (error, its first, its second difference)²; summed up.
@@ -64,9 +82,15 @@ def pva_loss(
             dimensions, not over the sum of their weights, as in the source. A dimension of weight
             0 contributes nothing, NaN included.
         weight: float, or bool as a mask of what is no padding: ``(B,)`` weighs clips, ``(B, T)``
-            or ``(1, T)`` frames; see :func:`lossbook.checks.fit_weight`. The means are weighted.
-            A difference has the smallest weight of its frames: one across a masked frame does not
-            count. What has weight 0 contributes nothing, NaN included.
+            or ``(1, T)`` frames; see :func:`lossbook.checks.fit_weight`. A difference has the
+            smallest weight of its frames: one across a masked frame does not count. What has weight
+            0 contributes nothing, NaN included.
+        lengths: in place of a mask of frames, or beside a weight, the number of frames of each
+            padded clip, integers of shape ``(B,)``.
+        reduction: of the clips. ``"mean"`` (default) divides by what the weights add up to.
+            ``"batchmean"`` is the same without weights; with them it still divides by all
+            elements, padding too, so that a weight of 2 doubles a clip's gradient whatever the
+            others weigh: as in diffusion training with min-SNR. ``"sum"`` adds up the clips.
         short_clips: what becomes of T below 3, where there is no acceleration, and for 1 no
             velocity: ``"error"`` (default), or ``"zero"`` for terms of 0 without a gradient. Of
             clips that only a mask shortens the same terms are always 0.
@@ -80,7 +104,7 @@ def pva_loss(
     Raises:
         TypeError: for integer tensors, tensors mixed with float64, or parts of another form.
         ValueError: for shapes, devices or weights that do not fit, parts that overlap, leave gaps
-            or do not have D dimensions, or clips of fewer than 3 frames.
+            or do not have D dimensions, another reduction, or clips of fewer than 3 frames.
 
     Example:
         >>> import torch
@@ -93,10 +117,19 @@ def pva_loss(
         0.01 0.00 0.00
         0.01 0.04 0.16
 
+        Min-SNR weights of clips that were noised to different levels, for a model that predicts
+        :math:`x_0`: min(SNR, 5).
+
+        >>> snr = torch.tensor([100.0, 1.0])
+        >>> clips = torch.ones(2, 80, 265)
+        >>> loss = pva_loss(clips, 0 * clips, weight=snr.clamp(max=5.0), reduction="batchmean")
+        >>> loss["exp_P"]  # (5 + 1) / 2
+        tensor(3.)
+
     References:
         Li et al., *Ditto: Motion-Space Diffusion for Controllable Realtime Talking Head
         Synthesis*, 2024, arXiv:2411.19509. Source note: ``LOSS_ANALYSIS.md`` of
-        wangjia184/ditto-talkinghead.
+        wangjia184/ditto-talkinghead. Min-SNR: Hang et al., 2023, arXiv:2303.09556.
     """
     if target is None:
         checks.floating(target=target)
@@ -106,11 +139,13 @@ def pva_loss(
         target=target,
         dim_weights=dim_weights,
         weight=weight,
+        lengths=lengths,
+        reduction=reduction,
         short_clips=short_clips,
     )
 
 
-@weight_by_name
+@functools.partial(weight_by_name, beyond=BEYOND_LAST_FRAME)
 def last_frame_loss(
     input: Clips,
     cond_frame: Float[Tensor, "batch dims"],
@@ -119,6 +154,8 @@ def last_frame_loss(
     dim_weights: Float[Tensor, " dims"] | None = None,
     only: str | Sequence[str] | None = None,
     weight: Weight | None = None,
+    lengths: Lengths | None = None,
+    reduction: OfClips = "mean",
 ) -> LossTerms:
     r"""L of a part = mean of weight * (first predicted frame - cond_frame)²; summed up.
 
@@ -132,12 +169,15 @@ def last_frame_loss(
 
     Args:
         input: predicted motion, shape ``(B, T, D)``. Only its first frame enters.
-        cond_frame: the frame that it is to equal, shape ``(B, D)``, in the same unit.
+        cond_frame: the frame that it is to equal, the one before the clip, shape ``(B, D)``, in
+            the same unit.
         parts: as for :func:`pva_loss`.
         dim_weights: as for :func:`pva_loss`.
         only: the part or parts to compute: None (default) for all, as the source's code and its
             logs have it, ``"exp"`` as the table of the source note has it.
         weight: as for :func:`pva_loss`; a clip counts as much as its first frame.
+        lengths: as for :func:`pva_loss`.
+        reduction: as for :func:`pva_loss`.
 
     Returns:
         Terms ``"scale_L"`` to ``"exp_L"``, each of weight 1, in the squared unit of the motion;
@@ -168,10 +208,12 @@ def last_frame_loss(
         dim_weights=dim_weights,
         only=only,
         weight=weight,
+        lengths=lengths,
+        reduction=reduction,
     )
 
 
-@weight_by_name
+@functools.partial(weight_by_name, beyond=BEYOND_L1)
 def motion_l1(
     input: Clips,
     *,
@@ -179,6 +221,8 @@ def motion_l1(
     coefficients: Coefficients = None,
     only: str | Sequence[str] | None = None,
     weight: Weight | None = None,
+    lengths: Lengths | None = None,
+    reduction: OfClips = "mean",
 ) -> LossTerms:
     r"""R of a part = λ * mean of \|input\|; summed up.
 
@@ -195,6 +239,8 @@ def motion_l1(
             left out keep the source's. A part of λ = 0 has no term.
         only: the part or parts to compute, as for :func:`last_frame_loss`.
         weight: as for :func:`pva_loss`.
+        lengths: as for :func:`pva_loss`.
+        reduction: as for :func:`pva_loss`.
 
     Returns:
         Terms ``"pitch_R"`` to ``"exp_R"``, λ included, each of weight 1, in the unit of the motion;
@@ -222,6 +268,8 @@ def motion_l1(
         input,
         absolute=factors_of(coefficients, only, layout),
         weight=weight,
+        lengths=lengths,
+        reduction=reduction,
     )
 
 
@@ -267,6 +315,8 @@ def motion_terms(
     dim_weights: Tensor | None = None,
     only: str | Sequence[str] | None = None,
     weight: Weight | None = None,
+    lengths: Lengths | None = None,
+    reduction: OfClips = "mean",
     short_clips: ShortClips = "error",
     weights: Mapping[str, float] | None = None,
 ) -> LossTerms:
@@ -278,7 +328,10 @@ def motion_terms(
     if cond_frame is not None:
         check_cond_frame(layout, input, cond_frame)
         dtype = dtype if checks.alike(*given.values()) else checks.same_dtype(**given)
-    fitted = None if weight is None else checks.fit_weight(weight, input)
+    check_of_clips(reduction)
+    fitted = None
+    if weight is not None or lengths is not None:
+        fitted = fit_frames(weight, lengths, input)
     wide = dict(zip(given, widened(dtype, *given.values()), strict=True))
     request = Request(
         layout,
@@ -288,7 +341,8 @@ def motion_terms(
         dim_weights=fit_dim_weights(layout, input, dim_weights),
         weight=fitted,
         weights=weights,
+        reduction=reduction,
     )
-    if checks.checking_values(*given.values(), weight, dim_weights):
-        look(request, weight, dim_weights)
+    if checks.checking_values(*given.values(), weight, dim_weights, lengths):
+        look(request, weight, dim_weights, lengths)
     return compute(request)

@@ -9,8 +9,11 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.calls import weight_by_name
+from lossbook.motion.shapes import Lengths, within
+from lossbook.motion.values import look_at_frame, look_at_lengths
 from lossbook.reduction import widened
-from lossbook.scoring import Weight, check_points, lengths, point_weight, visible_mean
+from lossbook.scoring import Weight, check_points, point_weight, visible_mean
+from lossbook.scoring import lengths as norms
 
 
 class MotionMetrics(NamedTuple):
@@ -46,6 +49,7 @@ def motion_metrics(
     cond_frame: Float[Tensor, "batch dims"] | None = None,
     fps: float = 1.0,
     weight: Weight | None = None,
+    lengths: Lengths | None = None,
 ) -> MotionMetrics:
     r"""Score each clip: position error, jitter, first-frame jump, spectrum of the error.
 
@@ -72,6 +76,8 @@ def motion_metrics(
             nothing, NaN included; a jerk with such a frame does not count. The spectrum is
             that of the frames that are left, filled up with zeros: exact for padding at an end,
             smeared by holes in the middle.
+        lengths: in place of a mask, or beside a weight, the number of frames of each padded clip,
+            integers of shape ``(B,)``.
 
     Returns:
         See :class:`MotionMetrics`; float32 for half precision. NaN stands where nothing could be
@@ -87,7 +93,7 @@ def motion_metrics(
         >>> import torch
         >>> target = torch.zeros(1, 20, 3)
         >>> trembling = 0.5 * (-1.0) ** torch.arange(20)[None, :, None].expand(1, 20, 3)
-        >>> found = motion_metrics(trembling, target, cond_frame=target[:, 0], fps=25.0)
+        >>> found = motion_metrics(trembling, target, cond_frame=torch.zeros(1, 3), fps=25.0)
         >>> found.position_error, found.first_frame_jump
         (tensor([0.5000]), tensor([0.5000]))
         >>> found.jitter / 25**3  # 0.5 * (1 + 3 + 3 + 1)
@@ -102,10 +108,17 @@ def motion_metrics(
     checks.number(exclusive=True, fps=fps)
     given = (input, target) if cond_frame is None else (input, target, cond_frame)
     shares = None if weight is None else point_weight(weight, input, of="input")
-    if checks.checking_values(*given, weight):
+    if lengths is not None:
+        there = within(lengths, input)
+        all_alike = there.to(checks.working_dtype(dtype)) if shares is None else shares
+        shares = all_alike.masked_fill(~there, 0)
+    if checks.checking_values(*given, weight, lengths):
+        if lengths is not None:
+            look_at_lengths(lengths, input.shape[1])
         check_points(shares, input=input, target=target)
         if cond_frame is not None:
             checks.finite(cond_frame=cond_frame)
+            look_at_frame(cond_frame, target)
     wide = widened(dtype, *given)
     input, target = wide[:2]
     if shares is not None:
@@ -148,9 +161,9 @@ def _root_mean_square(error: Tensor, shares: Tensor | None) -> Tensor:
     """Over frames and dimensions, without squares that overflow."""
     _, frames, dimensions = error.shape
     if shares is None:
-        return lengths(error.flatten(1)) / math.sqrt(frames * dimensions)
+        return norms(error.flatten(1)) / math.sqrt(frames * dimensions)
     total = shares.sum(1)
-    size = lengths((error * shares.sqrt()[..., None]).flatten(1))
+    size = norms((error * shares.sqrt()[..., None]).flatten(1))
     result: Tensor = size / (total * dimensions).sqrt()
     return result
 
@@ -166,7 +179,7 @@ def _jitter(motion: Tensor, shares: Tensor | None) -> Tensor:
 
 
 def _jump(first: Tensor, before: Tensor, shares: Tensor | None) -> Tensor:
-    size: Tensor = lengths(first - before) / math.sqrt(first.shape[1])
+    size: Tensor = norms(first - before) / math.sqrt(first.shape[1])
     return size if shares is None else size.where(shares[:, 0] != 0, torch.nan)
 
 

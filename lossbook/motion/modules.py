@@ -8,8 +8,11 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.modules import LossModule
-from lossbook.motion.letters import LetterWeights, weights_of
+from lossbook.motion.letters import Letter, LetterWeights, as_floats, nothing_counts, weights_of
 from lossbook.motion.losses import (
+    BEYOND_L1,
+    BEYOND_LAST_FRAME,
+    BEYOND_PVA,
     Coefficients,
     factors_of,
     last_frame_loss,
@@ -20,9 +23,12 @@ from lossbook.motion.losses import (
 from lossbook.motion.parts import DITTO_PARTS, Parts, PartsLike, names_of
 from lossbook.motion.shapes import (
     Clips,
+    Lengths,
+    OfClips,
     ShortClips,
     Weight,
     check_dim_weights,
+    check_of_clips,
     check_short_clips,
     refuse_mask,
 )
@@ -35,7 +41,9 @@ class _MotionModule(LossModule):
     parts: Parts
     dim_weights: Tensor | None
 
-    def _keep(self, parts: PartsLike, dim_weights: Tensor | None) -> None:
+    def _keep(self, parts: PartsLike, dim_weights: Tensor | None, reduction: OfClips) -> None:
+        check_of_clips(reduction)
+        self.reduction: OfClips = reduction
         self.parts = parts if isinstance(parts, Parts) else Parts(parts)
         if dim_weights is not None:
             check_dim_weights(self.parts.layout, dim_weights)
@@ -71,19 +79,29 @@ class PVALoss(_MotionModule):
         tensor(6.)
     """
 
+    _beyond = BEYOND_PVA
+
     def __init__(
         self,
         *,
         parts: PartsLike = DITTO_PARTS,
         dim_weights: Float[Tensor, " dims"] | None = None,
+        reduction: OfClips = "mean",
         short_clips: ShortClips = "error",
     ) -> None:
         super().__init__()
-        self._keep(parts, dim_weights)
+        self._keep(parts, dim_weights, reduction)
         check_short_clips(short_clips)
         self.short_clips = short_clips
 
-    def forward(self, input: Clips, target: Clips, *, weight: Weight | None = None) -> LossTerms:
+    def forward(
+        self,
+        input: Clips,
+        target: Clips,
+        *,
+        weight: Weight | None = None,
+        lengths: Lengths | None = None,
+    ) -> LossTerms:
         """See :func:`pva_loss`."""
         return pva_loss(
             input,
@@ -91,6 +109,8 @@ class PVALoss(_MotionModule):
             parts=self.parts,
             dim_weights=self.dim_weights,
             weight=weight,
+            lengths=lengths,
+            reduction=self.reduction,
             short_clips=self.short_clips,
         )
 
@@ -109,15 +129,18 @@ class LastFrameLoss(_MotionModule):
         tensor(1.)
     """
 
+    _beyond = BEYOND_LAST_FRAME
+
     def __init__(
         self,
         *,
         parts: PartsLike = DITTO_PARTS,
         dim_weights: Float[Tensor, " dims"] | None = None,
         only: str | Sequence[str] | None = None,
+        reduction: OfClips = "mean",
     ) -> None:
         super().__init__()
-        self._keep(parts, dim_weights)
+        self._keep(parts, dim_weights, reduction)
         names_of(only, self.parts.layout)
         self.only = only
 
@@ -127,6 +150,7 @@ class LastFrameLoss(_MotionModule):
         cond_frame: Float[Tensor, "batch dims"],
         *,
         weight: Weight | None = None,
+        lengths: Lengths | None = None,
     ) -> LossTerms:
         """See :func:`last_frame_loss`."""
         return last_frame_loss(
@@ -136,6 +160,8 @@ class LastFrameLoss(_MotionModule):
             dim_weights=self.dim_weights,
             only=self.only,
             weight=weight,
+            lengths=lengths,
+            reduction=self.reduction,
         )
 
 
@@ -153,20 +179,25 @@ class MotionL1(_MotionModule):
         tensor(0.5000)
     """
 
+    _beyond = BEYOND_L1
+
     def __init__(
         self,
         *,
         parts: PartsLike = DITTO_PARTS,
         coefficients: Coefficients = None,
         only: str | Sequence[str] | None = None,
+        reduction: OfClips = "mean",
     ) -> None:
         super().__init__()
-        self._keep(parts, None)
+        self._keep(parts, None, reduction)
         factors_of(coefficients, only, self.parts.layout)
-        self.coefficients = coefficients
+        self.coefficients = as_floats(coefficients)
         self.only = only
 
-    def forward(self, input: Clips, *, weight: Weight | None = None) -> LossTerms:
+    def forward(
+        self, input: Clips, *, weight: Weight | None = None, lengths: Lengths | None = None
+    ) -> LossTerms:
         """See :func:`motion_l1`."""
         return motion_l1(
             input,
@@ -174,6 +205,8 @@ class MotionL1(_MotionModule):
             coefficients=self.coefficients,
             only=self.only,
             weight=weight,
+            lengths=lengths,
+            reduction=self.reduction,
         )
 
 
@@ -199,18 +232,21 @@ class MotionLoss(_MotionModule):
         use_last_frame_loss: whether there is L; the source's ``train.sh`` turns it on.
         use_reg_loss: whether there is R; off in the source.
         weights: of the letters, as ``{"V": 0.5, "A": 0.0}``; those left out are 1, as all are in
-            the source. With the weight 0 L also does without ``cond_frame``. A schedule may set
-            another mapping: it is looked at in each call. Parts have their weights in ``parts``.
+            the source. With the weight 0 L also does without ``cond_frame``. With 0 for all, which
+            is warned of, the total is 0 and so is its gradient. The module keeps a copy; a
+            schedule sets ``loss.weights["V"]``, or another mapping, which is looked at in each
+            call. Parts have their weights in ``parts``.
         coefficients: of R, see :func:`motion_l1`; they are part of its terms.
         only: the part or parts of L and R: None (default) for all, as the source's code and its
             logs have it, ``"exp"`` as the table of the source note has it.
+        reduction: of the clips, see :func:`pva_loss`.
         short_clips: see :func:`pva_loss`.
 
     Raises:
         TypeError: for parts or weights of another form, flags that are neither True nor False, or
             weights of letters or coefficients that are no numbers.
         ValueError: for parts that overlap or leave gaps, weights of another shape, negative or not
-            finite, a letter or a part that there is not, or another ``short_clips``.
+            finite, a letter or a part that there is not, another reduction or ``short_clips``.
 
     Example:
         >>> import torch
@@ -246,18 +282,23 @@ class MotionLoss(_MotionModule):
         weights: LetterWeights = None,
         coefficients: Coefficients = None,
         only: str | Sequence[str] | None = None,
+        reduction: OfClips = "mean",
         short_clips: ShortClips = "error",
     ) -> None:
         super().__init__()
-        self._keep(parts, dim_weights)
+        self._keep(parts, dim_weights, reduction)
         checks.flag(use_last_frame_loss=use_last_frame_loss, use_reg_loss=use_reg_loss)
         check_short_clips(short_clips)
-        weights_of(weights)
+        every = weights_of(weights)
+        letters = "PVA" + "L" * use_last_frame_loss + "R" * use_reg_loss
+        said = nothing_counts(every, letters)
+        if said:
+            checks.warn(said)
         for letter, option, is_on in (
             ("L", "use_last_frame_loss", use_last_frame_loss),
             ("R", "use_reg_loss", use_reg_loss),
         ):
-            if weights is not None and weights.get(letter) and not is_on:
+            if weights is not None and letter in weights and every[letter] and not is_on:
                 checks.warn(
                     f"weights name {letter}, and {letter} is off; pass {option}=True, or leave "
                     f"{letter} out"
@@ -271,11 +312,30 @@ class MotionLoss(_MotionModule):
             )
         self.use_last_frame_loss = use_last_frame_loss
         self.use_reg_loss = use_reg_loss
-        # A schedule may set others: they are looked at in each call.
         self.weights = weights
         self.coefficients = coefficients
         self.only = only
         self.short_clips = short_clips
+
+    # A schedule may set others of these two: they are looked at in each call.
+
+    @property
+    def weights(self) -> dict[Letter, float] | None:
+        """Of the letters."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, weights: LetterWeights) -> None:
+        self._weights: dict[Letter, float] | None = as_floats(weights)
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """Of R."""
+        return self._coefficients
+
+    @coefficients.setter
+    def coefficients(self, coefficients: Coefficients) -> None:
+        self._coefficients: Coefficients = as_floats(coefficients)
 
     def forward(
         self,
@@ -284,15 +344,17 @@ class MotionLoss(_MotionModule):
         cond_frame: Float[Tensor, "batch dims"] | None = None,
         *,
         weight: Weight | None = None,
+        lengths: Lengths | None = None,
     ) -> LossTerms:
         """Compute the terms.
 
         Args:
             input: predicted motion, shape ``(B, T, D)``.
             target: true motion, same shape and unit.
-            cond_frame: the frame that L compares the first predicted one with, shape ``(B, D)``.
-                Without L it is not used.
+            cond_frame: the frame before the clip, with which L compares the first predicted one,
+                shape ``(B, D)``. Without L it is not used.
             weight: see :func:`pva_loss`.
+            lengths: see :func:`pva_loss`.
 
         Returns:
             Terms ``"scale_P"``, ``"scale_V"``, ``"scale_A"``, ``"scale_L"`` to ``"exp_R"``, part by
@@ -310,8 +372,8 @@ class MotionLoss(_MotionModule):
             cond_frame = None
         elif cond_frame is None and (weights is None or weights["L"] > 0):
             raise ValueError(
-                "cond_frame is missing, and use_last_frame_loss is True: pass the frame that the "
-                "first predicted one is to equal, or make MotionLoss(use_last_frame_loss=False)"
+                "cond_frame is missing, and use_last_frame_loss is True: pass the frame before "
+                "each clip, (B, D), or make MotionLoss(use_last_frame_loss=False)"
             )
         layout = self.parts.layout
         return motion_terms(
@@ -325,6 +387,8 @@ class MotionLoss(_MotionModule):
             dim_weights=self.dim_weights,
             only=self.only,
             weight=weight,
+            lengths=lengths,
+            reduction=self.reduction,
             short_clips=self.short_clips,
             weights=weights,
         )

@@ -131,7 +131,9 @@ def names_of(only: str | Sequence[str] | None, layout: Layout) -> tuple[str, ...
 
 def known(name: object, names: Sequence[str]) -> str:
     """What to say of a name that is not among these."""
-    close = difflib.get_close_matches(str(name), names, n=1)
+    word = str(name)
+    close = [other for other in names if other.lower() == word.lower()]
+    close = close or difflib.get_close_matches(word, names, n=1)
     meant = f"did you mean {close[0]!r}? There" if close else "there"
     return f"{meant} are {', '.join(names)}"
 
@@ -140,7 +142,7 @@ def _check(parts: Any, dimensions: int | None, overlap: bool) -> Layout:
     if not isinstance(parts, Mapping):
         raise TypeError(
             f"parts must be a mapping from names to Part(start, stop, weight), got "
-            f"{type(parts).__name__}; of a file pass load_parts(path)"
+            f"{type(parts).__name__}; {_to_mapping(parts)}"
         )
     if not parts:
         raise ValueError("parts must name at least one part, got none; leave it out for Ditto's")
@@ -153,11 +155,28 @@ def _check(parts: Any, dimensions: int | None, overlap: bool) -> Layout:
                 f"the part {name!r} is out of range: it stops at {part.stop}, and there are "
                 f"{size} dimensions"
             )
-    order = sorted(found, key=lambda name: found[name])
+    # By the range alone: the compiler cannot sort by a weight that a schedule changes.
+    order = sorted(found, key=lambda name: found[name][:2])
     overlaps = _check_cover(order, found, size, overlap)
     sizes = () if overlaps else tuple(found[name].stop - found[name].start for name in order)
     places = tuple(order.index(name) for name in found)
     return Layout(tuple(found), tuple(found.values()), size, sizes, places)
+
+
+def _to_mapping(parts: Any) -> str:
+    """What to do about parts that are no mapping."""
+    if isinstance(parts, str) and parts in DITTO_PARTS:
+        parts = [parts]
+    if not isinstance(parts, (list, tuple)):
+        return "of a file pass load_parts(path)"
+    if parts and all(isinstance(part, str) for part in parts):
+        return (
+            "to leave some of Ditto's out give those the weight 0, as in {**DITTO_PARTS, 'scale': "
+            "Part(0, 1, weight=0.0)}"
+        )
+    if parts and all(isinstance(part, (list, tuple)) and len(part) == 2 for part in parts):
+        return "of pairs pass dict(parts)"
+    return "give each a name, as in {'exp': Part(202, 265)}"
 
 
 def _check_cover(order: list[str], parts: dict[str, Part], size: int, overlap: bool) -> bool:
@@ -194,7 +213,11 @@ def _belongs(start: int, stop: int) -> str:
 
 
 def _fill(start: int, stop: int) -> str:
-    return f"extend a part, or add Part({start}, {stop}, weight=0.0) if they are not to count"
+    also = "" if start else "; of clips that were cut to these parts, count from 0"
+    return (
+        f"extend a part, or add Part({start}, {stop}, weight=0.0) under a name of its own if they "
+        f"are not to count{also}"
+    )
 
 
 def _part(name: Any, part: Any) -> Part:
@@ -202,7 +225,9 @@ def _part(name: Any, part: Any) -> Part:
     if not isinstance(name, str) or not name:
         raise TypeError(f"the name of a part must be a word, got {name!r}")
     if isinstance(part, str) or not isinstance(part, Sequence) or len(part) != 3:
-        raise TypeError(f"the part {name!r} must be [start, stop, weight], got {part!r}")
+        two = isinstance(part, (list, tuple)) and len(part) == 2
+        fix = f"; for a weight of 1 pass Part({part[0]!r}, {part[1]!r})" if two else ""
+        raise TypeError(f"the part {name!r} must be [start, stop, weight], got {part!r}{fix}")
     start, stop, weight = part
     for what, value in (("start", start), ("stop", stop)):
         if isinstance(value, bool) or not isinstance(value, int):

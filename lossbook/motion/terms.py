@@ -30,6 +30,7 @@ class Request(NamedTuple):
         dim_weights: shape ``(D,)``.
         weight: of the clips' elements, as many dimensions as they.
         weights: of the letters; None weighs all by 1.
+        reduction: over the clips: "mean", "batchmean" or "sum".
     """
 
     layout: Layout
@@ -41,6 +42,7 @@ class Request(NamedTuple):
     dim_weights: Tensor | None = None
     weight: Tensor | None = None
     weights: Mapping[str, float] | None = None
+    reduction: str = "mean"
 
 
 def compute(request: Request) -> LossTerms:
@@ -106,6 +108,7 @@ def _as_loss(terms: dict[str, Tensor], weights: Mapping[str, float] | None) -> L
 
 def _terms(request: Request, hide: bool) -> dict[str, Tensor]:
     layout, input, weight = request.layout, request.input, request.weight
+    reduction = request.reduction
     absent = weight == 0 if hide and weight is not None else None
     unused = hidden_dims(request) if hide else None
     pieces: dict[str, list[Tensor]] = {}
@@ -117,19 +120,19 @@ def _terms(request: Request, hide: bool) -> dict[str, Tensor]:
             squares = (
                 kernels.squared(request.input, request.target, "none") if whole else error * error
             )
-            pieces[letter] = _by_part(squares, weight, layout, request.dim_weights)
+            pieces[letter] = _by_part(squares, weight, layout, request.dim_weights, reduction)
             if letter != "A":
                 # The difference of the errors is the error of the differences.
-                error, weight = error[:, 1:] - error[:, :-1], _of_both(weight)
+                error, weight = error[:, 1:] - error[:, :-1], of_both(weight)
     first = slice(0, 1)
     if request.cond_frame is not None:
         start = None if absent is None else absent[:, first]
         error = _without(input[:, first] - request.cond_frame[:, None], start, unused)
         weight = None if request.weight is None else request.weight[:, first]
-        pieces["L"] = _by_part(error * error, weight, layout, request.dim_weights)
+        pieces["L"] = _by_part(error * error, weight, layout, request.dim_weights, reduction)
     if request.absolute:
         size = _without(input, absent, None).abs()
-        pieces["R"] = _by_part(size, request.weight, layout, None)
+        pieces["R"] = _by_part(size, request.weight, layout, None, reduction)
 
     terms: dict[str, Tensor] = {}
     for index, (name, part) in enumerate(zip(layout.names, layout.parts, strict=True)):
@@ -150,7 +153,7 @@ def _without(values: Tensor, absent: Tensor | None, unused: Tensor | None) -> Te
     return values if absent is None else values.masked_fill(absent, 0)
 
 
-def _of_both(weight: Tensor | None) -> Tensor | None:
+def of_both(weight: Tensor | None) -> Tensor | None:
     """The weight of a difference: the smaller one of its two frames."""
     if weight is None or weight.shape[1] == 1:
         return weight
@@ -165,7 +168,11 @@ def _times(term: Tensor, factor: float) -> Tensor:
 
 
 def _by_part(
-    losses: Tensor, weight: Tensor | None, layout: Layout, dim_weights: Tensor | None
+    losses: Tensor,
+    weight: Tensor | None,
+    layout: Layout,
+    dim_weights: Tensor | None,
+    reduction: str,
 ) -> list[Tensor]:
     """The (weighted) mean of each part, in the order of the layout."""
     if weight is not None:
@@ -174,8 +181,10 @@ def _by_part(
     sums = losses.sum(1).sum(0)
     if dim_weights is not None:
         sums = sums * dim_weights
-    if weight is None:
-        return [p.mean() for p in _cut(sums / max(losses.shape[0] * losses.shape[1], 1), layout)]
+    if weight is None or reduction != "mean":
+        # Of each clip the mean over all of its frames, whatever they weigh.
+        clips = 1 if reduction == "sum" else losses.shape[0]
+        return [p.mean() for p in _cut(sums / max(clips * losses.shape[1], 1), layout)]
     frames = losses.shape[0] * losses.shape[1] // max(weight.shape[0] * weight.shape[1], 1)
     counts = weight.sum((0, 1)) * frames
     if counts.shape[0] == 1:

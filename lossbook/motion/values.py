@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.motion.letters import nothing_counts
 from lossbook.motion.terms import Request, hidden_dims
 
 # Real motion at 25 frames a second has 0.4 to 0.5, independent frames have 2.
@@ -14,16 +15,26 @@ _UNEVEN, _FRAMES = 1.5, 8
 _APART = 1e4
 
 
-def look(request: Request, weight: Tensor | None, dim_weights: Tensor | None) -> None:
+def look(
+    request: Request,
+    weight: Tensor | None,
+    dim_weights: Tensor | None,
+    lengths: Tensor | None = None,
+) -> None:
     """Look at the values; what has weight 0 may hold anything.
 
     Raises:
-        ValueError: for weights that are negative, or numbers that count and are not finite.
+        ValueError: for weights that are negative, numbers that count and are not finite, or
+            lengths that no clip has.
     """
+    _look_at_letters(request)
     if request.target is not None:
         checks.not_swapped(("input", "target"), request.input, request.target)
     if weight is not None:
         checks.weights(weight=weight)
+        _look_for_lengths(weight, request.input.shape[1])
+    if lengths is not None:
+        look_at_lengths(lengths, request.input.shape[1])
     if dim_weights is not None:
         checks.weights(dim_weights=dim_weights)
     absent = None if request.weight is None else request.weight == 0
@@ -43,10 +54,53 @@ def look(request: Request, weight: Tensor | None, dim_weights: Tensor | None) ->
     if request.cond_frame is not None:
         first = counted(request.cond_frame[:, None].expand_as(request.input))[:, 0]
         checks.finite(checks.MASK, cond_frame=first)
+        if request.target is not None:
+            look_at_frame(request.cond_frame, request.target)
     if request.target is not None:
         target = counted(request.target)
         checks.finite(checks.MASK, target=target)
         _look_at_target(request, target.detach(), absent)
+
+
+def _look_at_letters(request: Request) -> None:
+    if request.weights is not None:
+        given = {"PVA": request.target, "L": request.cond_frame, "R": request.absolute or None}
+        letters = "".join(name for name, value in given.items() if value is not None)
+        said = nothing_counts(request.weights, letters)
+        if said:
+            checks.warn(said)
+
+
+def look_at_frame(cond_frame: Tensor, target: Tensor) -> None:
+    """Warn of the first frame of the clip in the place of the one before; at rest they agree."""
+    if cond_frame.any() and torch.equal(cond_frame, target[:, 0]):
+        checks.warn(
+            "cond_frame equals target[:, 0], and is to be the frame before it: cut the clips a "
+            "frame longer, and of these pass clips[:, 0] as cond_frame, clips[:, 1:] as target"
+        )
+
+
+def look_at_lengths(lengths: Tensor, frames: int) -> None:
+    """Look for lengths that no clip has.
+
+    Raises:
+        ValueError: with the first of them.
+    """
+    wrong = lengths[(lengths < 0) | (lengths > frames)]
+    if len(wrong):
+        raise ValueError(f"lengths must lie from 0 to the {frames} frames, found {wrong[0].item()}")
+
+
+def _look_for_lengths(weight: Tensor, frames: int) -> None:
+    """Whole numbers of which the largest is about that of the frames were hardly meant to weigh."""
+    if weight.ndim != 1 or not weight.is_floating_point() or not weight.numel() or frames < 4:
+        return
+    low, high = weight.min().item(), weight.max().item()
+    if low < high and frames / 2 < high <= frames and torch.equal(weight, weight.round()):
+        checks.warn(
+            f"weight holds whole numbers up to {high:g}, of {frames} frames, as the lengths of "
+            f"clips: they weigh the clips and hide no padding; pass lengths=weight.long()"
+        )
 
 
 def _look_at_padding(absent: Tensor) -> None:

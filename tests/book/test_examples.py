@@ -9,7 +9,6 @@ import torch
 from ranks import two_ranks_of
 from torch.nn.parallel import DistributedDataParallel
 
-from lossbook import rank_share
 from lossbook.hands import HandLoss
 from lossbook.landmarks import wing_loss
 from lossbook.motion import MotionLoss
@@ -119,18 +118,16 @@ def motion_as_the_readme_does(rank):
     """The gradient of the mean over both ranks, each with its part of the clips."""
     torch.manual_seed(2)
     clips = {name: torch.rand(7, 20, 265) for name in ("predicted", "motion")}
-    frames = torch.arange(20) < torch.tensor([20, 20, 9, 5, 20, 3, 12])[:, None]
-    frames[1, 4:7] = False
-    given = clips | {"cond": torch.rand(7, 265), "frames": frames}
+    lengths = torch.tensor([20, 20, 9, 5, 20, 3, 12])
+    given = clips | {"cond": torch.rand(7, 265), "lengths": lengths}
     if rank is None:
         predicted = given["predicted"].requires_grad_()
-        MotionLoss()(predicted, given["motion"], given["cond"], weight=frames).total.backward()
+        MotionLoss()(predicted, given["motion"], given["cond"], lengths=lengths).total.backward()
         return predicted.grad
     names = {name: value.split(SIZES)[rank] for name, value in given.items()}
     names |= {"torch": torch, "motion_loss": MotionLoss()}
     leaf = names["predicted"] = names["predicted"].clone().requires_grad_()
-    names["rank_share"] = rank_share
-    (recipe,) = (code for code in blocks("README.md") if "counted =" in code)
+    (recipe,) = (code for code in blocks("README.md") if "rank_shares(" in code)
     exec(recipe, names)
     names["total"].backward()
     # Averaged over the ranks, as DistributedDataParallel does.

@@ -80,11 +80,10 @@ MALFORMED = {
     "gap at the start": ({"scale": [0, 1, 1], "pitch": [2, 67, 1]}, "dimension 1 belongs to no"),
     "gap at the end": ({"exp": [202, 264, 1]}, "dimension 264 belongs to no part: 'exp', the last"),
     "missing first": ({"a": [1, 5, 1]}, "dimension 0 belongs to no part: 'a', the first, starts"),
-    "misspelt": ({"expp": [202, 265, 2]}, "dimensions 0 to 201 belong to no part: 'expp'"),
-    "misspelt alone": ({"expp": [202, 265, 2]}, "names 'expp' itself; did you mean 'exp'"),
+    "misspelt alone": ({"expp": [202, 265, 2]}, "names 'expp', which is no part; did you mean"),
     "misspelt among known": (
         {"scale": [0, 1, 1], "picth": [2, 67, 2]},
-        "names 'picth' itself; did you mean 'pitch'",
+        "names 'picth', which is no part; did you mean 'pitch'",
     ),
     "reversed": ({"exp": [265, 202, 1]}, "'exp' is reversed: it starts at 265 and stops at 202"),
     "empty": ({"t": [199, 199, 1]}, "'t' is empty"),

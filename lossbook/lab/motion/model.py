@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from lossbook.lab.motion.windows import Standard, Windows, angles, face
 from lossbook.lab.run.records import Model
 from lossbook.lab.run.training import History, fit, seed_everything
-from lossbook.motion import DITTO_PARTS, MotionLoss, Parts, last_frame_loss
+from lossbook.motion import DITTO_PARTS, Letter, MotionLoss, Parts, last_frame_loss
 from lossbook.motion.metrics import MotionMetrics, motion_metrics
 from lossbook.terms import LossTerms
 
@@ -188,7 +188,8 @@ _EQUAL = Parts(
 
 def _sum(letters: str, *, times_r: float = 1.0, parts: Parts = DITTO_PARTS) -> MotionLoss:
     """The documented terms of these letters; the others of P, V and A stay as monitors."""
-    counted = {letter: float(letter in letters) for letter in "PVA"}
+    counting: tuple[Letter, ...] = ("P", "V", "A")
+    counted: dict[Letter, float] = {letter: float(letter in letters) for letter in counting}
     with_r = "R" in letters
     return MotionLoss(
         parts=parts,

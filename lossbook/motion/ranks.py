@@ -1,0 +1,87 @@
+"""What the terms of a motion loss on one rank count for among those of all ranks."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lossbook.calls import weight_by_name
+from lossbook.motion.parts import DITTO_PARTS, PartsLike, layout_of
+from lossbook.motion.shapes import Clips, Lengths, Weight, check_clips, fit_frames
+from lossbook.motion.terms import of_both
+from lossbook.ranks import Group, shares_of
+
+
+@weight_by_name
+def rank_shares(
+    input: Clips,
+    *,
+    parts: PartsLike = DITTO_PARTS,
+    weight: Weight | None = None,
+    lengths: Lengths | None = None,
+    group: Group = "world",
+) -> dict[str, Float[Tensor, ""]]:
+    r"""Share of a rank in each term = number of ranks * what counts there / what counts on all.
+
+    :func:`lossbook.rank_share` for ``reduction="mean"`` of the motion losses, in which P, V, A, L
+    and R each divide by a count of their own: of frames, of pairs and triples of them, of first
+    frames; for a weight that tells dimensions apart, also part by part. Times the shares, the
+    average of the ranks' terms, and of their gradients, is that of one process.
+
+    Every rank of the group must call it, as they exchange some numbers once. Without gradients no
+    rank waits for another, and every share is 1.
+
+    Args:
+        input: predicted motion of this rank, shape ``(B, T, D)``; only its shape matters.
+        parts: as the loss got them.
+        weight: as the loss got it.
+        lengths: as the loss got them.
+        group: ``"world"`` (default), a process group or its name; with None no rank shares.
+
+    Returns:
+        From the name of each term, ``"scale_P"`` to ``"exp_R"``, to a scalar.
+
+    Raises:
+        TypeError: for other types, or a group that is none.
+        ValueError: for shapes or devices that do not fit, or a name that no group has.
+
+    Example:
+        >>> import torch
+        >>> from lossbook.motion import pva_loss
+        >>> motion, lengths = torch.ones(2, 80, 265), torch.tensor([80, 64])
+        >>> shares = rank_shares(motion, lengths=lengths)
+        >>> terms = pva_loss(motion, 0 * motion, lengths=lengths).contributions()
+        >>> sum(shares[name] * term for name, term in terms.items())  # of one process
+        tensor(6.)
+    """
+    layout = layout_of(parts)
+    check_clips(layout, input, None, "zero")
+    fitted = None
+    if weight is not None or lengths is not None:
+        fitted = fit_frames(weight, lengths, input)
+    fitted = None if fitted is None else fitted.detach()
+    batch, frames = input.shape[:2]
+    counts = {"P": _counts(fitted, batch, frames)}
+    counts["R"] = counts["P"]
+    first = None if fitted is None else fitted[:, :1]
+    counts["L"] = _counts(first, batch, min(frames, 1))
+    for letter, order in (("V", 1), ("A", 2)):
+        fitted = of_both(fitted)
+        counts[letter] = _counts(fitted, batch, max(frames - order, 0))
+    own = torch.stack(
+        [
+            count.expand(layout.dimensions)[part.start : part.stop].sum() / (part.stop - part.start)
+            if isinstance(count, Tensor)
+            else torch.full((), float(count), device=input.device)
+            for count in counts.values()
+            for part in layout.parts
+        ]
+    )
+    names = [f"{name}_{letter}" for letter in counts for name in layout.names]
+    return dict(zip(names, shares_of(own, group), strict=True))
+
+
+def _counts(weight: Tensor | None, batch: int, frames: int) -> Tensor | int:
+    """What a mean over this many frames divides by: of each dimension, or of all alike."""
+    if weight is None:
+        return batch * frames
+    return weight.sum((0, 1)) * (batch * frames // max(weight.shape[0] * weight.shape[1], 1))
