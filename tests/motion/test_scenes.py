@@ -17,7 +17,7 @@ from lossbook.lab.motion.clips import load_face_mesh, load_sign_heads, load_talk
 from lossbook.lab.motion.heads import outline
 from lossbook.lab.motion.model import _mixed
 from lossbook.lab.page.formulas import evaluate
-from lossbook.lab.page.objects import Bar, Clip, Dots, Line, Scene, Stems, Text
+from lossbook.lab.page.objects import Arrow, Bar, Clip, Dots, Line, Scene, Stems, Text
 from lossbook.lab.page.palette import colour
 from lossbook.lab.run.devices import threads
 from lossbook.motion import pva_loss
@@ -506,11 +506,11 @@ def test_the_motion_itself_has_its_dots_and_its_buttons(reader, undrawn):
 
 @pytest.fixture(scope="module")
 def ruler():
-    return logs.ruler({"exp": 0.3}, {"walk": 0.02}, others=[0.44, 0.1])
+    return logs.ruler({"early": 0.3, "late": 0.35}, {"walk": 0.02})
 
 
 def test_what_the_ruler_says_is_what_torch_says(ruler):
-    assert len(presets(ruler)) == 6
+    assert len(presets(ruler)) == 7
     for state in [*presets(ruler), {"V_P": 0.013}, {"V_P": 3.4}]:
         agree(ruler, state)
 
@@ -526,19 +526,22 @@ def test_the_error_of_the_ruler_would_log_its_ratio(ruler, ratio):
     assert axis.start < bars.min() and bars.max() < axis.stop
 
 
-def test_every_part_has_a_dot_on_the_ruler_and_some_a_name(ruler):
+def test_every_epoch_has_a_dot_on_the_ruler_and_a_name_and_an_arrow_to_the_next(ruler):
     labels = {mark.label: mark for mark in marks_of(ruler, Dots) if mark.label}
-    assert [x for x, _ in labels["Ditto's parts"].places] == [0.3, 0.44, 0.1]
+    assert [x for x, _ in labels["Ditto's face"].places] == [0.3, 0.35]
     assert [x for x, _ in labels["ours"].places] == [0.02]
     names = {mark.template: mark.place[0] for mark in marks_of(ruler, Text)}
-    assert (names["exp"], names["walk"], names["offset"], names["flip"]) == (0.3, 0.02, 0, 4)
-    assert [button.label for button in ruler.buttons] == [
-        "offset",
-        "dice",
-        "flip",
-        "exp",
-        "walk",
-    ]
+    assert (names["early"], names["late"], names["walk"]) == (0.3, 0.35, 0.02)
+    assert (names["offset"], names["dice"], names["flip"]) == (0, 2, 4)
+    (arrow,) = marks_of(ruler, Arrow)
+    assert arrow in ruler.panels[1].marks and arrow.start[0] == 0.3
+    assert arrow.start[0] + arrow.by[0] == pytest.approx(0.35)
+    buttons = ["offset", "dice", "flip", "early", "late", "walk"]
+    assert [button.label for button in ruler.buttons] == buttons
+    # One epoch alone has its name over its dot, and no arrow.
+    alone = logs.ruler({"only": 0.3})
+    (name,) = (mark for mark in marks_of(alone, Text) if mark.template == "only")
+    assert name.anchor == "middle" and name.place[0] == 0.3 and not marks_of(alone, Arrow)
     # Your own dot is in the enlarged part while it is there.
     ((across, _),) = [mark for mark in ruler.panels[1].marks if isinstance(mark, Dots)][-1].places
     assert value(ruler, across, {"V_P": 0.3}) == 0.3

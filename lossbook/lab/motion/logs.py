@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -11,6 +12,7 @@ import sympy as sp
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
+    Arrow,
     Axis,
     Button,
     Curve,
@@ -88,7 +90,6 @@ def _drawn(error: sp.Expr, frame: sp.Symbol, *marks: Mark) -> Panel:
 def ruler(
     log: Mapping[str, Number],
     ours: Mapping[str, Number] | None = None,
-    others: Iterable[Number] = (),
 ) -> Scene:
     """Move V / P between an error that stays and one that flips, and see such an error.
 
@@ -96,9 +97,9 @@ def ruler(
     neighbours have.
 
     Args:
-        log: by the name on its button and at its dot, V / P of parts of a public log.
-        ours: likewise of our own motion and networks.
-        others: V / P of its other parts, which have neither name nor button.
+        log: by the name on its button and at its dot, V / P of the face in a public log, at one
+            epoch after the other; arrows lead from each to the next.
+        ours: likewise of our own motion and networks, without arrows.
     """
     ours = ours or {}
     v, frame = sp.Symbol("V_P", nonnegative=True), sp.Symbol("frame", integer=True)
@@ -107,9 +108,9 @@ def ruler(
     marks: list[Mark] = [
         Line([(0, 0), (4, 0)], look="neutral", width=1),
         Dots(
-            [(at, 0) for at in (*log.values(), *others)],
+            [(at, 0) for at in log.values()],
             look="P+V+A+L",
-            label="Ditto's parts",
+            label="Ditto's face",
             size=3,
         ),
     ]
@@ -128,7 +129,11 @@ def ruler(
         Line([(0, 0), (1, 0)], look="neutral", width=1),
         *(dataclasses.replace(mark, label="") for mark in marks[1:-1]),
         Dots([(here, 0)], look="position", size=6.5, hollow=True),
-        *(Text((at, 0.5), name, anchor="middle") for name, at in log.items()),
+        *(
+            Arrow((at, 0.3), (then - at, 0), look="P+V+A+L", width=1.5)
+            for at, then in itertools.pairwise(log.values())
+        ),
+        *_named(log, 0.72),
         *(Text((at, -0.85), name, anchor="middle") for name, at in ours.items()),
     ]
     return Scene(
@@ -163,6 +168,15 @@ def ruler(
         ],
         arrays={_PHASE: _PHASES},
     )
+
+
+def _named(log: Mapping[str, Number], height: float) -> list[Text]:
+    """The names of places that may lie close together: the last to the right of its place."""
+    *before, last = log.items()
+    if not before:
+        return [Text((last[1], height), last[0], anchor="middle")]
+    names = [Text((at, height), name, anchor="end", shift=(6, 0)) for name, at in before]
+    return [*names, Text((last[1], height), last[0], shift=(-6, 0))]
 
 
 def reader(

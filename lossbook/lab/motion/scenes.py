@@ -160,7 +160,10 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
         across = Axis(1, count + 12, "frame", ticks={at: f"{at}" for at in range(5, count, 10)})
         panels.append(Panel([cursor, *lines, *names_at], across, axis, title))
     control = Range(1, count, 1, 1, label="frame", fps=round(signer.fps))
-    said = "Pitch, yaw and roll are drawn as angles. Most curves change little from frame to frame."
+    said = (
+        "Pitch, yaw and roll are drawn as angles. Press Play: real curves turn slowly. A tremble "
+        "would be a zigzag."
+    )
     return Scene("anatomy", "A clip: 265 numbers a frame", {frame: control}, panels, [said])
 
 
@@ -310,7 +313,7 @@ def ten_calls(
         panels,
         [
             (
-                "At call {n:.0f}, the share of motion in the network's input is α = {share:.0%}. "
+                "At call {n:.0f}, the share of the clip in the network's input is α = {share:.0%}. "
                 "Compare the thick line with the ragged input and with the truth.",
                 {"n": call, "share": share},
             )

@@ -273,7 +273,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         "Disturb a clip",
         {
             hertz: Range(0, fps / 2, 3, 0.25, "Hz", "frequency"),
-            size: Range(0, 3, 2, 0.1, "°", "position error (rms)"),
+            size: Range(0, 3, 2, 0.1, "°", "position error"),
             alone: Switch("one frame only"),
         },
         [time, heard, answer],
@@ -286,12 +286,12 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
                     "s": terms["A"] / sp.Max(terms["P"], 1e-9),
                 },
             ),
-            f"The {frames} frames hold whole waves only at multiples of {fps / frames:.2f} Hz. "
-            "Between them, V and A differ a little from the formula that follows.",
+            "The clip is short, so V and A differ a little from the formula below.",
         ],
         [
             Button("offset", {alone: 0, hertz: 0}),
-            Button("slow wave", {alone: 0, hertz: 0.5}),
+            Button("1 Hz", {alone: 0, hertz: 1}),
+            Button("2 Hz", {alone: 0, hertz: 2}),
             Button("flip", {alone: 0, hertz: fps / 2}),
         ],
         arrays={angle: np.round(motion, 3)},
@@ -335,7 +335,7 @@ def filters(measured: Mapping[str, Number], *, fps: float = 25.0) -> Scene:
         Axis(0, 1, "share of the loss"),
         title="Shares of a measured error",
         looks=LOOKS,
-        format=".0%",
+        format=".1%",  # so that they add up
     )
     slow, fast = (whole.subs(hertz, at) for at in (0, fps / 2))
     return Scene(
@@ -395,7 +395,7 @@ def noise(truth: ArrayLike) -> Scene:
         ],
         [
             (
-                "{share:.0%} of its variance is motion. Watch the motion disappear in the noise.",
+                "{share:.0%} of its variance is the clip. Watch the clip disappear in the noise.",
                 {"share": share},
             )
         ],
