@@ -64,7 +64,7 @@ record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where ther
 	    landmarks.large_batches landmarks.sgd hands.experiment hands.languages motion.experiment \
 	    motion.longer motion.smoothing motion.leaks motion.noisiest \
 	    inversion.experiment inversion.guided inversion.failures translation.experiment \
-	    translation.starts; do \
+	    translation.starts translation.back; do \
 	  $(BIN)/python -m lossbook.lab.$$module --record || exit 1; \
 	done
 

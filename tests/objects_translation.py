@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import torch
 
+from lossbook.lab.translation import dirac as gan
 from lossbook.lab.translation import scenes
 from lossbook.translation import (
     d_hinge_loss,
@@ -20,7 +21,7 @@ def _one(value):
 
 
 def _kept(number):
-    return number.detach().clamp(-scenes.MOST, scenes.MOST).requires_grad_()
+    return number.detach().clamp(-gan.MOST, gan.MOST).requires_grad_()
 
 
 @lru_cache(maxsize=256)
@@ -28,7 +29,7 @@ def _orbit(theta, psi, *, weight, interval, eta, alternating):
     """Theta and psi before every step and after the last, and the hinge of every step."""
     theta, psi = _one(theta), _one(psi)
     states, hinges = [(theta.item(), psi.item())], []
-    for step in range(1, scenes.STEPS + 1):
+    for step in range(1, gan.STEPS + 1):
         data = _one(0)
         hinge = d_hinge_loss(data @ psi, theta.detach() @ psi)
         hinges.append(hinge.item())
@@ -94,20 +95,42 @@ def window(interval, eta, alternating):
     return lower, edge(tried[last].item(), tried[last + 1].item())
 
 
-def dirac(at):
-    """Steps, distance, mean of the hinge, largest eigenvalue, the window."""
+_USUAL = {"theta_0": 1, "psi_0": 0, "on": 1, "interval": 0, "eta": 0.1, "alternating": 0}
+"""What is set where there is nothing to set it with."""
+
+
+def far(at):
+    """Steps, distance, mean of the hinge."""
     states, hinges = orbit(at)
-    steps, full = round(at["steps"]), round(at["steps"]) // scenes.EPOCH
-    last = hinges[scenes.EPOCH * (full - 1) : scenes.EPOCH * full]
-    mean = sum(last) / scenes.EPOCH if full else math.nan
+    steps, full = round(at["steps"]), round(at["steps"]) // gan.EPOCH
+    last = hinges[gan.EPOCH * (full - 1) : gan.EPOCH * full]
+    return [steps, abs(states[steps][0]), sum(last) / gan.EPOCH if full else math.nan]
+
+
+def factor(at):
+    """What a step does to the distance, on average, and the window of weights."""
     interval, alternating = 4 ** round(at["interval"]), at["alternating"] > 0
     rho = largest(at["on"] * at["w_r1"], interval, at["eta"], alternating).item()
-    return [steps, abs(states[steps][0]), mean, rho, *window(interval, at["eta"], alternating)]
+    return [rho ** (1 / interval), *window(interval, at["eta"], alternating)]
+
+
+def dirac(at):
+    at = _USUAL | at
+    return [*far(at), *factor(at)]
+
+
+def circle(at):
+    """The window does not move."""
+    return dirac(at)[:4]
+
+
+def lazy(at):
+    return factor(_USUAL | at)
 
 
 def epochs(at):
     """The log of a trainer of fixed networks: means of an epoch of g_loss, d_loss and r1."""
-    logit = torch.tensor([at["c"]], dtype=torch.float64)
+    logit = torch.zeros(1, dtype=torch.float64)
     raw, counted, rows = scenes.RAW, 0, []
     hinge = d_hinge_loss(logit, logit).item()
     rest = 2 * g_adversarial_loss(logit).item() + raw["sty"] + raw["cyc"] + raw["id"]
@@ -124,11 +147,11 @@ def epochs(at):
 
 
 def log_terms(at):
-    rows, hinge = epochs(at)
+    rows, _ = epochs(at)
     mean = sum(r1 for *_, r1 in rows) / len(rows)
     steps = len(rows) * round(at["N"])
     computed = round(mean * steps / scenes.RAW["r1"])
-    return [rows[0][0], rows[-1][0], hinge, at["I"] * mean, computed, steps, mean]
+    return [mean, rows[0][0], rows[-1][0], at["I"] * mean, computed, steps, mean]
 
 
 def two_logits(at):
@@ -147,6 +170,8 @@ def two_logits(at):
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     "dirac": dirac,
+    "dirac-circle": circle,
+    "dirac-lazy": lazy,
     "log-terms": log_terms,
     "two-logits": two_logits,
 }
