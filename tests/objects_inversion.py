@@ -26,10 +26,10 @@ def vector(degrees, length=1.0):
     return torch.tensor([[math.cos(turn), math.sin(turn)]], dtype=torch.float64) * length
 
 
-def of_feature(at):
+def of_feature(at, names=tuple(scenes.LOOKS)):
     """Each loss of the feature, and minus its gradient."""
     template, center = vector(0), torch.tensor([scenes.CENTER], dtype=torch.float64)
-    negatives = torch.cat([vector(at["n1"]), vector(at["n2"])])
+    negatives = torch.cat([vector(at[name]) for name in ("n1", "n2") if name in at] or [template])
     losses = {
         "raw L2": lambda f: feature_l2_loss(f, template),
         "normalised L2": lambda f: feature_l2_loss(f, template, normalized=True),
@@ -38,22 +38,33 @@ def of_feature(at):
         "center": lambda f: center_loss(f, center),
     }
     values, pulls = {}, {}
-    for name, loss in losses.items():
-        feature = vector(at["angle"], at["r"]).requires_grad_()
-        values[name] = loss(feature)
+    for name in names:
+        feature = vector(at["angle"], at.get("r", 1.0)).requires_grad_()
+        values[name] = losses[name](feature)
         pulls[name] = -torch.autograd.grad(values[name], feature)[0][0]
     return {name: value.detach() for name, value in values.items()}, pulls
 
 
-def feature_circle(at):
-    """Shares of C's push, pulls, what stands in the sentences."""
-    values, pulls = of_feature(at)
-    cosines = vector(at["angle"]) @ torch.cat([vector(at["n1"]), vector(at["n2"])]).T
-    shares = torch.softmax(cosines[0] / at["tau"], 0)
-    outward = vector(at["angle"])[0]
-    along = [pulls[name] @ outward for name in ("raw L2", "center")]
-    sizes = [(at["tau"] if name == "C" else 1) * pull.norm() for name, pull in pulls.items()]
-    return [*shares, *sizes, abs(at["angle"]), at["r"], *values.values(), *along]
+def circle(idea):
+    """Shares of C's push, lengths of the pulls, what stands in the sentences."""
+
+    def shown(at):
+        values, pulls = of_feature(at, tuple(scenes.IDEAS[idea].losses))
+        rivals = [vector(at[name]) for name in ("n1", "n2") if name in at]
+        cosines = [(vector(at["angle"]) @ rival.T)[0, 0] for rival in rivals]
+        found = [(at["tau"] if name == "C" else 1) * pull.norm() for name, pull in pulls.items()]
+        if "tau" in at:
+            found = [*torch.softmax(torch.stack(cosines) / at["tau"], 0), *found]
+        if idea == "margin":
+            own = vector(at["angle"])[0, 0]
+            return [*found, own, *cosines, own - cosines[0], values["A"]]
+        if idea == "temperature":
+            return [*found, *values.values()]
+        outward = vector(at["angle"])[0]
+        along = [pulls[name] @ outward for name in ("raw L2", "center") if name in pulls]
+        return [*found, abs(at["angle"]), at["r"], *values.values(), *along]
+
+    return shown
 
 
 def flowed(weights, losses, times):
@@ -88,7 +99,8 @@ def task_weights(at):
 
 def schedule(at, t):
     """λ at a share of the training."""
-    name = ("linear", "sigmoid", "staged", "combined", "smooth")[round(at["schedule"])]
+    names = ("linear", "sigmoid", "smooth") if "k" in at else ("staged", "combined")
+    name = names[round(at["schedule"])]
     if name == "sigmoid":
         return sigmoid_schedule(t, 1, k=at["k"], midpoint=at["t_mid"])
     if name in ("combined", "smooth"):
@@ -105,7 +117,8 @@ def schedules(at):
 
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
-    "feature-circle": feature_circle,
+    **{idea.name: circle(which) for which, idea in scenes.IDEAS.items()},
     "task-weights": task_weights,
     "schedules": schedules,
+    "more-schedules": schedules,
 }

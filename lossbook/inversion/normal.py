@@ -1,6 +1,6 @@
 """What values of the inversion losses are normal, and why.
 
-Templates of different people are taken to point anywhere on the sphere of D = 512 numbers, each
+Templates of different people are taken to point anywhere on the sphere of D = 128 numbers, each
 number a standard normal one before it is normalised. The cosine of two of them has mean 0 and
 variance 1/D. A network that is not trained, and an answer that belongs to another person, are as
 likely to resemble one template as the other: to what looks at directions alone both are the same.
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lossbook.registry import Normal, State
 
-_FACES, _DIMS, _NEGATIVES, _PIXELS = 128, 512, 64, 3 * 32 * 32
+_FACES, _DIMS, _NEGATIVES, _PIXELS = 128, 128, 64, 56 * 56
 _MARGIN, _TEMPERATURE = 0.35, 0.07
 # The mean of the largest of 64 standard normal numbers, from its integral.
 _LARGEST_OF_64 = 2.3438
@@ -34,8 +34,8 @@ _OTHERS = (
     f"whether of a network that is not trained or of another person."
 )
 _PULLS = (
-    "Both gradients independent in every one of 3072 pixels, of variance 1. At the start the loss "
-    "is one minus the similarity, so that one gradient is minus the other."
+    f"Both gradients independent in every one of {_PIXELS} pixels, of variance 1. At the start the "
+    "loss is one minus the similarity, so that one gradient is minus the other."
 )
 _OF_ALL = f"Raw L2 features, λ = 1. {_PICTURES} {_RAW}"
 
