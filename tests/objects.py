@@ -207,11 +207,9 @@ def _spread(at):
 
 
 def _landmark(at):
-    error = torch.tensor([at["u"], at["v"]], dtype=torch.float64, requires_grad=True)
-    pulls = [
-        torch.autograd.grad(loss(error).sum(), error)[0].norm() for loss in ELEMENTWISE.values()
-    ]
-    return [*pulls, error.detach().norm()]
+    error = torch.tensor(at["u"], dtype=torch.float64, requires_grad=True)
+    pulls = [torch.autograd.grad(loss(error), error)[0].abs() for loss in ELEMENTWISE.values()]
+    return [*pulls, error.detach().abs()]
 
 
 def _labels(at):
@@ -250,9 +248,9 @@ def _product(at):
     nearly = 1e-12  # at 0 the pace is 0 / 0
     left = square - lost(nearly)
     if left >= 0:
-        return [loss, left, 0.0]
+        return [0.0, left, at["angle"], square, loss]
     still = optimize.brentq(lambda end: lost(end) - square, nearly, angle, xtol=1e-14)
-    return [loss, 0.0, math.degrees(still)]
+    return [math.degrees(still), 0.0, at["angle"], square, loss]
 
 
 def _mixer(at):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sympy as sp
 
+from lossbook.lab.page.formulas import derivative
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Axis,
@@ -56,7 +57,8 @@ def _labels(name: str, *, costs: bool) -> Scene:
     }
     across = Axis(-4, 12, "place [px]")
     lines = [
-        Line([(at, 0.4), (at, 7.6)], look=loss, label=loss, width=3) for loss, at in best.items()
+        Line([(at, 0.4), (at, 7.6)], look=loss, label=f"{loss}'s answer", width=3)
+        for loss, at in best.items()
     ]
     dragged = [
         Handle(label, 7 - n, {label: pointer_x}, look="ground truth", title=f"label {n + 1}")
@@ -68,27 +70,26 @@ def _labels(name: str, *, costs: bool) -> Scene:
             [*lines, *dragged],
             across,
             rows,
-            "Drag a label",
+            "Drag a label. A line is a loss's answer",
             height=230 if costs else 270,
             wide=costs,
         )
     ]
+    minima = {at: Minimum(totals[loss], answer, -4, 12) for loss, at in best.items()}
     if costs:
-        curves: list[Mark] = []
-        for loss in ("L1", "Wing"):
-            least = (best[loss], totals[loss].subs(answer, best[loss]))
-            curves += [Curve(totals[loss], answer, look=loss), Dots([least], look=loss, size=5)]
-        up = Axis(0, 24, "mean loss [px]")
-        panels.append(
-            Panel(
-                curves,
-                across,
-                up,
-                "What an answer costs (L2, in px², is not drawn)",
-                height=190,
-                wide=True,
-            )
-        )
+        total, least, worst = totals["Wing"], best["Wing"], sp.Symbol("worst", real=True)
+        minima[worst] = Minimum(-total, answer, -4, 12)
+        low, high = (total.subs(answer, end) for end in (least, worst))
+        height = (total - low) / (high - low)
+        seen = [(_if_dip(at, given), height.subs(answer, at)) for at in given]
+        curves: list[Mark] = [
+            Curve(height, answer, look="Wing"),
+            Dots(seen, look="Wing", label="dip", size=6, hollow=True),
+            Dots([(least, 0)], look="Wing", label="lowest dip", size=7),
+        ]
+        up = Axis(-0.06, 1.04, ticks={0: "least", 1: "most"})
+        title = "What an answer costs with Wing"
+        panels.append(Panel(curves, across, up, title, height=250, wide=True))
     return Scene(
         name,
         "Seven labels, one answer",
@@ -105,5 +106,16 @@ def _labels(name: str, *, costs: bool) -> Scene:
             )
         ],
         [Button("two camps", dict(zip(given, camps, strict=True)))],
-        minima={at: Minimum(totals[loss], answer, -4, 12) for loss, at in best.items()},
+        minima=minima,
     )
+
+
+def _if_dip(place: sp.Symbol, given: Sequence[sp.Symbol]) -> sp.Expr:
+    """A label's place if Wing's slope changes its sign there, otherwise one far outside."""
+    slope, jump = sp.Integer(0), sp.Integer(0)
+    for label in given:
+        apart = place - label
+        same = sp.Piecewise((1, sp.Abs(apart) < sp.Rational(1, 100)), (0, True))
+        slope += (1 - same) * derivative(LOSSES["Wing"], x).subs(x, apart)
+        jump += 5 * same
+    return place + 500 * (1 + sp.sign(sp.Abs(slope) - jump))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import sympy as sp
@@ -36,7 +37,6 @@ from lossbook.lab.page.objects import (
     Trail,
     bars,
     pointer_x,
-    pointer_y,
 )
 from lossbook.lab.page.sheet import Place
 from lossbook.landmarks import symbolic
@@ -142,6 +142,25 @@ def spread(faces: Faces, index: int) -> Scene:
         name: many * loss.subs(x, error) / (98 * loss.subs(x, sp.Float(ERROR)))
         for name, loss in LOSSES.items()
     }
+    axis = Axis(
+        0.1,
+        20,
+        "loss of the right face / loss of the left face",
+        log=True,
+        ticks=[0.1, 0.3, 1, 3, 10],
+    )
+    compared = bars(ratio, axis, format=".2f", base=1, wide=True)
+    same = (ratio["L1"], len(ratio) - 1 - list(ratio).index("L1"))
+    below = [
+        Text((0.1, -1.1), "← prefers the right face", shift=(-40, 0)),
+        Text((20, -1.1), "prefers the left face →", anchor="end", shift=(60, 0)),
+    ]
+    compared = replace(
+        compared,
+        marks=[*compared.marks, Dots([same], look="L1", size=3), *below],
+        y=replace(compared.y, start=-1.5),
+        height=float(compared.height) + 30,
+    )
     return Scene(
         "spread",
         "Two faces, equally wrong",
@@ -149,36 +168,23 @@ def spread(faces: Faces, index: int) -> Scene:
         [
             panel("all points off", alike),
             panel("few points off", gathered),
-            bars(
-                ratio,
-                Axis(
-                    0.1,
-                    20,
-                    "loss of the right face / loss of the left face",
-                    log=True,
-                    ticks=[0.1, 0.3, 1, 3, 10],
-                ),
-                format=".2f",
-                base=1,
-                wide=True,
-            ),
+            compared,
         ],
         [
             (
                 "On the right both coordinates of {n:.0f} points are off by {e:.1f} px, and the "
                 "others are right. Lines join neighbouring points.",
                 {"n": many, "e": error},
-            )
+            ),
+            "Move the slider: the fewer points are wrong, the more the losses disagree.",
         ],
     )
 
 
 def prices() -> Chart:
-    """What an error of one coordinate costs; L2, whose unit is another, is left out."""
+    """What an error of one coordinate costs with L1 and Wing."""
     curves = [
-        Curve(loss, x, look=name, label=name, span=(0, 12))
-        for name, loss in LOSSES.items()
-        if name != "L2"
+        Curve(LOSSES[name], x, look=name, label=name, span=(0, 12)) for name in ("L1", "Wing")
     ]
     axes = (Axis(0, 12, "error of one coordinate [px]"), Axis(0, 20, "cost [px]"))
     return Chart(
@@ -197,58 +203,55 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
     """
     picture, true = face(faces, index)
     a, b = (round(float(v), 1) for v in true[point])
-    u, v = sp.symbols("u v", real=True)
-    pull = {
-        name: tuple(-derivative(loss, x).subs(x, error) for error in (u, v))
-        for name, loss in LOSSES.items()
-    }
+    u = sp.Symbol("u", real=True)
+    slope = {name: derivative(loss, x) for name, loss in LOSSES.items()}
+    pull = {name: of.subs(x, sp.Abs(u)) for name, of in slope.items()}
+    beside = {"L2": -2.6, "Wing": -0.9, "L1": 0.9, "SmoothL1": 2.6}
+    written = {"L2": (9, -10), "Wing": (9, -10), "L1": (9, 11), "SmoothL1": (36, 11)}
     near = [(float(p), float(q)) for p, q in true]
     axes = (Axis(a - 18, a + 18), Axis(b + 18, b - 18))
-    strength = {name: sp.sqrt(p**2 + q**2) for name, (p, q) in pull.items()}
+    photograph: list[Mark] = [
+        picture,
+        *outline(near, "ground truth"),
+        Dots([(a, b)], look="ground truth", label="true point", size=5),
+        *(
+            Arrow((a + u, b + row), (-2 * slope[name].subs(x, u), 0), look=name, label=name)
+            for name, row in beside.items()
+        ),
+        Handle(a + u, b, {u: pointer_x - a}, look=PREDICTED, label="predicted point"),
+    ]
+    chart: list[Mark] = [
+        Line([(sp.Abs(u), 0), (sp.Abs(u), 6)], look="neutral", width=1, solid=True),
+        *(Curve(of, x, look=name, span=(0.001, 15)) for name, of in slope.items()),
+        *(Dots([(sp.Abs(u), of)], look=name, size=5) for name, of in pull.items()),
+        *(
+            Text((sp.Abs(u), sp.Min(of, 5.6)), "{v:.1f}", {"v": of}, look=name, shift=written[name])
+            for name, of in pull.items()
+        ),
+    ]
     return Scene(
         "landmark",
         "Drag the corner of the mouth",
-        {
-            u: Range(-12, 12, 4, 0.1, "px", "error to the right"),
-            v: Range(-12, 12, 3, 0.1, "px", "error downwards"),
-        },
+        {u: Range(-14, 14, 5, 0.1, "px", "error to the right")},
         [
+            Panel(photograph, *axes, equal=True, frame=False),
             Panel(
-                [
-                    picture,
-                    *outline(near, "ground truth"),
-                    Dots([(a, b)], look="ground truth", label="true point", size=5),
-                    *(
-                        Arrow(
-                            (a + u, b + v),
-                            (2 * pull[name][0], 2 * pull[name][1]),
-                            look=name,
-                            label=name,
-                        )
-                        for name in ("L2", "Wing", "L1", "SmoothL1")
-                    ),
-                    Handle(
-                        a + u,
-                        b + v,
-                        {u: pointer_x - a, v: pointer_y - b},
-                        look=PREDICTED,
-                        label="predicted point",
-                    ),
-                ],
-                *axes,
-                equal=True,
-                frame=False,
+                chart,
+                Axis(0, 15, "error [px]"),
+                Axis(0, 6),
+                "How hard each loss pulls: its slope",
+                height=360,
+                right=24,
             ),
-            bars(strength, Axis(0, 24, "pull"), title="How hard each loss pulls", format=".1f"),
         ],
         [
             (
                 "The point is {r:.1f} px off. A pull of 1 is drawn 2 px long, so an arrow may "
                 "reach beyond the label.",
-                {"r": sp.sqrt(u**2 + v**2)},
+                {"r": sp.Abs(u)},
             )
         ],
-        [Button("nearly right", {u: 0.4, v: -0.3}), Button("far off", {u: -10, v: 8})],
+        [Button("nearly right", {u: 0.5}), Button("far off", {u: 12.8})],
     )
 
 
@@ -268,26 +271,25 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
     marks: list[Mark] = []
     for n, index in enumerate(chosen):
         picture, _ = face(faces, index)
-        marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (-0.25, -3.6)))
+        marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (11, 7.6)))
         marks.append(Bar((n + 0.5, 0), (n + 0.5, w[n]), look="PFLD", width=44))
         marks.append(Text((n + 0.5, w[n]), "{w:.2f}", {"w": w[n]}, anchor="middle", shift=(0, -10)))
     whole, rare = sp.Add(*w), [bool(faces.attributes[index, 0]) for index in chosen]
     return Scene(
         "weights",
-        "The weights that PFLD gives to six faces",
+        "The weights that PFLD gives to six faces: tick the rare ones",
         {
+            angle: Range(0, 90, 90, 1, "°", "error of the yaw of all six"),
             **{
-                a: Switch(f"face {n + 1} is rare", at)
+                a: Switch(f"face {n + 1} is rare", at, bare=True)
                 for n, (a, at) in enumerate(zip(has, rare, strict=True))
             },
-            angle: Range(0, 90, 90, 1, "°", "error of the yaw of all six"),
         },
         [
             Panel(
                 marks,
                 Axis(0, 6),
-                Axis(-3.7, 7),
-                "The weight p · q of each face",
+                Axis(-0.1, 11),
                 height=330,
                 wide=True,
                 frame=False,
@@ -295,7 +297,7 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
         ],
         [
             (
-                "p is {p:.2f}. The mean of the six weights is {m:.2f}.",
+                "A bar is p · q. p is {p:.2f}. The mean of the six weights is {m:.2f}.",
                 {"p": p, "m": whole / 6},
             )
         ],
@@ -311,16 +313,18 @@ def product() -> Scene:
     angle, square = sp.Symbol("angle", nonnegative=True), sp.Symbol("D", nonnegative=True)
     theta = angle * sp.pi / 180
     kept = square + 8 * sp.log(sp.cos(theta / 2))
-    rate = sp.Rational(1, 100)
+    loss = symbolic.POSE_ERROR.subs(symbolic.theta, theta) * square
+    turned = theta - square * sp.sin(theta) / 100
     step = {
-        # d² under d - rate * 2 d (1 - cos θ), and θ - rate * d² sin θ.
-        square: square * (1 - 2 * rate * symbolic.POSE_ERROR.subs(symbolic.theta, theta)) ** 2,
-        angle: angle - rate * square * sp.sin(theta) * 180 / sp.pi,
+        # The angle by its slope; D as if the step were many small ones, on the path.
+        angle: turned * 180 / sp.pi,
+        square: square + 8 * sp.log(sp.cos(theta / 2)) - 8 * sp.log(sp.cos(turned / 2)),
     }
     at = sp.Symbol("at", nonnegative=True)
     way = kept - 8 * sp.log(sp.cos(at * sp.pi / 360))
     left = sp.Max(kept, 0)
     still = sp.Piecewise((360 / sp.pi * sp.acos(sp.exp(sp.Min(kept, 0) / 8)), kept < 0), (0, True))
+    seen = sp.Piecewise((still, loss < sp.Rational(1, 100)), (sp.nan, True))
     return Scene(
         "product",
         "Two errors that are multiplied",
@@ -333,7 +337,13 @@ def product() -> Scene:
                 [
                     Curve(way, at, look="neutral", label="path of the descent", span=(0, 130)),
                     Trail((angle, square), look="PFLD"),
-                    Dots([(still, left)], look=PREDICTED, label="where it ends", size=6),
+                    Dots([(seen, left)], look=PREDICTED, label="where it ends", size=6),
+                    Text(
+                        (seen, left),
+                        "{still:.0f}°, D = {left:.2f}",
+                        {"still": still, "left": left},
+                        shift=(12, -24),
+                    ),
                     Handle(angle, square, look="PFLD", label="now"),
                 ],
                 Axis(0, 130, "error of the angle [°]"),
@@ -344,17 +354,12 @@ def product() -> Scene:
         ],
         [
             (
-                "The loss is {loss:.3f}. The descent ends with D = {left:.2f} and an angle that is "
-                "off by {still:.0f}°.",
-                {
-                    "loss": symbolic.POSE_ERROR.subs(symbolic.theta, theta) * square,
-                    "left": left,
-                    "still": still,
-                },
+                "The angle is off by {angle:.1f}°, D is {square:.2f}, the loss is {loss:.3f}.",
+                {"angle": angle, "square": square, "loss": loss},
             )
         ],
         [
-            Button("20 steps", step, times=20),
+            Button("50 steps", step, times=50),
             Button("points win", {angle: 120, square: 2}),
         ],
     )

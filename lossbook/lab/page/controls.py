@@ -110,10 +110,13 @@ class Switch:
     Attributes:
         label: What is switched on.
         at: Whether it is on at first.
+        bare: Whether the label is for screen readers alone. Such switches stand in one row, as wide
+            as a wide panel, just above the panels.
     """
 
     label: str
     at: bool = False
+    bare: bool = False
 
     @property
     def value(self) -> float:
@@ -127,6 +130,12 @@ class Switch:
     def html(self, index: int, symbol: sympy.Symbol, scene: str) -> str:
         """A native check box."""
         on = " checked" if self.at else ""
+        if self.bare:
+            return (
+                '<label class="switch" style="flex:1;margin:0;justify-content:center">'
+                f'<input type="checkbox" aria-label="{escape(self.label)}" '
+                f'data-state="{index}"{on}></label>'
+            )
         return (
             f'<label class="switch"><input type="checkbox" data-state="{index}"{on}>'
             f"{escape(self.label)}</label>"

@@ -15,7 +15,7 @@ NEUTRAL = "#5F6368"
 _STYLES: dict[str, tuple[str, Any]] = {
     "neutral": (NEUTRAL, _DASHES[0]),
     "L1": ("#E69F00", _DASHES[1]),
-    "L2": ("#56B4E9", _DASHES[2]),
+    "L2": ("#000000", _DASHES[2]),
     "SmoothL1": ("#0072B2", _DASHES[3]),
     "Wing": ("#D55E00", _DASHES[0]),
     "Wing [0,1]": ("#CC79A7", _DASHES[1]),

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import sympy
 
 from lossbook.lab.page.charts import heading
-from lossbook.lab.page.controls import Button, Control
+from lossbook.lab.page.controls import Button, Control, Switch
 from lossbook.lab.page.marks import Handle, Mark
 from lossbook.lab.page.palette import styles
 from lossbook.lab.page.panels import Panel
@@ -28,6 +28,12 @@ from lossbook.lab.page.program import Minimum, Program, Recurrence
 from lossbook.lab.page.sheet import Formula, Looks, live, looks_of
 from lossbook.lab.page.shown import Shown
 from lossbook.lab.page.strokes import plain
+
+# In line with the columns of a wide panel without axes, beneath sliders and buttons.
+_ROW = (
+    '<div style="order:1;flex:1 0 100%;max-width:720px;display:flex;box-sizing:border-box;'
+    'padding:0 3.7% 0 1.3%">{}</div>'
+)
 
 Sentence: TypeAlias = str | tuple[str, Mapping[str, Formula]]
 
@@ -147,8 +153,13 @@ class Scene(Shown):
         for mark in self._marks():
             if isinstance(mark, Handle):
                 dragged |= set(mark.moves or {mark.x, mark.y})
-        return "".join(
-            control.html(index, symbol, self.name)
-            for index, (symbol, control) in enumerate(self.controls.items())
-            if symbol not in dragged
-        )
+        inputs = row = ""
+        for index, (symbol, control) in enumerate(self.controls.items()):
+            if symbol in dragged:
+                continue
+            html = control.html(index, symbol, self.name)
+            if isinstance(control, Switch) and control.bare:
+                row += html
+            else:
+                inputs += html
+        return inputs + (_ROW.format(row) if row else "")

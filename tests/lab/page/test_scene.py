@@ -162,6 +162,16 @@ def test_controls_are_native_and_named():
     assert 'value="1" checked>sum' in html
 
 
+def test_bare_switches_stand_in_one_row_and_are_named_for_screen_readers():
+    switches = {u: Switch("left & right", bare=True), v: Switch("none", True, bare=True)}
+    html = small([], {epsilon: Range(0.1, 10, 1), **switches}).markup
+    row = re.search(r'<div style="order:1[^>]*>(.*?)</div>', html)[1]
+    assert row.count('class="switch"') == 2 and row.endswith("</label>")
+    assert 'aria-label="left &amp; right" data-state="1"></label>' in row
+    assert 'aria-label="none" data-state="2" checked></label>' in row
+    assert html.index('type="range"') < html.index("order:1") and "order:1" not in wing().markup
+
+
 def test_buttons_set_numbers_or_take_a_step():
     html = small(
         [],
