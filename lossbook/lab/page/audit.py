@@ -95,6 +95,24 @@ class Audit:
             raise ValueError(f"{name}: a verdict needs evidence")
         self._settle(name, _verdict(outcome), evidence, advice)
 
+    def read(
+        self, name: str, outcome: bool | Mapping[str, bool], source: str, *, advice: str = ""
+    ) -> None:
+        """Give a stated claim a verdict from reading; card and ledger say that it is no more.
+
+        Args:
+            name: Of the claim.
+            outcome: What the source says of it, or what it says under each of some conditions.
+            source: What was read, where, and what it says.
+            advice: What a reader should do about it.
+
+        Raises:
+            ValueError: If the claim was not stated, no source is named or no condition.
+        """
+        if not source.strip():
+            raise ValueError(f"{name}: say what was read")
+        self._settle(name, _verdict(outcome), f"read, not computed: {source}", advice, read=True)
+
     def undecided(self, name: str, reason: str, *, advice: str = "") -> None:
         """Say of a stated claim that nothing here can decide it, and why.
 
@@ -156,10 +174,13 @@ class Audit:
             raise ValueError(f"no verdict on {', '.join(waiting) or 'any claim'}")
         return Ledger(self.note, tuple(stated), tuple(self.questions))
 
-    def _settle(self, name: str, verdict: str, evidence: str, advice: str) -> None:
+    def _settle(
+        self, name: str, verdict: str, evidence: str, advice: str, *, read: bool = False
+    ) -> None:
         claim = self[name]
         at = self.claims.index(claim)
-        self.claims[at] = replace(claim, verdict=verdict, evidence=evidence, advice=advice)
+        self.claims[at] = replace(claim, verdict=verdict, evidence=evidence, advice=advice,
+                                  read=read)  # fmt: skip
 
     def _link(self, place: str, commit: str) -> str:
         if not self.url:

@@ -55,11 +55,10 @@ class Card(Shown):
         if self.shown is not None:
             shown = f'<div class="picture">{picture(self.shown, name)}</div>'
         terms = [f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in rows.items()]
-        sign = f'<span aria-hidden="true">{_kind(claim)[0]}</span>'
         return (
             f'<details class="lossbook-lesson claimed k" {_hue(claim)}>'
             f'<summary><span class="claim">{prose(claim.text)}</span> '
-            f'<span class="verdict">{sign} {prose(claim.verdict)}</span></summary>'
+            f'<span class="verdict">{_said(claim)}</span></summary>'
             f"<dl>{''.join(terms[:2])}</dl>{shown}<dl>{''.join(terms[2:])}</dl></details>"
         )
 
@@ -104,9 +103,11 @@ class Ledger(Shown):
             rows += f'<tr class="k" {_hue(claim)}>{row}</tr>'
         head = "".join(f'<th scope="col">{text}</th>' for text in heads)
         count = f"{len(self.claims)} claim{'s' * (len(self.claims) != 1)}"
+        read = sum(claim.read for claim in self.claims)
         return (
             '<details class="lossbook-lesson ledger"><summary>The complete ledger: '
-            f"{count} of {escape(self.note)}, each with its place, criterion and verdict</summary>"
+            f"{count} of {escape(self.note)}, each with its place, criterion and verdict"
+            f"{f'; {read} read, not computed' if read else ''}</summary>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
             f"{self._open()}</details>"
         )
@@ -133,8 +134,13 @@ def _hue(claim: Claim) -> str:
 
 
 def _verdict(claim: Claim) -> str:
+    return f'<p class="verdict">{_said(claim)}</p>'
+
+
+def _said(claim: Claim) -> str:
     sign = f'<span aria-hidden="true">{_kind(claim)[0]}</span>'
-    return f'<p class="verdict">{sign} {prose(claim.verdict)}</p>'
+    read = " <small>(read)</small>" if claim.read else ""
+    return f"{sign} {prose(claim.verdict)}{read}"
 
 
 def _place(claim: Claim) -> str:

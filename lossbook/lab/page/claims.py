@@ -20,6 +20,7 @@ class Claim:
         criterion: What would decide it, stated before the computation.
         advice: What a reader should do about it.
         link: To the place.
+        read: Whether the verdict is from reading a text or code, and nothing was computed.
     """
 
     text: str
@@ -31,6 +32,7 @@ class Claim:
     criterion: str = ""
     advice: str = ""
     link: str = ""
+    read: bool = False
 
 
 @dataclass(frozen=True)

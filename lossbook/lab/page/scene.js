@@ -187,6 +187,10 @@
         const dots = size ? Array.from({length: count}, (_, j) => circle(...at(j), size)) : [];
         shape(element.children[1], dots.join(""));
       },
+      film: (element, panel, i) => [...element.children].forEach((image, k, {length}) => {
+        const frame = Math.min(length, Math.max(1, Math.floor(v[i] + 0.5))) - 1;
+        put(image, {visibility: k === frame ? "visible" : "hidden"});
+      }),
       trail: (element, panel, i, j) => {
         const path = trails.get(element) || [];
         path.push(place(panel, i, j));
@@ -330,11 +334,13 @@
       else for (let n = 0; n < times; n++) set(follow(s).map((value, k) => [moves[k], value]), steps);
     }));
 
-    // A button plays its slider round and round; for who wants no motion it goes on by one step.
+    // A button plays its slider round and round, and rests on the last step, so that the jump to
+    // the first is not taken for motion; for who wants no motion it goes on by one step.
     for (const button of each("[data-play]")) {
       const i = Number(button.dataset.play), {first, last, step, fps} = ranges[i];
       const many = Math.floor((last - first) / step + 1e-9) + 1;
       const calm = matchMedia("(prefers-reduced-motion: reduce)");
+      const rest = Math.round(0.6 * fps);
       const at = () => Math.round((s[i] - first) / step);
       const show = (k) =>
         set([[i, Number((first + k % many * step).toPrecision(12))]], k % many > 0);
@@ -360,7 +366,8 @@
         const go = (now) => {
           if (playedBy !== button || !figure.isConnected) return;
           begun = begun || now;
-          const k = from + Math.floor((now - begun) / 1000 * fps);
+          const gone = from + Math.floor((now - begun) / 1000 * fps);
+          const k = Math.min(gone % (many + rest), many - 1);
           if (k !== shown) show(shown = k);
           requestAnimationFrame(go);
         };

@@ -119,6 +119,20 @@ def test_what_cannot_be_decided_says_why():
     assert "The pictures are not public." in audit.card("pull").markup
 
 
+def test_what_was_read_is_not_taken_for_computed():
+    audit = stated()
+    with pytest.raises(ValueError, match="say what was read"):
+        audit.read("pull", True, " ")
+    audit.read("pull", {"a": True, "b": False}, "loss.py at 0a1b2c3", advice="Read it, too.")
+    assert audit["pull"].verdict == "holds if a"
+    for shown in (audit.card("pull"), audit.ledger()):
+        assert "read, not computed: loss.py at 0a1b2c3" in shown.markup
+        assert "holds if a <small>(read)</small>" in shown.markup
+    assert "verdict; 1 read, not computed<" in audit.ledger().markup
+    audit.decide("pull", True, "5", advice="Decay.")
+    assert "read" not in audit.ledger().markup
+
+
 def test_the_ledger_is_folded_and_complete_and_what_is_open_is_no_claim():
     audit = stated()
     audit.state("<b>", "a < b", place="section 3", criterion="c & d")
