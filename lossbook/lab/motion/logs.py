@@ -116,7 +116,7 @@ def ruler(
     ]
     if ours:
         own = [(at, 0) for at in ours.values()]
-        marks.append(Dots(own, look="ground truth", label="ours", size=3))
+        marks.append(Dots(own, look="p", label="ours", size=3))
     marks.append(Dots([(v, 0)], look="position", label="your log", size=6.5, hollow=True))
     whole = [
         *marks,
