@@ -301,10 +301,10 @@ def _depth(at):
 
 
 def _root(at):
-    true = torch.tensor(some_hand(0.2))[None]
-    found = true.clone()
-    found[:, 0, 0] += at["u"]
-    return [keypoint_3d_loss(found, true, root=joint) for joint in (0, 9)]
+    right = torch.tensor(some_hand(0.2))[None]
+    label = right.clone()
+    label[:, 0, 0] += at["u"]
+    return [keypoint_3d_loss(right, label, root=joint) for joint in (0, 9)]
 
 
 def _rotations(at):
@@ -335,7 +335,8 @@ def _rotations(at):
     apart = torch.rad2deg(values[2].sqrt())
     # At half a turn the angle's slope jumps; the page shows the side from which it came.
     before = 1e-7 if abs(apart - 180) < 1e-6 else 0.0
-    return [*values, apart, *slopes(at["found"])[:2], slopes(at["found"] - before)[2]]
+    of_angle = slopes(at["found"] - before)[2]
+    return [*values, of_angle, apart, *slopes(at["found"])[:2]]
 
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (

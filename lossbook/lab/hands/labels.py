@@ -48,13 +48,13 @@ def confidence() -> Scene:
         "A confidence is a width",
         {
             c: Range(0.05, 1, 0.5, 0.05, label="confidence"),
-            at: Range(-6, 6, 2, 0.1, label="an error of"),
+            at: Range(-6, 6, 2, 0.1, "s", "an error of"),
         },
         [
             Panel(
                 [
-                    Curve(density, x, look="Laplace", span=(-6, 6), label="density of errors"),
-                    Dots([(at, density.subs(here))], look="Laplace", size=5),
+                    Curve(density, x, look="neutral", span=(-6, 6), label="density of errors"),
+                    Dots([(at, density.subs(here))], look="neutral", size=5),
                 ],
                 across,
                 Axis(0, 0.52),

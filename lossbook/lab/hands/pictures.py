@@ -14,12 +14,15 @@ from lossbook.lab.page.charts import Chart
 from lossbook.lab.page.diagrams import Box, diagram
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
-from lossbook.lab.page.objects import Arrow, Axis, Dots, Line, Panel, Text
+from lossbook.lab.page.objects import Arrow, Axis, Bar, Dots, Line, Panel, Text
 from lossbook.lab.page.sheet import Place
 
-__all__ = ["hand_panel", "hand_row", "losses", "skeleton"]
+__all__ = ["hand_panel", "hand_row", "losses", "skeleton", "units"]
 
 Places = Sequence[Place]
+
+_CALLED = {"pseudo-labels": "MediaPipe's points", "detected": "detected, with noise"}
+"""What a reader is told of a look."""
 
 
 def skeleton(places: Places, look: str, *, label: str = "", width: Number = 3) -> list[Mark]:
@@ -28,7 +31,8 @@ def skeleton(places: Places, look: str, *, label: str = "", width: Number = 3) -
         Line([places[0], *(places[i] for i in chain)], look=look, width=width, solid=True)
         for chain in FINGERS.values()
     ]
-    return [*lines, Dots(places, look=look, label=label or look, size=width + 0.5)]
+    called = label or _CALLED.get(look, look)
+    return [*lines, Dots(places, look=look, label=called, size=width + 0.5)]
 
 
 def losses() -> Chart:
@@ -40,7 +44,7 @@ def losses() -> Chart:
         "2d": "2D points",
     }
     boxes = {
-        "picture": Box("picture", 0, 0),
+        "picture": Box("picture,\ndepth map", 0, 0),
         "coarse": Box("coarse\nhand", 1, 0),
         "final": Box("final\nhand", 2, 0),
         "joints": Box("21 joints\nin space", 3, 0),
@@ -110,3 +114,45 @@ def hand_panel(
     )
     axes = (Axis(-half, half), Axis(half, -half))
     return Panel([frame, *marks], *axes, title, equal=True, frame=False)
+
+
+def units(rows: Mapping[str, tuple[float, float, float, float]]) -> Panel:
+    """Two ways to train: shares of the loss and of the pull, and the errors that they lead to.
+
+    Args:
+        rows: by unit, shares of 2D in the loss and in the pull, 2D error in per cent of the crop
+            and 3D error in millimetres.
+    """
+    heads = (
+        "share of\nthe loss",
+        "share of\nthe pull",
+        "2D error,\nreal hands",
+        "3D error,\nmade hands",
+    )
+    marks: list[Mark] = [
+        Text((1 + column, -0.75), line, shift=(0, 19 * n))
+        for column, head in enumerate(heads)
+        for n, line in enumerate(head.split("\n"))
+    ]
+    longest = 0.85
+    most = [max(row[column] for row in rows.values()) for column in (2, 3)]
+    for y, (unit, found) in enumerate(rows.items()):
+        marks.append(Text((0, y), unit))
+        for column, share in enumerate(found[:2], 1):
+            border = column + longest * share
+            marks += [
+                Bar((column, y), (border, y), look="2d", label="2D"),
+                Bar((border, y), (column + longest, y), look="3d_joint", label="3D"),
+                Text((column, y), f"{100 * share:.1f} : {100 - 100 * share:.1f}", shift=(0, 22)),
+            ]
+        for column, error, end, look, sign in zip(
+            (3, 4), found[2:], most, ("2d", "3d_joint"), ("%", "mm"), strict=True
+        ):
+            marks += [
+                Bar((column, y), (column + longest * error / end, y), look=look),
+                Text((column, y), f"{error:.1f} {sign}", shift=(0, 22)),
+            ]
+    below = len(rows) - 0.4
+    return Panel(
+        marks, Axis(0, 5), Axis(below, -0.9), frame=False, wide=True, height=80 + 75 * len(rows)
+    )

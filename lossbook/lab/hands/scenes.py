@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lossbook.hands import HandLossWeights, symbolic
 from lossbook.lab.hands.kinematics import FINGERS, Hand, finger_pose
 from lossbook.lab.hands.labels import confidence, pulls
-from lossbook.lab.hands.pictures import hand_panel, hand_row, losses, skeleton
+from lossbook.lab.hands.pictures import hand_panel, hand_row, losses, skeleton, units
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
@@ -46,6 +46,7 @@ __all__ = [
     "root",
     "rotations",
     "some_hand",
+    "units",
 ]
 
 LOGGED: Mapping[str, float] = {"2d": 334.8019, "3d_joint": 73632.9062, "prior": 70.4138}
@@ -53,7 +54,7 @@ LOGGED: Mapping[str, float] = {"2d": 334.8019, "3d_joint": 73632.9062, "prior": 
 TOTAL = 3826.6260
 """The total that the note prints beside them."""
 BATCH = 32
-"""Hands in the batch, for a mean in place of a sum; the log does not say."""
+"""Hands in the batch, for a mean in place of a sum: UTNet's file has it, the log does not say."""
 
 Places = Sequence[Place]
 
@@ -73,11 +74,13 @@ def some_hand(bend: float = 1.0) -> NDArray[np.float64]:
     return np.asarray(np.round(joints - joints[0], 1))
 
 
-def _over_truth(true: Places, found: Places) -> list[Mark]:
+def _over_truth(
+    true: Places, found: Places, names: tuple[str, str] = ("true hand", "predicted hand")
+) -> list[Mark]:
     """A predicted hand, thin, over the true one."""
     return [
-        *skeleton(true, "ground truth", label="true hand", width=5),
-        *skeleton(found, "prediction", label="predicted hand", width=2),
+        *skeleton(true, "ground truth", label=names[0], width=5),
+        *skeleton(found, "prediction", label=names[1], width=2),
     ]
 
 
@@ -164,11 +167,10 @@ def anatomy() -> Scene:
         [
             Panel(
                 [*skeleton(places, "3d_joint", label="a hand"), *numbers],
-                Axis(-210, 210),
+                Axis(-135, 135),
                 Axis(24, -205),
                 equal=True,
                 frame=False,
-                wide=True,
             )
         ],
     )
@@ -188,7 +190,7 @@ def depth() -> Scene:
     def drawn(by: sp.Expr | Number) -> list[Mark]:
         return _over_truth(seen(1, by), seen(k, by))
 
-    axes = (Axis(-150, 150), Axis(20, -150))
+    axes = (Axis(-164, 92), Axis(12, -145))
     in_space = sp.Add(*(sp.Abs(k * float(z) - float(z)) for _, _, z in joints))
     return Scene(
         "depth",
@@ -211,37 +213,39 @@ def depth() -> Scene:
 
 
 def root() -> Scene:
-    """A wrong wrist, and what a loss that measures from it sees."""
+    """A label whose wrist is wrong, and what a loss that measures from it sees."""
     joints = some_hand(0.2)[:, :2]
     u, which = sp.Symbol("u", real=True), sp.Symbol("which", integer=True)
-    true = [(float(x), float(y)) for x, y in joints]
-    wrong: list[Place] = [(true[0][0] + u, true[0][1])]
-    wrong += true[1:]
+    right = [(float(x), float(y)) for x, y in joints]
+    label: list[Place] = [(right[0][0] + u, right[0][1])]
+    label += right[1:]
     # Measured from the wrist, all others move; from the knuckle, nothing but the wrist is off.
     moved = sp.Piecewise((0, which > 0), (u, True))
-    aligned = [(x - moved, y) for x, y in wrong]
+    aligned = [(x - moved, y) for x, y in label]
+    names = ("prediction, right", "label, its wrist wrong")
 
     def measured_from(joint: int) -> sp.Expr:
         errors = (
-            (x - wrong[joint][0]) - (p - true[joint][0])
-            for (x, _), (p, _) in zip(wrong, true, strict=True)
+            (p - right[joint][0]) - (x - label[joint][0])
+            for (x, _), (p, _) in zip(label, right, strict=True)
         )
         return sp.Add(*map(sp.Abs, errors))
 
-    axes = (Axis(-130, 130), Axis(20, -200))
+    axes = (Axis(-85, 117), Axis(14, -196))
 
     return Scene(
         "root",
         "Only the wrist is wrong",
         {
-            u: Range(-40, 40, 20, 1, "mm", "error of the wrist"),
+            u: Range(-40, 40, 20, 1, "mm", "error of the label's wrist"),
             which: Choice("measured from", ("the wrist", "the middle knuckle")),
         },
         [
-            Panel(_over_truth(true, wrong), *axes, "What is predicted", equal=True, frame=False),
-            Panel(
-                _over_truth(true, aligned), *axes, "What the loss compares", equal=True, frame=False
-            ),
+            Panel(_over_truth(right, drawn, names), *axes, title, equal=True, frame=False)
+            for drawn, title in (
+                (label, "Label and prediction"),
+                (aligned, "What the loss compares"),
+            )
         ],
         [
             (
@@ -257,6 +261,7 @@ def rotations() -> Scene:
     joints = some_hand(0.2)[:, :2]
     theta, theta_gt = symbolic.theta, symbolic.theta_gt
     found, true = sp.Symbol("found", real=True), sp.Symbol("true", real=True)
+    also = sp.Symbol("also", integer=True)
     radians = {theta: found * sp.pi / 180, theta_gt: true * sp.pi / 180}
 
     def turned(angle: sp.Expr) -> Places:
@@ -297,33 +302,46 @@ def rotations() -> Scene:
     span = 205
     arrows: list[Mark] = []
     for number, (name, slope) in enumerate(slopes.items()):
-        # Along the middle finger; each turns the hand the way that its loss falls.
-        start = turned(radians[theta])[(12, 10, 9)[number]]
+        # At the middle finger's tip; each turns the hand the way that its loss falls.
+        tip = turned(radians[theta])[12]
+        out = (1.02, 1.08, 0.96)[number]
+        start = (tip[0] * out, tip[1] * out)
         far = sp.sqrt(start[0] ** 2 + start[1] ** 2)
-        pull = -12 * slope / far
+        pull = -12 * slope / far * (also if name == "squared angle" else 1)
         by = (-start[1] * pull, start[0] * pull)
         arrows.append(Arrow(start, by, look=looks[name], width=3))
+    # The third is beneath the panel until it is asked for.
+    below = {"squared angle": 1000 * (1 - also)}
     curves: list[Mark] = [
-        Curve(drawn[name], along, look=look, label=name, span=(120, 240))
+        Curve(
+            drawn[name] - below.get(name, 0),
+            along,
+            look=look,
+            label="" if name in below else name,
+            span=(120, 240),
+        )
         for name, look in reversed(looks.items())
     ]
     curves += [
-        Dots([(found, losses[name])], look=look, size=5) for name, look in reversed(looks.items())
+        Dots([(found, losses[name] - below.get(name, 0))], look=look, size=5)
+        for name, look in reversed(looks.items())
     ]
     curves += [
-        Text((at, 47), f"{name} {{v:.2f}}", {"v": losses[whole]}, anchor="start")
-        for at, name, whole in (
-            (121, "axis-angle", "axis-angle"),
-            (169, "matrix", "rotation matrix"),
-            (209, "angle\N{SUPERSCRIPT TWO}", "squared angle"),
-        )
+        Text((121, 47), "axis-angle {v:.2f}", {"v": losses["axis-angle"]}),
+        Text((185, 47), "matrix {v:.2f}", {"v": losses["rotation matrix"]}),
+        Text(
+            (121, sp.Piecewise((42, also > 0), (sp.nan, True))),
+            "squared angle {v:.2f}, slope {b:.1f}",
+            {"v": losses["squared angle"], "b": slopes["squared angle"]},
+        ),
     ]
     return Scene(
         "rotations",
-        "Two rotations, and three losses between them",
+        "Two rotations, and the losses between them",
         {
             true: Range(-180, 180, 175, 1, "°", "true rotation"),
-            found: Range(120, 240, 185, 1, "°", "predicted rotation"),
+            found: Range(120, 240, 170, 1, "°", "predicted rotation"),
+            also: Switch("also the squared angle (grey)"),
         },
         [
             Panel(
@@ -337,20 +355,18 @@ def rotations() -> Scene:
                 curves,
                 Axis(120, 240, "predicted rotation [°]", ticks=[120, 150, 180, 210, 240]),
                 Axis(0, 51, "loss", ticks=[0, 10, 20, 30, 40]),
-                "Three losses",
+                "Their losses",
                 height=330,
             ),
         ],
         [
             (
                 "The hands are {d:.0f}° apart. Slopes of the losses per radian: "
-                "{a:.1f axis-angle} (axis-angle), {m:.1f rotation matrix} (rotation matrix), "
-                "{b:.1f} (squared angle).",
+                "{a:.1f axis-angle} (axis-angle), {m:.1f rotation matrix} (rotation matrix).",
                 {
                     "d": sp.acos(sp.cos(apart)) * 180 / sp.pi,
                     "a": slopes["axis-angle"],
                     "m": slopes["rotation matrix"],
-                    "b": slopes["squared angle"],
                 },
             )
         ],
