@@ -157,8 +157,9 @@ def vertex_loss(
     .. math::
         \mathcal L_{vert} = \sum_{b,v} \lVert V_{bv} - \hat V_{bv} \rVert_1
 
-    The source weighs this term and gives no formula for it; the one here is that of the joints,
-    without a root: subtract the root joint from both meshes first, unless their position counts.
+    The source note weighs this term and gives no formula for it. Its public code has the mean of
+    squares, ``F.mse_loss(input, target)``; this has the form of the joints' loss, without a root:
+    subtract the root joint from both meshes first, unless their position counts.
 
     Args:
         input: predicted vertices, shape ``(B, V, 3)``; MANO has 778.

@@ -105,8 +105,8 @@ def pa_mpjpe(
         True
 
     References:
-        Gower, *Generalized Procrustes analysis*, Psychometrika 1975; Umeyama, *Least-squares
-        estimation of transformation parameters between two point patterns*, TPAMI 1991.
+        Umeyama, *Least-squares estimation of transformation parameters between two point patterns*,
+        TPAMI 1991.
     """
     input, target, weight = _prepare(input, target, None, weight)
     if weight is None:
