@@ -1,5 +1,6 @@
 """What torch says to the objects of the inversion chapter; see `objects`."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 
@@ -18,7 +19,8 @@ from lossbook.inversion import (
     sigmoid_schedule,
     staged_schedule,
 )
-from lossbook.lab.inversion import scenes
+from lossbook.lab.inversion import guided, scenes
+from lossbook.lab.inversion.noise import CLIMB
 
 
 def vector(degrees, length=1.0):
@@ -116,8 +118,27 @@ def schedules(at):
     return [*(parts / parts.sum()), at["time"], now, *sides]
 
 
+def climbed(at):
+    """What was recorded after a step; a test runs the steps again."""
+    recorded = json.loads(CLIMB.read_text(encoding="utf-8"))
+    number = recorded["steps"].index(at["step"])
+    return [at["step"], recorded["cosine"][number], recorded["distance"][number]]
+
+
+def guided_counts(at):
+    """With how many of nine photographs each system accepts the three strangers."""
+    record = guided.load_record()
+    units = next(r.units for r in record.results if r.arm == "pixel" and r.shown)
+    strength = record.config.strengths[round(at["strength"])]
+    systems = ("attacked", "judge")
+    columns = [units[f"unseen {system}_II_0.001, {strength:g}"] for system in systems]
+    return [round(9 * column[person]) for person in (0, 10, 24) for column in columns]
+
+
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     **{idea.name: circle(which) for which, idea in scenes.IDEAS.items()},
+    "noise-climbs": climbed,
+    "guidance": guided_counts,
     "task-weights": task_weights,
     "schedules": schedules,
     "more-schedules": schedules,

@@ -53,7 +53,11 @@ def value(scene, formula, state):
 
 def values_of(scene, formulas, state):
     known = state_of(scene, state)
-    return [float(function(sp.sympify(f), tuple(known))(*known.values())) for f in formulas]
+    if scene.arrays:
+        made = [evaluate(sp.sympify(f), tuple(known), arrays=scene.arrays) for f in formulas]
+    else:
+        made = [function(sp.sympify(f), tuple(known)) for f in formulas]
+    return [float(one(*known.values())) for one in made]
 
 
 def shown(scene, state):

@@ -22,6 +22,7 @@ from lossbook.lab.page.objects import (
     Minimum,
     Panel,
     Path,
+    Picture,
     Range,
     Recurrence,
     Scene,
@@ -627,3 +628,15 @@ def test_an_object_keeps_its_keys_in_jupyterlab(show):
     assert state(page, "landmark") == {"u": 3.1, "v": 2.1}
     assert page.evaluate("stolen") == []
     assert_landmark_is_torch(page)
+
+
+def test_a_slider_chooses_one_of_many_pictures(show):
+    films = Picture(np.zeros((3, 2, 2), np.uint8), (0, 1), (0, 1), frame=k + 1)
+    panel = Panel([films], Axis(0, 1), Axis(1, 0))
+    page = show(Scene("film", "Film", {k: Range(0, 2, 1, 1)}, [panel]))
+    seen = """() => [...document.querySelectorAll("image")]
+      .map((image) => getComputedStyle(image).visibility === "visible")"""
+    assert page.evaluate(seen) == [False, True, False]
+    for value in (2, 0):
+        page.locator("input[type=range]").fill(str(value))
+        assert page.evaluate(seen) == [at == value for at in range(3)]

@@ -81,8 +81,11 @@ def test_at_first_the_feature_is_too_long_and_only_raw_l2_pulls(circles):
 
 
 def test_a_is_silent_where_the_margin_holds_and_normalised_l2_and_c_are_not(circles):
-    _, held = presets(circles["margin"])
+    _, held, near = presets(circles["margin"])
     assert held == {"angle": 25, "n1": 110}
+    # A rival that is near pushes the feature off its own template, away from the rival.
+    assert near == {"angle": 0, "n1": 40}
+    assert arrows(circles["margin"], "margin", near)["A"][1][1] < -0.1
     found = arrows(circles["margin"], "margin", held)
     assert found["A"][1].abs().max() == 0 < found["normalised L2"][1].norm()
     found = arrows(circles["temperature"], "temperature", held)

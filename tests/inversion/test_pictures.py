@@ -2,6 +2,7 @@
 
 import base64
 
+import numpy as np
 import pytest
 import torch
 
@@ -42,6 +43,11 @@ def test_rows_show_every_face_of_a_record(record):
     markup = pictures.rows("Faces", shown).markup
     assert markup.count("<image") == 12
     assert "truth" in markup
+
+
+def test_packed_pictures_are_unpacked():
+    many = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4)
+    assert (pictures.unpack(pictures.pack(many), 4) == many).all()
 
 
 def test_a_picture_that_is_no_row_is_refused():

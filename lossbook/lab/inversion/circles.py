@@ -39,7 +39,7 @@ CENTER = (0.65, -0.35)
 LENGTHEN = 0.4
 """How long the arrow of a pull of 1 is."""
 LOOKS: Mapping[str, str] = {
-    "raw L2": "L2",
+    "raw L2": "raw L2",
     "normalised L2": "normalised L2",
     "A": "cosine margin",
     "C": "InfoNCE",
@@ -61,7 +61,7 @@ class Idea:
         rivals: How many templates of other people there are.
         at: Where the feature is at first: its angle, and its length where that is moved too.
         strongest: The end of the axis of the gradients' lengths.
-        buttons: Angle, length and temperature by what they show.
+        buttons: Angle, length, temperature and first rival by what they show.
     """
 
     name: str
@@ -70,28 +70,28 @@ class Idea:
     rivals: int
     at: tuple[float, float | None]
     strongest: int
-    buttons: Mapping[str, tuple[float, float | None, float | None]]
+    buttons: Mapping[str, tuple[float, float | None, float | None, float | None]]
 
 
 IDEAS: Mapping[str, Idea] = {
     "length": Idea(
         "feature-length", "Push a feature round its circle, inwards and outwards",
         {"raw L2": 0, "normalised L2": 0}, 0, (0, 1.5), 6,
-        {"right length, wrong way": (75, 1, None)},
+        {"right length, wrong way": (75, 1, None, None)},
     ),
     "margin": Idea(
         "feature-margin", "The same circle, with a rival",
         {"normalised L2": 0, "A": -0.16}, 1, (75, None), 2,
-        {"into the green arc": (25, None, None)},
+        {"into the green arc": (25, None, None, 110), "rival at 40°": (0, None, None, 40)},
     ),
     "temperature": Idea(
         "feature-temperature", "The same circle, with two rivals",
-        {"A": -0.16, "C": -0.32}, 2, (75, None), 2, {"between two rivals": (130, None, 1)},
+        {"A": -0.16, "C": -0.32}, 2, (75, None), 2, {"between two rivals": (130, None, 1, 110)},
     ),
     "all": Idea(
         "feature-circle", "All losses that pull at a feature, and the centre loss",
         {"raw L2": 0, "normalised L2": 0.14, "A": 0, "C": -0.14, "center": 0}, 2, (75, 1.4), 6,
-        {"right way, too long": (0, 1.5, 0.1), "margin holds": (25, 1, 0.1)},
+        {"right way, too long": (0, 1.5, 0.1, 110), "margin holds": (25, 1, 0.1, 110)},
     ),
 }  # fmt: skip
 """By what they are about."""
@@ -140,7 +140,7 @@ def circle(idea: str) -> Scene:
             Line([(0, 0), place], look="neutral", width=1, solid=True),
             Dots([(0, 0)], look="neutral", size=2.5),
             Dots([(1, 0)], look="ground truth", size=6),
-            Text((1, 0), "t", look="ground truth", shift=(9, -9)),
+            Text((1, 0), "t", look="ground truth", anchor="middle", shift=(16, 16)),
             *([Dots([CENTER], look="center", size=4)] if "center" in losses else []),
             *([Text(CENTER, "c", look="center", shift=(8, 8))] if "center" in losses else []),
             *arrows,
@@ -167,7 +167,7 @@ def circle(idea: str) -> Scene:
         if number <= of.rivals:
             controls[rival] = Range(*ends, at, 2, "°", f"rival {number}, angle from the template")
     if "C" in losses:
-        controls[_tau] = Range(0.05, 1, 0.1, label="temperature τ of C", log=True)
+        controls[_tau] = Range(0.01, 1, 0.1, label="temperature τ of C", log=True)
     return Scene(
         of.name,
         of.title,
@@ -184,8 +184,9 @@ def circle(idea: str) -> Scene:
         ],
         _said(idea, losses, along, outward, negatives),
         [
-            Button(name, {s: v for s, v in zip((_angle, _length, _tau), to, strict=True)
-                          if v is not None} | dict(zip(_rivals[: of.rivals], _AT, strict=False)))
+            Button(name, dict(zip(_rivals[: of.rivals], _AT, strict=False)) | {
+                s: v for s, v in zip((_angle, _length, _tau, _rivals[0]), to, strict=True)
+                if v is not None})
             for name, to in of.buttons.items()
         ],
     )  # fmt: skip
@@ -245,7 +246,7 @@ def _said(
     """What stands beneath the picture."""
     whose = (
         "The percentage at a rival is its share of C's push. Arrow and bar of C are both "
-        "multiplied by τ."
+        "multiplied by τ. Arrows of one direction begin side by side."
     )
     far, values = (
         {"angle": sp.Abs(_angle), "length": _length},
@@ -259,7 +260,8 @@ def _said(
         return [(
             "The cosine is {own:.2f} with the template t and {rival:.2f} with the rival n₁, the "
             "template of somebody else. The lead is {lead:.2f}; to the margin of 0.35, "
-            "{missing:.2f cosine margin} is missing: this is A.",
+            "{missing:.2f cosine margin} is missing: this is A. Arrows of one "
+            "direction begin side by side.",
             {"own": outward[0], "rival": rival, "lead": outward[0] - rival, "missing": losses["A"]},
         )]  # fmt: skip
     if idea == "temperature":
@@ -270,19 +272,19 @@ def _said(
     placed = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
     if idea == "length":
         return [(
-            placed + "Raw L2 is {raw:.2f L2}, normalised L2 is {unit:.2f normalised L2}. Along "
-            "the radius, raw L2 pulls with {pull:.2f L2} (below 0 means inwards), normalised L2 "
-            "with 0.",
+            placed + "Raw L2 is {raw:.2f raw L2}, normalised L2 is {unit:.2f normalised L2}. Along "
+            "the radius, raw L2 pulls with {pull:.2f raw L2} (below 0 means inwards), normalised "
+            "L2 with 0.",
             {**far, **values, "pull": along["raw L2"]},
         )]  # fmt: skip
     return [
         (
-            placed + "Losses: {raw:.2f L2} raw L2, {unit:.2f normalised L2} normalised L2, "
+            placed + "Losses: {raw:.2f raw L2} raw L2, {unit:.2f normalised L2} normalised L2, "
             "{A:.2f cosine margin} A, {C:.2f InfoNCE} C, {center:.2f center} centre.",
             {**far, **values},
         ),
         (
-            "Along the radius, raw L2 pulls with {pull:.2f L2} and the centre loss with "
+            "Along the radius, raw L2 pulls with {pull:.2f raw L2} and the centre loss with "
             f"{{middle:.2f center}} (below 0 means inwards), the other three with 0. {whose}",
             {"pull": along["raw L2"], "middle": along["center"]},
         ),

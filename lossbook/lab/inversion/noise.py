@@ -1,14 +1,32 @@
-"""Pictures that SFace accepts and nobody else would: the first screen of the chapter."""
+"""Pictures that SFace accepts and nobody else would: the first screen of the chapter.
+
+What the page shows of the steps in between is recorded: ``python -m lossbook.lab.inversion.noise``.
+"""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lossbook.lab.inversion.experiment import recognisers
+from lossbook.lab.inversion.faces import load_faces, split
+from lossbook.lab.inversion.pictures import pack
 from lossbook.lab.inversion.sface import SFace
+from lossbook.lab.inversion.systems import similarity
 
-__all__ = ["accepted_noise"]
+__all__ = ["CLIMB", "STEPS", "accepted_noise", "greys"]
+
+CLIMB = Path(__file__).parent / "data" / "noise.json"
+"""The recorded steps: pictures, and how alike each system finds them to the photograph."""
+STEPS = range(0, 41, 5)
+"""After which steps they were recorded."""
+_LEVELS = 15
 
 
 def accepted_noise(
@@ -46,3 +64,33 @@ def accepted_noise(
         with torch.no_grad():
             picture.clamp_(0, 1)
     return picture.detach(), cosines
+
+
+def greys(picture: Float[Tensor, "1 1 112 112"]) -> NDArray[np.uint8]:
+    """A picture in sixteen shades of grey, in which noise takes half the space."""
+    shades = (picture[0, 0].clamp(0, 1) * _LEVELS).round() * (255 / _LEVELS)
+    return shades.to(torch.uint8).numpy()
+
+
+def main() -> None:
+    """Record the steps in between."""
+    faces = load_faces()
+    network, judge = recognisers()
+    person = int(split(faces, 0).unseen[0])
+    runs = [accepted_noise(network, faces.attacked[person], steps=s) for s in STEPS]
+    pictures = [picture for picture, _ in runs]
+    with torch.no_grad():
+        found = {"attacked": network(torch.cat(pictures)), "judge": judge(torch.cat(pictures))}
+    alike = {
+        "cosine": similarity("attacked", found["attacked"], faces.attacked[person : person + 1]),
+        "distance": -similarity("judge", found["judge"], faces.judge[person : person + 1]),
+    }
+    numbers = {name: [round(v, 4) for v in one[:, 0].tolist()] for name, one in alike.items()}
+    every = [round(cosine, 4) for cosine in runs[-1][1]]
+    shown = pack(np.stack(list(map(greys, pictures))))
+    recorded = {"steps": list(STEPS), **numbers, "every cosine": every, "shown": shown}
+    CLIMB.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

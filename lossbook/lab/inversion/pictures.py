@@ -15,24 +15,36 @@ from lossbook.lab.page.charts import Chart
 from lossbook.lab.page.marks import Mark, Picture, Text
 from lossbook.lab.page.panels import Axis, Panel
 
-__all__ = ["rows", "unpack"]
+__all__ = ["pack", "rows", "unpack"]
 
 _GAP, _NAME = 4, 16
 
 
-def unpack(shown: str) -> NDArray[np.uint8]:
+def pack(pictures: NDArray[np.uint8]) -> str:
+    """Pictures in a row, as text; the counterpart of `unpack`.
+
+    Args:
+        pictures: ``(pictures, side, side)``.
+    """
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate(list(pictures), axis=1)).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def unpack(shown: str, side: int = SIDE) -> NDArray[np.uint8]:
     """The faces of one arm, ``(faces, 56, 56)``.
 
     Args:
         shown: a result's or a baseline's field of this name.
+        side: of each picture.
 
     Raises:
         ValueError: if it is no row of faces.
     """
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown))))
-    if picture.ndim != 2 or picture.shape[0] != SIDE or picture.shape[1] % SIDE:
-        raise ValueError(f"expected faces of {SIDE} x {SIDE} in a row, got {picture.shape}")
-    return picture.reshape(SIDE, -1, SIDE).swapaxes(0, 1)
+    if picture.ndim != 2 or picture.shape[0] != side or picture.shape[1] % side:
+        raise ValueError(f"expected faces of {side} x {side} in a row, got {picture.shape}")
+    return picture.reshape(side, -1, side).swapaxes(0, 1)
 
 
 def rows(title: str, shown: Mapping[str, str], known: int = 3) -> Chart:

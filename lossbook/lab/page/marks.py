@@ -333,12 +333,13 @@ def _at(place: Place, sheet: Sheet, attributes: str, inside: str) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A grey photograph, beneath what is drawn after it.
+    """A grey photograph, beneath what is drawn after it, or one of many, which a formula chooses.
 
     Attributes:
-        image: (height, width), whole numbers from 0 to 255.
+        image: (height, width), whole numbers from 0 to 255; of many (pictures, height, width).
         x: Left and right edge.
         y: Upper and lower edge.
+        frame: The number of the picture, counted from 1; the nearest that there is.
         label: None, as no legend names it.
         name: No look is used.
     """
@@ -346,6 +347,7 @@ class Picture:
     image: npt.ArrayLike
     x: tuple[Number, Number]
     y: tuple[Number, Number]
+    frame: Formula | None = None
     label: str = field(default="", init=False)
     name: str = field(default="neutral", init=False)
 
@@ -354,19 +356,31 @@ class Picture:
         return []
 
     def draw(self, sheet: Sheet) -> str:
-        """Markup, which no one moves."""
+        """Markup of the first picture."""
         pixels = np.asarray(self.image)
-        if pixels.ndim != 2 or pixels.dtype != np.uint8:
+        if pixels.ndim != 2 + (self.frame is not None) or pixels.dtype != np.uint8:
+            what = "a picture (" if self.frame is None else "pictures (number, "
             raise ValueError(
-                f"expected a picture (height, width) of uint8, got {pixels.dtype} {pixels.shape}"
+                f"expected {what}height, width) of uint8, got {pixels.dtype} {pixels.shape}"
             )
+        if self.frame is None:
+            return self._drawn(pixels, sheet)
+        at = min(len(pixels), max(1, math.floor(sheet.program.value(self.frame) + 0.5))) - 1
+        seen = [' visibility="hidden"' * (k != at) for k in range(len(pixels))]
+        moving = ""
+        if sheet.program.moves(self.frame):
+            moving = sheet.moving("film", str(sheet.program.index(self.frame)))
+        images = map(self._drawn, pixels, [sheet] * len(pixels), seen)
+        return f"<g{moving}>{''.join(images)}</g>"
+
+    def _drawn(self, pixels: npt.NDArray[np.uint8], sheet: Sheet, seen: str = "") -> str:
         left, right, top, bottom = *map(sheet.x, self.x), *map(sheet.y, self.y)
         packed = io.BytesIO()
         Image.fromarray(pixels).save(packed, "PNG", optimize=True)
         data = base64.b64encode(packed.getvalue()).decode("ascii")
         return (
             f'<image x="{pixel(left)}" y="{pixel(top)}" width="{pixel(right - left)}" '
-            f'height="{pixel(bottom - top)}" preserveAspectRatio="none" '
+            f'height="{pixel(bottom - top)}" preserveAspectRatio="none"{seen} '
             f'href="data:image/png;base64,{data}"/>'
         )
 

@@ -63,6 +63,8 @@ _STYLES: dict[str, tuple[str, Any]] = {
     "rival 2": ("#7A3600", _DASHES[0]),
     "rival 3": ("#F0A878", _DASHES[0]),
     "normalised L2": ("#E69F00", _DASHES[1]),
+    "raw L2": ("#56B4E9", _DASHES[2]),
+    "two gradients": ("#332288", _DASHES[0]),
     "center": ("#CC79A7", _DASHES[2]),
     "feature": ("#000000", _DASHES[0]),
     "pixel": ("#CC79A7", _DASHES[0]),

@@ -89,6 +89,19 @@ def test_a_photograph_is_grey_and_of_whole_numbers(wrong):
         _ = Chart("Wrong", [Panel([Picture(wrong, (0, 1), (0, 1))], AXIS, AXIS)]).markup
 
 
+def test_of_many_photographs_the_one_that_is_chosen_is_seen():
+    many = np.zeros((3, 2, 2), np.uint8)
+    for frame, at in ((1, 0), (2.6, 2), (9, 2), (-1, 0)):
+        picture = Picture(many, (0, 1), (0, 1), frame=frame)
+        html = Chart("Film", [Panel([picture], AXIS, AXIS)]).markup
+        images = re.findall(r"<image [^>]*>", html)
+        assert ['visibility="hidden"' not in image for image in images] == [
+            k == at for k in range(3)
+        ]
+    with pytest.raises(ValueError, match=r"expected pictures \(number, height, width\)"):
+        _ = Chart("Film", [Panel([Picture(many[0], (0, 1), (0, 1), frame=1)], AXIS, AXIS)]).markup
+
+
 def test_a_chart_may_have_a_formula_with_a_fixed_break():
     step = sympy.Piecewise((0, X < 0.5), (1, True))
     html = Chart("A step", [Panel([Curve(step, X)], AXIS, AXIS)]).markup
