@@ -102,9 +102,10 @@ _USUAL = {"theta_0": 1, "psi_0": 0, "on": 1, "interval": 0, "eta": 0.1, "alterna
 def far(at):
     """Steps, distance, mean of the hinge."""
     states, hinges = orbit(at)
-    steps, full = round(at["steps"]), round(at["steps"]) // gan.EPOCH
-    last = hinges[gan.EPOCH * (full - 1) : gan.EPOCH * full]
-    return [steps, abs(states[steps][0]), sum(last) / gan.EPOCH if full else math.nan]
+    steps, each = round(at["steps"]), round(at.get("each", gan.EPOCH))
+    full = steps // each
+    last = hinges[each * (full - 1) : each * full]
+    return [steps, abs(states[steps][0]), sum(last) / each if full else math.nan]
 
 
 def factor(at):

@@ -58,6 +58,13 @@ def test_a_reader_chooses_sees_the_answer_and_may_open_the_why(show):
     assert page.get_by_role("status").inner_text() == said, "the first choice counts"
 
 
+def test_a_choice_may_open_the_why(show):
+    page = show(question(opens=True))
+    page.get_by_role("button", name="up").click()
+    assert page.get_by_role("status").inner_text() == "It is another one: down."
+    assert page.get_by_text("It falls.").is_visible()
+
+
 def test_a_right_choice_is_said_to_be_right_and_nothing_is_stored(show):
     page = show(question())
     page.get_by_role("button", name="down").click()

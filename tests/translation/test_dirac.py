@@ -64,7 +64,13 @@ def test_a_dirac_gan_is_what_torch_makes_of_it(dirac, state):
 
 
 SMALLER = {
-    "circle": [{}, {"on": 1}, {"on": 1, "w_r1": 100, "steps": 600}, {"steps": 0}],
+    "circle": [
+        {},
+        {"on": 1},
+        {"on": 1, "w_r1": 100, "steps": 600},
+        {"steps": 0},
+        {"each": 20, "steps": 199},
+    ],
     "lazy": [{}, {"interval": 2}, {"w_r1": 0.3, "interval": 1, "steps": 90}, {"w_r1": 0.001}],
 }
 
@@ -79,6 +85,24 @@ def test_the_smaller_objects_are_parts_of_it(dirac, name, state):
         torch.testing.assert_close(at.places(mark), whole.places(other), atol=1e-9, rtol=1e-9)
     for button in presets(scene)[1:]:
         agree(scene, button)
+
+
+def test_the_fake_is_on_the_line_and_short_epochs_show_the_circle():
+    scene = gan.circle()
+    spans = {}
+    for each in (10, 20, 60):
+        at = At(scene, {"each": each, "steps": 600})
+        means = at.places(marks(scene, Path)[-1])
+        assert means[:, 0].tolist() == [each * (k + 0.5) for k in range(600 // each)]
+        spans[each] = [round(m, 2) for m in (means[:, 1].min().item(), means[:, 1].max().item())]
+    assert spans == {10: [1.06, 2.97], 20: [1.38, 2.52], 60: [1.83, 2.07]}
+    game, orbit = scene.panels[:2]
+    line, fake = game.marks[0], game.marks[4]
+    ((theta, logit),) = at.places(fake).tolist()
+    (_, (_, slope)) = at.places(line).tolist()
+    assert isinstance(line, Line) and logit == pytest.approx(theta * slope / 3)
+    (now,) = at.places(orbit.marks[-4]).tolist()
+    assert now == pytest.approx([theta, slope / 3])
 
 
 @pytest.mark.long

@@ -10,7 +10,10 @@
     const buttons = [...ask.querySelectorAll(".choices button")];
     const why = ask.querySelector("details");
     const again = ask.classList.contains("again");
-    const show = (name, shown) => { ask.querySelector(`.said .${name}`).hidden = !shown; };
+    const show = (name, shown) => {
+      const words = ask.querySelector(`.said .${name}`);
+      if (words) words.hidden = !shown;
+    };
     why.hidden = true;
     for (const button of buttons) {
       button.disabled = false;
@@ -19,6 +22,7 @@
         if (button.hasAttribute("aria-disabled")) return;
         const right = "right" in button.dataset, done = right || !again;
         why.hidden = false;
+        if (done && ask.classList.contains("opens")) why.open = true;
         show("right", right);
         show("wrong", !right);
         show("then", done);

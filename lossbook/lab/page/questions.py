@@ -32,6 +32,7 @@ class Prediction(Shown):
     answer: str
     why: str
     shown: Any = None
+    opens: bool = False
 
     def __repr__(self) -> str:
         return f"{plainly(self.question)} {' / '.join(map(plainly, self.choices))}"
@@ -46,10 +47,13 @@ class Prediction(Shown):
         """HTML for a page that loads style and script; the same on every run."""
         shown = "" if self.shown is None else picture(self.shown, plainly(self.question))
         return (
-            '<section class="lossbook-lesson ask predict" aria-label="Predict">'
+            f'<section class="lossbook-lesson ask predict{" opens" * self.opens}" '
+            'aria-label="Predict">'
             f'<p class="question"><b>Predict.</b> {prose(self.question)}</p>'
             + _choices(self.choices, self.answer, "Your prediction")
-            + _said("You are right.", f"It is another one: {_bold(self.answer)}")
+            + _said(
+                "You are right.", f"It is another one: {_bold(self.answer)}", asks=not self.opens
+            )
             + f"<details><summary>The answer and why</summary>"
             f'<p class="told"><b>{prose(self.answer)}</b></p>{shown}{paragraphs(self.why)}'
             "</details></section>"
@@ -57,7 +61,13 @@ class Prediction(Shown):
 
 
 def predict(
-    question: str, choices: Sequence[str], *, answer: str, why: str, shown: Any = None
+    question: str,
+    choices: Sequence[str],
+    *,
+    answer: str,
+    why: str,
+    shown: Any = None,
+    opens: bool = False,
 ) -> Prediction:
     """Ask a reader for a prediction before the result is shown.
 
@@ -67,6 +77,7 @@ def predict(
         answer: The one that is right; better computed than typed.
         why: What the reader opens afterwards; an empty line begins a new paragraph.
         shown: A picture to open with it.
+        opens: Whether a choice opens it, too, without a second click.
 
     Returns:
         An object that a notebook shows.
@@ -75,7 +86,7 @@ def predict(
         ValueError: If `answer` is not among the choices, two are alike or there is only one.
     """
     _check_choices(choices, answer)
-    return Prediction(question, tuple(choices), answer, why, shown)
+    return Prediction(question, tuple(choices), answer, why, shown, opens)
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ class Log:
         mend: What to do.
         says: What ``check_values()`` says, word by word.
         mended: The log after the mend.
+        notes: Words at the foot of a term's picture, such as how far below it the values are.
     """
 
     curves: Mapping[str, Numbers]
@@ -97,6 +109,7 @@ class Log:
     mend: str
     says: str = ""
     mended: Mapping[str, Numbers] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,7 +148,7 @@ class Guess(Shown):
         return (
             f'<section class="ask case again" aria-label="{name}">'
             f'<p class="question"><b>{name}.</b></p>'
-            f"{self._panels(log.curves, name)}"
+            f"{self._panels(log.curves, name, notes=log.notes)}"
             + _choices(self.choices, log.fault, f"What is wrong in {name}?")
             + _said("Yes.", "Not that. Look again, or open the diagnosis.")
             + f"<details><summary>The diagnosis</summary>"
@@ -148,6 +161,7 @@ class Guess(Shown):
         curves: Mapping[str, Numbers],
         name: str,
         before: Mapping[str, Numbers] | None = None,
+        notes: Mapping[str, str] | None = None,
     ) -> str:
         looks = styles([*self.axes, "neutral", "baseline"])
         steps = max(len(values) for log in self.logs for values in log.curves.values())
@@ -158,6 +172,9 @@ class Guess(Shown):
                 marks += _curve(before[term], axis, "baseline", 1.4)
             if term in curves:
                 marks += _curve(curves[term], axis, term, 2, solid=True)
+            if notes and term in notes:
+                foot = (steps / 2, axis.start)
+                marks.append(Text(foot, notes[term], anchor="middle", shift=(0, -12)))
             across = Axis(0, steps, self.xlabel, ticks=[0, steps])
             panel = Panel(marks, across, axis, title=term, height=168, small=True)
             drawn += panel.draw(Program({}, {}, {}), 0, looks, term).svg
@@ -223,11 +240,12 @@ def _choices(choices: Sequence[str], answer: str, name: str) -> str:
     return f'<div class="choices" role="group" aria-label="{escape(name)}">{items}</div>'
 
 
-def _said(right: str, wrong: str) -> str:
+def _said(right: str, wrong: str, *, asks: bool = True) -> str:
+    then = '<span class="then" hidden> Why? Say it in one sentence, then open.</span>'
     return (
         f'<p class="said" role="status"><span class="right" hidden>{right}</span>'
         f'<span class="wrong" hidden>{wrong}</span>'
-        '<span class="then" hidden> Why? Say it in one sentence, then open.</span></p>'
+        f"{then if asks else ''}</p>"
     )
 
 

@@ -35,7 +35,7 @@ __all__ = ["circle", "dirac", "lazy"]
 STEPS = 600
 """Of a Dirac-GAN."""
 EPOCH = 60
-"""Steps of a Dirac-GAN of which the log keeps the mean."""
+"""Steps of a Dirac-GAN of which the log keeps the mean, at first or always."""
 TURN = 63
 """Steps of a Dirac-GAN in which it turns once, and that are drawn at first."""
 MOST = 10**6
@@ -46,6 +46,8 @@ INTERVALS = tuple(4**k for k in range(3))
 _START = sp.symbols("theta_0 psi_0", real=True)
 _ON, _CHOSEN, _LATER = sp.symbols("on interval alternating", integer=True, nonnegative=True)
 _SO_FAR, _K = sp.symbols("steps k", integer=True, nonnegative=True)
+_EACH = sp.Symbol("each", integer=True, positive=True)
+"""Steps of an epoch."""
 _THETA, _PSI, _SUM = map(sp.IndexedBase, ("theta", "psi", "sum"))
 _WEIGHT = symbolic.w
 
@@ -55,6 +57,7 @@ _USUAL: Mapping[sp.Symbol, Number] = {
     _CHOSEN: 0,
     _LATER: 0,
     symbolic.eta: sp.Rational(1, 10),
+    _EACH: EPOCH,
 }
 """What is set where there is nothing to set it with."""
 
@@ -120,15 +123,25 @@ class _Gan:
         ends = zip(*_of_both(symbolic.dirac_window), strict=True)
         return [self.of(_either(_LATER, *end)) for end in ends]
 
+    @cached_property
+    def full(self) -> sp.Expr:
+        """Epochs so far."""
+        return self.of(sp.floor(_SO_FAR / _EACH))
+
+    def mean(self, epoch: sp.Expr) -> sp.Expr:
+        """Of the hinge, over an epoch."""
+        first, last = (self.of(_EACH * at + 1) for at in (epoch - 1, epoch))
+        return (_SUM[last] - _SUM[first]) / self.of(_EACH)
+
     def told(self) -> list[Sentence]:
         """How far the fake is, what the loss says, and what becomes of the distance."""
-        mean, full = _mean(sp.Max(_FULL, 1)), _FULL > 0
+        mean, full = self.mean(sp.Max(self.full, 1)), self.full > 0
         mine = [end.subs(symbolic.interval, self.every) for end in self.window]
         there = sp.sqrt(sp.sign(mine[1] - mine[0]))  # no number where there is no such weight
         return [
             (
                 "After {n:.0f} steps the fake is {far:2 generator} away from the data. Over the "
-                "last full 60 steps d_loss was {d:3 discriminator} on average.",
+                "last full epoch d_loss was {d:3 discriminator} on average.",
                 {
                     "n": _SO_FAR,
                     "far": sp.Abs(_THETA[_SO_FAR + 1]),
@@ -146,6 +159,20 @@ class _Gan:
                 },
             ),
         ]
+
+    def game(self) -> Panel:
+        """The line that is the discriminator, the data, and the fake on the line."""
+        theta, psi = _THETA[_SO_FAR + 1], _PSI[_SO_FAR + 1]
+        marks: list[Mark] = [
+            Line([(-3, -3 * psi), (3, 3 * psi)], look="discriminator", solid=True),
+            Line([(theta, 0), (theta, theta * psi)], look="baseline", width=1.5),
+            Dots([(0, 0)], look="ground truth", size=5),
+            Text((0, 0), "real", look="ground truth", anchor="end", shift=(-10, 12)),
+            Dots([(theta, theta * psi)], look="generator", size=6),
+            Text((theta, theta * psi), "fake", look="generator", anchor="middle", shift=(0, -15)),
+        ]
+        across, up = Axis(-3, 3, "x"), Axis(-3, 3, "logit")
+        return Panel(marks, across, up, "The game, now: the line D(x) = ψx", equal=True)
 
     def plane(self, start: Mark, *, computed: bool = True) -> Panel:
         """The orbit, where R1 was computed on it, and what it does near the equilibrium."""
@@ -194,32 +221,30 @@ class _Gan:
         up = Axis(-0.6, top + 0.6, "R1 every … steps", ticks=rows)
         return Panel(bounds, axis, up, "Weights for which the orbit converges", height=210)
 
-    def log(self, *, wide: bool) -> Panel:
-        """What the log says; on a wide one also R1, and how far the fake is."""
+    def log(self, *, more: bool) -> Panel:
+        """What the log says; with more also R1, and how far the fake is."""
         epoch = sp.Symbol("epoch", integer=True, positive=True)
-        means = ((epoch - sp.Rational(1, 2)) * EPOCH, _mean(epoch))
+        means = (self.of((epoch - sp.Rational(1, 2)) * _EACH), self.mean(epoch))
         logged = sp.Piecewise((_PSI[_K] ** 2, self.fires), (0, True))
 
         def curve(height: sp.Expr, look: str, width: Number) -> Path:
             return Path((_K, height), _K, (1, _SO_FAR), look=look, width=width, solid=True)
 
         lines = [curve(self.hinge, "neutral", 1)]
-        words = [Text((STEPS, 4.7), "grey: d_loss without R1", look="neutral", anchor="end")]
-        dots = "dots: its mean over 60 steps"
-        words.append(Text((STEPS, 4.3), dots, look="discriminator", anchor="end"))
-        if wide:
+        rest = Text((8, 4.6), "grey: d_loss minus its penalty", look="neutral")
+        dots = Text((STEPS, 4.6), "dots: mean of an epoch", look="discriminator", anchor="end")
+        words = [rest, dots]
+        if more:
             lines = [curve(logged, "r1", 1.5), curve(sp.Abs(_THETA[_K]), "generator", 2), *lines]
             far = "distance |θ|, which no log shows"
-            words.append(Text((8, 4.7), far, look="generator"))
-            words.append(Text((8, 4.3), "r1 as logged", look="r1"))
-        seen = (1, _FULL)
+            words.append(Text((8, 3.95), far, look="generator"))
+            words.append(Text((STEPS, 3.95), "r1 as logged", look="r1", anchor="end"))
+        seen = (1, self.full)
         lines.append(Path(means, epoch, seen, look="discriminator", width=2.5, solid=True))
         lines.append(Path(means, epoch, seen, look="discriminator", size=4.5))
-        title = "What the log shows" + ", and what it does not" * wide
-        return Panel(
-            [*lines, *words], Axis(0, STEPS, "step"), Axis(0, 5), title, 230 if wide else 350,
-            wide=wide,
-        )  # fmt: skip
+        title = "What the log shows" + ", and what it does not" * more
+        up = Axis(0, 5)
+        return Panel([*lines, *words], Axis(0, STEPS, "step"), up, title, height=230, wide=True)
 
     def scene(
         self,
@@ -243,8 +268,6 @@ class _Gan:
 
 
 _HERE = {symbolic.theta: _THETA[_K], symbolic.psi: _PSI[_K]}
-_FULL = sp.floor(_SO_FAR / EPOCH)
-"""Epochs so far."""
 _PRESET = (_ON, _WEIGHT, _CHOSEN, _LATER, symbolic.eta)
 _LAZY: Mapping[str, Sequence[Number]] = {
     "w = 1, every step": (1, 1, 0),
@@ -273,11 +296,16 @@ def _every() -> Choice:
 
 
 def circle() -> Scene:
-    """The smallest GAN, whose R1 is computed in every step: its circle, and its log."""
-    gan = _Gan(_USUAL)
-    controls = {_ON: Switch("R1", False), _WEIGHT: _weight(0.3), _SO_FAR: _steps()}
+    """The smallest GAN, whose R1 is computed in every step: the game, its circle, and its log."""
+    gan = _Gan({s: v for s, v in _USUAL.items() if s != _EACH})
+    controls = {
+        _ON: Switch("R1", False),
+        _WEIGHT: _weight(0.3),
+        _EACH: Range(10, EPOCH, EPOCH, 10, label="steps per epoch"),
+        _SO_FAR: _steps(TURN + 12),
+    }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
-    panels = [gan.plane(start, computed=False), gan.log(wide=False)]
+    panels = [gan.game(), gan.plane(start, computed=False), gan.log(more=False)]
     return gan.scene("dirac-circle", "Step the smallest GAN", controls, panels, gan.told())
 
 
@@ -293,7 +321,7 @@ def lazy() -> Scene:
 
 def dirac() -> Scene:
     """All of it, in the plane of its two numbers, with what its log says."""
-    gan = _Gan({})
+    gan = _Gan({_EACH: EPOCH})
     controls = {
         _START[0]: Range(-3, 3, 1, 0.05, label="start at θ"),
         _START[1]: Range(-3, 3, 0, 0.05, label="ψ"),
@@ -305,13 +333,8 @@ def dirac() -> Scene:
         _SO_FAR: _steps(),
     }
     start = Handle(*_START, look="neutral", label="start")
-    panels = [gan.plane(start), gan.windows(), gan.log(wide=True)]
+    panels = [gan.plane(start), gan.windows(), gan.log(more=True)]
     return gan.scene("dirac", "Step a Dirac-GAN", controls, panels, gan.told(), _ALL)
-
-
-def _mean(epoch: sp.Expr) -> sp.Expr:
-    """Of the hinge, over an epoch."""
-    return (_SUM[EPOCH * epoch + 1] - _SUM[EPOCH * (epoch - 1) + 1]) / EPOCH
 
 
 def _kept(number: sp.Expr) -> sp.Expr:

@@ -92,6 +92,8 @@ def log_terms() -> Scene:
                 across,
                 Axis(-2, 2),
                 "Loss of the generator",
+                height=230,
+                wide=True,
             ),
             Panel(
                 [
@@ -103,6 +105,7 @@ def log_terms() -> Scene:
                 across,
                 Axis(1.8, 2.9),
                 "Loss of the discriminator",
+                height=190,
             ),
             Panel(
                 [
@@ -114,6 +117,7 @@ def log_terms() -> Scene:
                 across,
                 Axis(-0.008, 0.125, ticks=[0, 0.05, 0.1]),
                 "r1 as logged, mean of each epoch",
+                height=190,
             ),
         ],
         [

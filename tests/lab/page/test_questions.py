@@ -46,6 +46,20 @@ def test_a_prediction_may_open_an_object_to_move():
     assert asset("scene.js") not in predict("?", ["a", "b"], answer="a", why="b").html()
 
 
+def test_an_answer_that_opens_by_itself_asks_for_nothing_before():
+    closed, opens = (predict("?", ["a", "b"], answer="a", why="b", opens=o) for o in (False, True))
+    assert "then open" in closed.markup and " opens" not in closed.markup
+    assert (
+        "then open" not in opens.markup
+        and 'class="lossbook-lesson ask predict opens"' in opens.markup
+    )
+
+
+def test_a_log_may_say_where_its_values_are():
+    made = guess([log(notes={"prior": "below 1"}), log(), log(), log()], CHOICES).markup
+    assert made.count("below 1") == 1
+
+
 def test_logs_have_one_axis_a_term_and_no_names():
     logs = [log(), log("the wrong unit", 1000.0, mended={"2d": [1, 2, 3]}), log(), log()]
     made = guess(logs, CHOICES)
