@@ -37,7 +37,7 @@ from lossbook.translation.modules import (
 )
 from lossbook.translation.total import DiscriminatorLoss, GeneratorLoss
 
-_NOTE = "Explanation of the loss curves of a latent CycleGAN, without public code (source note)"
+_NOTE = "travellingsheep/latent_cyclegan, LOSS_TERMS.md at 3f2830f (source note)"
 _GEOMETRIC = "Lim and Ye 2017, arXiv:1705.02894"
 _STARGAN = "Choi et al. 2020, arXiv:1912.01865"
 _R3GAN = "Huang et al. 2024, arXiv:2501.05441"
