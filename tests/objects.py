@@ -168,8 +168,9 @@ def _bins(at):
     true = to_logits(angle)
     logits = true + at["shift"]
     logits[round(at["bin"]) - 1] += at["push"]
-    read = to_degrees(logits)
-    return [F.mse_loss(logits, true), (read - angle).abs()]
+    error, off = F.mse_loss(logits, true), (to_degrees(logits) - angle).abs()
+    pushed = logits.softmax(0)[round(at["bin"]) - 1]
+    return [pushed, at["bin"], 3 * (at["bin"] - 33.5), error, off]
 
 
 def _waves(at):

@@ -152,9 +152,9 @@ def ruler(
             Panel(
                 closer,
                 Axis(-0.0625, 1.0625, ticks={at / 4: f"{at / 4:g}" for at in range(5)}),
-                Axis(-1.1, 0.9, ticks={}),
+                Axis(-1.1, 1.1, ticks={}),
                 "From 0 to 1, enlarged",
-                height=120,
+                height=145,
                 wide=True,
             ),
             _drawn(an_error(rho_1, rho_1**2, frame), frame),
@@ -175,8 +175,8 @@ def _named(log: Mapping[str, Number], height: float) -> list[Text]:
     *before, last = log.items()
     if not before:
         return [Text((last[1], height), last[0], anchor="middle")]
-    names = [Text((at, height), name, anchor="end", shift=(6, 0)) for name, at in before]
-    return [*names, Text((last[1], height), last[0], shift=(-6, 0))]
+    names = [Text((at, height), name, anchor="end") for name, at in before]
+    return [*names, Text((last[1], height), last[0])]
 
 
 def reader(

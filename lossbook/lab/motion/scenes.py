@@ -88,13 +88,16 @@ def heads(
         for look, values in yaw.items()
     ]
     across = Axis(1, count, f"frame, {fps:.0f} a second")
-    below = Panel(
-        [cursor, *lines], across, Axis(*span, "yaw [°]"), "Yaw over time", height=270, wide=True
+    of_frames = {look: np.diff(values).tolist() for look, values in yaw.items()}
+    most = 1.1 * max(abs(step) for values in of_frames.values() for step in values)
+    up, up_step = Axis(*span, "yaw [°]"), Axis(-most, most, "step of the yaw [°]")
+    # Both begin at the same place, so that a step stands beneath its frames.
+    letters = max(map(len, [*up.marked().values(), *up_step.marked().values()])) if steps else 0
+    title_of = "Yaw over time"
+    panels.append(
+        Panel([cursor, *lines], across, up, title_of, height=270, wide=True, letters=letters)
     )
-    panels.append(below)
     if steps:
-        of_frames = {look: np.diff(values).tolist() for look, values in yaw.items()}
-        most = max(abs(step) for values in of_frames.values() for step in values)
         panels.append(
             Panel(
                 [
@@ -104,10 +107,11 @@ def heads(
                     for look, values in of_frames.items()
                 ],
                 across,
-                Axis(-1.1 * most, 1.1 * most, "step of the yaw [°]"),
+                up_step,
                 "Steps of the yaw from frame to frame",
                 height=230,
                 wide=True,
+                letters=letters,
             )
         )
     said = [(sentence, {"frame": frame})] if "{frame" in sentence else [sentence] * bool(sentence)
@@ -210,7 +214,10 @@ def bins() -> Scene:
     ticks: dict[Number, str] = {
         1 + BINS / 2 + angle / SPACING - 0.5: f"{angle}" for angle in (-30, -15, 0, 15, 30)
     }
-    across = Axis(first - 1, last + 1, "bin [°]", ticks=ticks)
+    across = Axis(first - 1, last + 1, "centre of the bin [°]", ticks=ticks)
+    top = 0.3
+    # Seen only where the share of the pushed bin is higher than the axis.
+    above = top * sp.sqrt(sp.sign((share / mass).subs(k, at) - top))
     return Scene(
         "bins",
         "How 66 bins give one angle",
@@ -242,18 +249,25 @@ def bins() -> Scene:
                         label="the pushed bin",
                         width=5,
                     ),
-                    Line([(true_at, 0), (true_at, 0.52)], look="truth", label="true angle"),
-                    Line([(read_at, 0), (read_at, 0.52)], look="prediction", label="decoded angle"),
+                    Line([(true_at, 0), (true_at, top)], look="truth", label="true angle"),
+                    Line(
+                        [(read_at, 0), (read_at, 0.2)],
+                        look="prediction",
+                        label="decoded angle",
+                        width=3,
+                    ),
+                    Text((at, above), "↑ {p:.2f}", {"p": (share / mass).subs(k, at)}, shift=(5, 8)),
                 ],
                 across,
-                Axis(0, 0.52),  # the bin at the peak takes half if it is pushed by 2
+                Axis(0, top),
                 "Their softmax",
             ),
         ],
         [
             (
-                "The MSE on the logits is {m:.2f}. The decoded angle is wrong by {d:.2f}°.",
-                {"m": error, "d": sp.Abs(read - theta)},
+                "Bin {k:.0f} stands for {c:.1f}°. The MSE on the logits is {m:.2f}. The decoded "
+                "angle is wrong by {d:.2f}°.",
+                {"k": at, "c": centre.subs(k, at), "m": error, "d": sp.Abs(read - theta)},
             )
         ],
         [

@@ -286,7 +286,8 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
                     "s": terms["A"] / sp.Max(terms["P"], 1e-9),
                 },
             ),
-            "The clip is short, so V and A differ a little from the formula below.",
+            "The clip is short, so between offset and flip V and A differ a little from the "
+            "formula below. A single bad frame holds all frequencies: its V is about twice its P.",
         ],
         [
             Button("offset", {alone: 0, hertz: 0}),

@@ -81,6 +81,8 @@ class Panel:
         small: Whether it is one of many, drawn 220 wide.
         frame: Whether the axes are drawn.
         right: Pixels that stay free beside it.
+        letters: For texts of how many letters there is room at the left, at least; so that panels
+            beneath each other begin at the same place.
     """
 
     marks: Sequence[Mark]
@@ -93,6 +95,7 @@ class Panel:
     frame: bool = True
     right: Number = 14
     small: bool = False
+    letters: int = 0
 
     def draw(self, program: Program, number: int, looks: Looks, fallback: str) -> Drawn:
         """Draw the first picture; `fallback` describes it if there is no title."""
@@ -128,7 +131,7 @@ class Panel:
 
     def _margin(self) -> float:
         """Room for the texts left of the panel; those of a wide one grow on a phone."""
-        letters = max(map(len, self.y.marked().values()), default=0)
+        letters = max([self.letters, *map(len, self.y.marked().values())])
         return (1.6 if self.wide else 1) * (14.0 + 7 * letters + 18 * bool(self.y.label))
 
     def _axes(self, x: Scale, y: Scale, looks: Looks) -> str:
