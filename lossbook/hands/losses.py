@@ -37,7 +37,7 @@ def keypoint_2d_loss(
     r"""Confidence-weighted L1 between 2D keypoints.
 
     .. math::
-        \mathcal L_{2D} = \sum_{b,n} c_{bn} \,\lVert J_{bn} - \hat J_{bn} \rVert_1
+        \mathcal L_{2D} = \sum_{b,n} c_{bn} \,\lVert \hat J_{bn} - J_{bn} \rVert_1
 
     The confidence multiplies the loss. A point of confidence 0 contributes nothing, whatever it
     holds, NaN included.
@@ -95,8 +95,8 @@ def keypoint_3d_loss(
     r"""Confidence-weighted L1 between 3D joints, each measured from its own root joint.
 
     .. math::
-        \mathcal L_{3D} = \sum_{b,n} c_{bn} \,\lVert (J_{bn} - J_{br}) - (\hat J_{bn} -
-        \hat J_{br}) \rVert_1
+        \mathcal L_{3D} = \sum_{b,n} c_{bn} \,\lVert (\hat J_{bn} - \hat J_{br}) -
+        (J_{bn} - J_{br}) \rVert_1
 
     A translation of the whole hand costs nothing. The row of the root is 0 by construction, so
     its own confidence has no effect; the root is needed even if it is occluded. It receives the
@@ -155,7 +155,7 @@ def vertex_loss(
     r"""L1 between mesh vertices.
 
     .. math::
-        \mathcal L_{vert} = \sum_{b,v} \lVert V_{bv} - \hat V_{bv} \rVert_1
+        \mathcal L_{vert} = \sum_{b,v} \lVert \hat V_{bv} - V_{bv} \rVert_1
 
     The source note weighs this term and gives no formula for it. Its public code has the mean of
     squares, ``F.mse_loss(input, target)``; this has the form of the joints' loss, without a root:
@@ -182,7 +182,7 @@ def vertex_loss(
         tensor(2334.)
 
     References:
-        The term ``w_3d_vert`` of :class:`HandLoss`. Derived in :doc:`/book/hands`.
+        The term ``w_3d_vert`` of :class:`HandLoss`; :doc:`/book/hands` leaves it out.
     """
     return mesh_loss(input, target, weight=weight, reduction=reduction)
 

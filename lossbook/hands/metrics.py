@@ -23,8 +23,8 @@ def mpjpe(
     r"""Mean per-joint position error of each hand.
 
     .. math::
-        e_b = \frac{1}{\sum_n w_{bn}} \sum_n w_{bn} \,\lVert (J_{bn} - J_{br}) - (\hat J_{bn} -
-        \hat J_{br}) \rVert_2
+        e_b = \frac{1}{\sum_n w_{bn}} \sum_n w_{bn} \,\lVert (\hat J_{bn} - \hat J_{br}) -
+        (J_{bn} - J_{br}) \rVert_2
 
     Args:
         input: predicted joints, shape ``(B, N, 3)``.

@@ -95,8 +95,8 @@ def auxiliary_loss(
     r"""Squared error of the first stage's pose and shape.
 
     .. math::
-        \mathcal L_{aux} = \operatorname{mean}\bigl((\theta^c - \hat\theta)^2\bigr)
-        + \operatorname{mean}\bigl((\beta^c - \hat\beta)^2\bigr)
+        \mathcal L_{aux} = \operatorname{mean}\bigl((\hat\theta^c - \theta)^2\bigr)
+        + \operatorname{mean}\bigl((\hat\beta^c - \beta)^2\bigr)
 
     Not yet weighted: the source writes its weight inside this loss and again in the total;
     :class:`HandLoss` applies it once. Axis-angles jump at half a turn: two rotations next to each

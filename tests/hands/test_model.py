@@ -231,6 +231,9 @@ def test_ignoring_confidence_changes_the_2d_term_only(batch, model):
     assert ignored["2d"] == pytest.approx(BALANCED.w_2d * plain.item(), rel=1e-5)
     assert balanced["2d"] < 0.8 * ignored["2d"]
     assert {**balanced, "2d": 0} == {**ignored, "2d": 0}
+    lighter = terms("confidence ignored, 2D / 1.8", batch, model)
+    assert lighter["2d"] == pytest.approx(ignored["2d"] / 1.8, rel=1e-5)
+    assert {**lighter, "2d": 0} == {**ignored, "2d": 0}
 
 
 @pytest.mark.parametrize("arm", ARMS)

@@ -91,7 +91,7 @@ RECORDED = Config(
     own_rates=(),
     shares=("balanced", "code, mm", "config, mm", "code, m", "pose prior", "rotations"),
 )
-"""The evidence: every arm on every fold, 120 runs."""
+"""The evidence: every arm on every fold, 125 runs."""
 
 LIVE = RECORDED.replace(arms=("code, m", "code, mm"), folds=(0,), steps=800, shares=())
 """What the chapter's cells run: about 20 seconds on one CPU core.

@@ -11,7 +11,8 @@ The arms differ in the loss only, but for one:
 - ``"balanced"``: metres, sums divided by the batch size, and the weights :data:`BALANCED`;
 - ``"no 2D"``, ``"no 3D"``, ``"no prior"``, ``"no aux"``: the same without one term;
 - ``"2D only"``: the same without any 3D supervision: no 3D term and no auxiliary one;
-- ``"confidence ignored"``: the same with every 2D target's confidence set to 1;
+- ``"confidence ignored"``: the same with every 2D target's confidence set to 1, which makes 2D
+  1.8 times as heavy; ``"confidence ignored, 2D / 1.8"`` takes that back;
 - ``"code, mm"``: the note's weights from the code, sums over the batch, 3D in millimetres;
 - ``"code, m"``: the same in metres;
 - ``"config, mm"``, ``"config, m"``: the note's weights from its configuration file, sums;
@@ -220,6 +221,7 @@ ARMS: Mapping[str, Arm] = {
     "no aux": Arm(replace(BALANCED, w_aux=0.0)),
     "2D only": Arm(replace(BALANCED, w_3d_joint=0.0, w_aux=0.0)),
     "confidence ignored": Arm(confidence=False),
+    "confidence ignored, 2D / 1.8": Arm(replace(BALANCED, w_2d=1 / 1.8), confidence=False),
     "code, mm": Arm(HandLossWeights.code(), "sum", millimetres=True),
     "code, m": Arm(HandLossWeights.code(), "sum"),
     "config, mm": Arm(HandLossWeights.config(), "sum", millimetres=True),

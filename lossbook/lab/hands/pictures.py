@@ -124,8 +124,8 @@ def units(rows: Mapping[str, tuple[float, float, float, float]]) -> Panel:
             and 3D error in millimetres.
     """
     heads = (
-        "share of\nthe loss",
-        "share of\nthe pull",
+        "loss share,\nUTNet's log",
+        "pull share,\nour network",
         "2D error,\nreal hands",
         "3D error,\nmade hands",
     )

@@ -222,7 +222,7 @@ def root() -> Scene:
     # Measured from the wrist, all others move; from the knuckle, nothing but the wrist is off.
     moved = sp.Piecewise((0, which > 0), (u, True))
     aligned = [(x - moved, y) for x, y in label]
-    names = ("prediction, right", "label, its wrist wrong")
+    names = ("label, its wrist wrong", "prediction, right")
 
     def measured_from(joint: int) -> sp.Expr:
         errors = (
@@ -241,7 +241,7 @@ def root() -> Scene:
             which: Choice("measured from", ("the wrist", "the middle knuckle")),
         },
         [
-            Panel(_over_truth(right, drawn, names), *axes, title, equal=True, frame=False)
+            Panel(_over_truth(drawn, right, names), *axes, title, equal=True, frame=False)
             for drawn, title in (
                 (label, "Label and prediction"),
                 (aligned, "What the loss compares"),
