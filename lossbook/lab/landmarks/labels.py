@@ -71,7 +71,7 @@ def _labels(name: str, *, costs: bool) -> Scene:
             across,
             rows,
             "Drag a label. A line is a loss's answer",
-            height=230 if costs else 270,
+            height=300 if costs else 270,
             wide=costs,
         )
     ]

@@ -131,7 +131,9 @@ def spread(faces: Faces, index: int) -> Scene:
             Dots(places, look=PREDICTED, label="predicted points", size=2),
             Dots(right, look="ground truth", label="true points", size=2),
         ]
-        return Panel(marks, Axis(6, 106), Axis(112, 12), title, equal=True, frame=False)
+        # With a frame, if an empty one: frameless panels stand in pairs on a phone, too small here.
+        across, down = Axis(6, 106, ticks={}), Axis(112, 12, ticks={})
+        return Panel(marks, across, down, title, equal=True)
 
     alike = [(p + ERROR * s, q + ERROR * t) for (p, q), (s, t) in zip(true, sign, strict=True)]
     gathered = []
@@ -209,13 +211,18 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
     beside = {"L2": -2.6, "Wing": -0.9, "L1": 0.9, "SmoothL1": 2.6}
     written = {"L2": (9, -10), "Wing": (9, -10), "L1": (9, 11), "SmoothL1": (36, 11)}
     near = [(float(p), float(q)) for p, q in true]
+
+    def inside(by: sp.Expr) -> sp.Expr:
+        """An arrow's length, cut so that its head stays in the picture."""
+        return sp.Max(-17 - u, sp.Min(17 - u, by))
+
     axes = (Axis(a - 18, a + 18), Axis(b + 18, b - 18))
     photograph: list[Mark] = [
         picture,
         *outline(near, "ground truth"),
-        Dots([(a, b)], look="ground truth", label="true point", size=5),
+        Dots([(a, b)], look="ground truth", label="true point", size=6, hollow=True),
         *(
-            Arrow((a + u, b + row), (-2 * slope[name].subs(x, u), 0), look=name, label=name)
+            Arrow((a + u, b + row), (inside(-2 * slope[name].subs(x, u)), 0), look=name, label=name)
             for name, row in beside.items()
         ),
         Handle(a + u, b, {u: pointer_x - a}, look=PREDICTED, label="predicted point"),
@@ -247,7 +254,7 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
         [
             (
                 "The point is {r:.1f} px off. A pull of 1 is drawn 2 px long, so an arrow may "
-                "reach beyond the label.",
+                "reach beyond the label; L2's ends at the edge.",
                 {"r": sp.Abs(u)},
             )
         ],
@@ -321,10 +328,12 @@ def product() -> Scene:
         square: square + 8 * sp.log(sp.cos(theta / 2)) - 8 * sp.log(sp.cos(turned / 2)),
     }
     at = sp.Symbol("at", nonnegative=True)
-    way = kept - 8 * sp.log(sp.cos(at * sp.pi / 360))
+    done = loss < sp.Rational(1, 100)
+    path = kept - 8 * sp.log(sp.cos(at * sp.pi / 360))
+    way = sp.Piecewise((path, done), (sp.nan, True))
     left = sp.Max(kept, 0)
     still = sp.Piecewise((360 / sp.pi * sp.acos(sp.exp(sp.Min(kept, 0) / 8)), kept < 0), (0, True))
-    seen = sp.Piecewise((still, loss < sp.Rational(1, 100)), (sp.nan, True))
+    seen = sp.Piecewise((still, done), (sp.nan, True))
     return Scene(
         "product",
         "Two errors that are multiplied",
@@ -337,17 +346,19 @@ def product() -> Scene:
                 [
                     Curve(way, at, look="neutral", label="path of the descent", span=(0, 130)),
                     Trail((angle, square), look="PFLD"),
-                    Dots([(seen, left)], look=PREDICTED, label="where it ends", size=6),
+                    Dots(
+                        [(seen, left)], look=PREDICTED, label="where it ends", size=11, hollow=True
+                    ),
                     Text(
                         (seen, left),
                         "{still:.0f}°, D = {left:.2f}",
                         {"still": still, "left": left},
-                        shift=(12, -24),
+                        shift=(16, -24),
                     ),
                     Handle(angle, square, look="PFLD", label="now"),
                 ],
                 Axis(0, 130, "error of the angle [°]"),
-                Axis(0, 4, "squared error of the points, D"),
+                Axis(0, 4, "D"),
                 height=290,
                 wide=True,
             )
@@ -356,10 +367,11 @@ def product() -> Scene:
             (
                 "The angle is off by {angle:.1f}°, D is {square:.2f}, the loss is {loss:.3f}.",
                 {"angle": angle, "square": square, "loss": loss},
-            )
+            ),
+            "D is the squared error of the points. Drag the dot to start elsewhere.",
         ],
         [
-            Button("50 steps", step, times=50),
+            Button("400 steps", step, times=400),
             Button("points win", {angle: 120, square: 2}),
         ],
     )
