@@ -165,8 +165,8 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
         panels.append(Panel([cursor, *lines, *names_at], across, axis, title))
     control = Range(1, count, 1, 1, label="frame", fps=round(signer.fps))
     said = (
-        "Pitch, yaw and roll are drawn as angles. Press Play: real curves turn slowly. A tremble "
-        "would be a zigzag."
+        "Pitch, yaw and roll are drawn as angles. Press Play: heads turn slowly, lips move fast. "
+        "So a zigzag is no proof of a fault: compare it with the truth."
     )
     return Scene("anatomy", "A clip: 265 numbers a frame", {frame: control}, panels, [said])
 
