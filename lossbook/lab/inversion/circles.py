@@ -10,7 +10,7 @@ import sympy as sp
 
 from lossbook.inversion import symbolic
 from lossbook.lab.page.controls import Control
-from lossbook.lab.page.formulas import derivative
+from lossbook.lab.page.formulas import Number, derivative
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Arrow,
@@ -66,11 +66,11 @@ class Idea:
 
     name: str
     title: str
-    losses: Mapping[str, float]
+    losses: Mapping[str, Number]
     rivals: int
-    at: tuple[float, float | None]
+    at: tuple[Number, Number | None]
     strongest: int
-    buttons: Mapping[str, tuple[float, float | None, float | None, float | None]]
+    buttons: Mapping[str, tuple[Number, Number | None, Number | None, Number | None]]
 
 
 IDEAS: Mapping[str, Idea] = {
