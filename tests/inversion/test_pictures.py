@@ -13,6 +13,7 @@ from lossbook.lab.inversion.noise import accepted_noise
 from lossbook.lab.inversion.people import by_person
 from lossbook.lab.inversion.sface import load_sface
 from lossbook.lab.inversion.systems import features, threshold
+from lossbook.lab.run.pictures import pack
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_rows_show_every_face_of_a_record(record):
 
 def test_packed_pictures_are_unpacked():
     many = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4)
-    assert (pictures.unpack(pictures.pack(many), 4) == many).all()
+    assert (pictures.unpack(pack(np.concatenate(list(many), axis=1)), 4) == many).all()
 
 
 def test_a_picture_that_is_no_row_is_refused():

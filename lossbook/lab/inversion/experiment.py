@@ -11,8 +11,6 @@ Record the evidence the chapter shows with::
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +18,6 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
-from PIL import Image
 from pydantic import Field, PlainSerializer
 from torch import Tensor
 
@@ -42,6 +39,7 @@ from lossbook.lab.inversion.training import Attack, Settings, train
 from lossbook.lab.run import records
 from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment, Sweep
+from lossbook.lab.run.pictures import pack
 from lossbook.lab.run.records import Digits, Model, Number, Score
 from lossbook.lab.run.training import History
 
@@ -199,9 +197,7 @@ def shown_row(made: Mapping[str, Float[Tensor, "n 1 56 56"]]) -> str:
     """
     row = torch.cat([made[name][at, 0] for name in PARTS for at in _SHOWN], 1)
     grey = ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()
-    file = io.BytesIO()
-    Image.fromarray(grey.numpy()).save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()
+    return pack(grey.numpy())
 
 
 def rebuilt(

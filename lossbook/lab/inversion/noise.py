@@ -16,9 +16,9 @@ from torch import Tensor
 
 from lossbook.lab.inversion.experiment import recognisers
 from lossbook.lab.inversion.faces import load_faces, split
-from lossbook.lab.inversion.pictures import pack
 from lossbook.lab.inversion.sface import SFace
 from lossbook.lab.inversion.systems import similarity
+from lossbook.lab.run.pictures import pack
 
 __all__ = ["CLIMB", "STEPS", "accepted_noise", "greys"]
 
@@ -87,7 +87,7 @@ def main() -> None:
     }
     numbers = {name: [round(v, 4) for v in one[:, 0].tolist()] for name, one in alike.items()}
     every = [round(cosine, 4) for cosine in runs[-1][1]]
-    shown = pack(np.stack(list(map(greys, pictures))))
+    shown = pack(np.concatenate(list(map(greys, pictures)), axis=1))
     recorded = {"steps": list(STEPS), **numbers, "every cosine": every, "shown": shown}
     CLIMB.write_text(json.dumps(recorded) + "\n", encoding="utf-8")
 

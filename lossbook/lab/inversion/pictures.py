@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from lossbook.lab.inversion.faces import SIDE
 from lossbook.lab.page.charts import Chart
 from lossbook.lab.page.marks import Mark, Picture, Text
 from lossbook.lab.page.panels import Axis, Panel
+from lossbook.lab.run import pictures
 
-__all__ = ["pack", "rows", "unpack"]
+__all__ = ["rows", "unpack"]
 
 _GAP, _NAME = 4, 16
-
-
-def pack(pictures: NDArray[np.uint8]) -> str:
-    """Pictures in a row, as text; the counterpart of `unpack`.
-
-    Args:
-        pictures: ``(pictures, side, side)``.
-    """
-    file = io.BytesIO()
-    Image.fromarray(np.concatenate(list(pictures), axis=1)).save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def unpack(shown: str, side: int = SIDE) -> NDArray[np.uint8]:
@@ -41,7 +28,7 @@ def unpack(shown: str, side: int = SIDE) -> NDArray[np.uint8]:
     Raises:
         ValueError: if it is no row of faces.
     """
-    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown))))
+    picture = pictures.unpack(shown)
     if picture.ndim != 2 or picture.shape[0] != side or picture.shape[1] % side:
         raise ValueError(f"expected faces of {side} x {side} in a row, got {picture.shape}")
     return picture.reshape(side, -1, side).swapaxes(0, 1)

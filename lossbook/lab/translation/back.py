@@ -11,13 +11,10 @@ Record the evidence the chapter shows with::
 
 from __future__ import annotations
 
-import base64
-import io
 import itertools
 from typing import ClassVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from lossbook.lab.run import records
@@ -87,14 +84,6 @@ def _there_and_back(
     return content, model.decode(there / scale), model.decode(back / scale)
 
 
-def _picture(rows: tuple[Tensor, ...]) -> str:
-    grid = torch.cat([torch.cat(list(row[:, 0]), 1) for row in rows])
-    grey = (255 - grid.clamp(0, 1) * 255).round().to(torch.uint8)
-    file = io.BytesIO()
-    Image.fromarray(grey.numpy()).save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()
-
-
 def run(
     arm: str,
     fold: int,
@@ -129,7 +118,7 @@ def run(
         fold=fold,
         seconds=found.seconds,
         scores={"there": there, "back": back},
-        shown=_picture(ways[_SHOWN_TEST]),
+        shown=experiment.shown_grid(ways[_SHOWN_TEST], range(len(ALPHABET))),
     )
 
 

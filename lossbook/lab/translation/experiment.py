@@ -10,20 +10,18 @@ Record the evidence the chapter shows with::
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
-from PIL import Image
 from pydantic import Field, PlainSerializer
 from torch import Tensor
 
 from lossbook.lab.run import records
 from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment, Sweep
+from lossbook.lab.run.pictures import pack
 from lossbook.lab.run.records import Model, Score
 from lossbook.lab.translation.arms import ARMS
 from lossbook.lab.translation.judges import Judges
@@ -204,17 +202,16 @@ def means(columns: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
     return {name: sum(values) / len(values) for name, values in columns.items()}
 
 
-def shown_grid(rows: list[Tensor]) -> str:
+def shown_grid(rows: Sequence[Tensor], shown: Sequence[int] = _SHOWN_LETTERS) -> str:
     """Letters of some tests in rows, as a PNG in base64, black on white.
 
     Args:
         rows: the 26 letters of each test.
+        shown: which of them.
     """
-    grid = torch.cat([torch.cat([row[at, 0] for at in _SHOWN_LETTERS], 1) for row in rows])
+    grid = torch.cat([torch.cat([row[at, 0] for at in shown], 1) for row in rows])
     grey = (255 - grid.clamp(0, 1) * 255).round().to(torch.uint8)
-    file = io.BytesIO()
-    Image.fromarray(grey.numpy()).save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()
+    return pack(grey.numpy())
 
 
 def trained(

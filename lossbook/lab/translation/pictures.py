@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from lossbook.lab.run import pictures
 from lossbook.lab.translation.letters import SIDE
 
 __all__ = ["unpack"]
@@ -23,7 +20,7 @@ def unpack(shown: str) -> NDArray[np.uint8]:
     Raises:
         ValueError: if it is no picture of letters.
     """
-    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown))))
+    picture = pictures.unpack(shown)
     if picture.ndim != 2 or picture.shape[0] % SIDE or picture.shape[1] % SIDE:
         raise ValueError(f"expected letters of {SIDE} x {SIDE}, got {picture.shape}")
     return picture.reshape(-1, SIDE, picture.shape[1])
