@@ -13,7 +13,7 @@ from lossbook.terms import LossTerms
 Letter = Literal["P", "V", "A", "L", "R"]
 LETTERS: tuple[Letter, ...] = get_args(Letter)
 
-LetterWeights = Mapping[Letter, float] | None
+LetterWeights = Mapping[Letter, int | float] | None
 """From letters to numbers; those left out are 1."""
 
 

@@ -8,8 +8,11 @@ import torch
 from onnx.reference import ReferenceEvaluator
 
 from lossbook.lab.inversion import judge, sface, systems
+from lossbook.lab.inversion.arms import ARMS
+from lossbook.lab.inversion.faces import split
 from lossbook.lab.inversion.judge import Judge
 from lossbook.lab.inversion.sface import load_sface
+from lossbook.lab.inversion.training import Settings, train
 from lossbook.lab.run import files
 
 TEN = torch.arange(0, 400, 40)
@@ -68,6 +71,24 @@ def test_sface_has_a_gradient_and_a_gradient_of_it(network, generator):
     assert wanted.abs().max() > 0
     torch.testing.assert_close(second, wanted, atol=1e-7, rtol=1e-3)
     assert all(not parameter.requires_grad for parameter in network.parameters())
+
+
+def test_sface_stays_as_it_is_while_an_attack_is_trained(faces):
+    """A batch norm in training mode gives other features, and each step moves its statistics."""
+    network, part = load_sface(), split(faces, 0)
+    settings = Settings(steps=2, batch_size=3, negatives=2, first_steps=1, first_batch_size=3)
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    some = faces.pictures[TEN]
+    wanted = systems.features(network, some)
+
+    def watch(done, attack):
+        assert attack.training and not any(layer.training for layer in network.modules())
+
+    train(ARMS["baseline"], faces, part, network, settings=settings, progress=False, watch=watch)
+    assert norms and before
+    assert all((buffer == before[name]).all() for name, buffer in network.named_buffers())
+    assert (systems.features(network, some) == wanted).all()
 
 
 def test_neither_package_is_imported():
