@@ -63,6 +63,19 @@ class _MotionModule(LossModule):
         return ", ".join(options)
 
 
+class _WithR(_MotionModule):
+    """Has R, of which a schedule may set other coefficients: they are looked at in each call."""
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """Of R."""
+        return self._coefficients
+
+    @coefficients.setter
+    def coefficients(self, coefficients: Coefficients) -> None:
+        self._coefficients: Coefficients = as_floats(coefficients)
+
+
 class PVALoss(_MotionModule):
     """:func:`pva_loss` as a module; the options are its arguments.
 
@@ -165,7 +178,7 @@ class LastFrameLoss(_MotionModule):
         )
 
 
-class MotionL1(_MotionModule):
+class MotionL1(_WithR):
     """:func:`motion_l1` as a module; the options are its arguments.
 
     Raises:
@@ -192,7 +205,7 @@ class MotionL1(_MotionModule):
         super().__init__()
         self._keep(parts, None, reduction)
         factors_of(coefficients, only, self.parts.layout)
-        self.coefficients = as_floats(coefficients)
+        self.coefficients = coefficients
         self.only = only
 
     def forward(
@@ -210,7 +223,7 @@ class MotionL1(_MotionModule):
         )
 
 
-class MotionLoss(_MotionModule):
+class MotionLoss(_WithR):
     r"""Ditto's total = plain sum of P, V, A of each part, and of L and R where they are used.
 
     .. math::
@@ -317,7 +330,7 @@ class MotionLoss(_MotionModule):
         self.only = only
         self.short_clips = short_clips
 
-    # A schedule may set others of these two: they are looked at in each call.
+    # A schedule may set others, as it may of the coefficients: they are looked at in each call.
 
     @property
     def weights(self) -> dict[Letter, float] | None:
@@ -327,15 +340,6 @@ class MotionLoss(_MotionModule):
     @weights.setter
     def weights(self, weights: LetterWeights) -> None:
         self._weights: dict[Letter, float] | None = as_floats(weights)
-
-    @property
-    def coefficients(self) -> Coefficients:
-        """Of R."""
-        return self._coefficients
-
-    @coefficients.setter
-    def coefficients(self, coefficients: Coefficients) -> None:
-        self._coefficients: Coefficients = as_floats(coefficients)
 
     def forward(
         self,

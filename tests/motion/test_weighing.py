@@ -282,8 +282,10 @@ def test_numbers_of_numpy_are_numbers():
     import numpy
 
     module = MotionLoss(parts=PARTS, weights={"V": numpy.float64(0.5)}, use_reg_loss=True)
-    module.coefficients = numpy.float64(0.5)
+    alone = MotionL1(parts=PARTS)
+    module.coefficients = alone.coefficients = numpy.float64(0.5)
     assert type(module.weights["V"]) is type(module.coefficients) is float
+    assert type(alone.coefficients) is float
 
 
 # Nothing counts ---------------------------------------------------------------------------------
