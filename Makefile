@@ -63,8 +63,8 @@ record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where ther
 	for module in landmarks.experiment landmarks.factors landmarks.controls landmarks.robust \
 	    landmarks.large_batches landmarks.sgd hands.experiment hands.languages motion.experiment \
 	    motion.longer motion.smoothing motion.leaks motion.noisiest \
-	    inversion.experiment inversion.guided inversion.failures translation.experiment \
-	    translation.starts translation.back; do \
+	    inversion.experiment inversion.guided inversion.controls inversion.failures translation.experiment \
+	    translation.starts translation.back translation.configured; do \
 	  $(BIN)/python -m lossbook.lab.$$module --record || exit 1; \
 	done
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ARMS", "KINDS", "STEADY", "STEPS_PER_EPOCH", "Arm"]
+__all__ = ["ARMS", "CONFIGURED", "KINDS", "STEADY", "STEPS_PER_EPOCH", "Arm"]
 
 STEPS_PER_EPOCH = 40
 """Steps after which the log has another row."""
@@ -27,6 +27,9 @@ class Arm:
         blind: whether the discriminator is given zeros in place of letters.
         scaled: whether latents are brought to a standard deviation of 1.
         clipped: whether the discriminator's hinge has its relu.
+        drawn_as_theirs: whether batches are drawn as in the note's code: the target's domain is
+            never the content's, both noises of the diversity are draws of their own, and a step
+            of the discriminator and the next one of the others share a batch.
     """
 
     discriminator: Mapping[str, Any] = field(default_factory=dict)
@@ -36,6 +39,7 @@ class Arm:
     blind: bool = False
     scaled: bool = True
     clipped: bool = True
+    drawn_as_theirs: bool = False
 
 
 def _arm(
@@ -50,7 +54,7 @@ def _arm(
     )
 
 
-ARMS: Mapping[str, Arm] = {
+ARMS: dict[str, Arm] = {
     "documented": _arm(generator={"ds_decay_epochs": 20}),
     "documented, identity": _arm(generator={"ds_decay_epochs": 20, "w_id": 1.0}),
     "documented, slow F": _arm(generator={"ds_decay_epochs": 20}, rate_of_f=0.01),
@@ -84,6 +88,15 @@ ARMS: Mapping[str, Arm] = {
 - ``"frozen D"``, ``"blind D"``, ``"no relu"``: a discriminator that is never updated, one that is
   given zeros in place of letters, and one whose hinge has lost its relu.
 """
+
+_YAML: Mapping[str, Any] = {"ds_decay_epochs": 20, "ds_margin": 1.5}
+
+CONFIGURED: dict[str, Arm] = {
+    name: _arm({"w_r1": 2.0}, {"w_id": w_id} | _YAML, rate_of_f=0.01, drawn_as_theirs=True)
+    for name, w_id in (("configured", 1.0), ("configured, no identity", 0.0))
+}
+"""What the note's code trains with, as ``configs/stargan_v2_latent.yaml`` has it at the commit that
+the note describes (``lr_mapping`` is a hundredth of ``lr_g``); and the same without identity."""
 
 KINDS: Mapping[str, str] = {
     "identity": "healthy",

@@ -23,7 +23,7 @@ from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment, Sweep
 from lossbook.lab.run.pictures import pack
 from lossbook.lab.run.records import Model, Score
-from lossbook.lab.translation.arms import ARMS
+from lossbook.lab.translation.arms import ARMS, CONFIGURED
 from lossbook.lab.translation.judges import Judges
 from lossbook.lab.translation.letters import Letters, Split, files, load_letters, split
 from lossbook.lab.translation.model import NOISE
@@ -36,6 +36,7 @@ __all__ = [
     "EXPERIMENT",
     "LIVE",
     "RECORDED",
+    "SHOWN_FOLDS",
     "Baseline",
     "Config",
     "Fold",
@@ -61,14 +62,15 @@ _SHOWN_LETTERS = (0, 6, 17, 18)
 """A, G, R, S."""
 _SHOWN_TESTS = (1, 9, 24, 32)
 """Places among what is asked for."""
-_SHOWN_FOLDS = (0, 2)
+SHOWN_FOLDS = (0, 2)
+"""Whose translations are stored."""
 
 
 class Config(Settings, records.Config):
     """Everything that decides the outcome of the experiment, beside the code and the device.
 
     Attributes:
-        arms: names in `ARMS`.
+        arms: names in `ARMS` or `CONFIGURED`.
         folds: of `split`, whose families are held out in turn. A fold's number is also the seed.
         steps: of the training, those of all epochs.
     """
@@ -227,7 +229,7 @@ def trained(
     """Train one arm.
 
     Args:
-        arm: name in `ARMS`.
+        arm: name in `ARMS` or `CONFIGURED`.
         letters: as `load_letters` gives them.
         fold: of `prepare`.
         seed: of the networks and the batches.
@@ -238,10 +240,11 @@ def trained(
     Returns:
         What came of it, and the scale of its latents.
     """
-    scale = fold.scale if ARMS[arm].scaled else 1.0
+    chosen = (ARMS | CONFIGURED)[arm]
+    scale = fold.scale if chosen.scaled else 1.0
     corpus = Corpus(fold.latents * scale, letters.domain[fold.part.training])
     found = train(
-        ARMS[arm],
+        chosen,
         corpus,
         steps=config.steps,
         seed=seed,
@@ -302,7 +305,7 @@ def run(
         units=columns,
         scores=means(columns),
         log={name: tuple(values) for name, values in found.log.items()},
-        shown=shown_grid(rows) if fold in _SHOWN_FOLDS else "",
+        shown=shown_grid(rows) if fold in SHOWN_FOLDS else "",
     )
 
 
@@ -362,7 +365,7 @@ def baseline(fold: int, letters: Letters, config: Config = RECORDED) -> Baseline
         name: score(letters, shared.asked, shared.judge, maker) for name, maker in makers.items()
     }
     shown: dict[str, str] = {}
-    if fold in _SHOWN_FOLDS:
+    if fold in SHOWN_FOLDS:
         tests = [shared.asked[at] for at in _SHOWN_TESTS]
         images = letters.images
         shown = {

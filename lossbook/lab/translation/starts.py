@@ -29,7 +29,18 @@ from lossbook.lab.translation.letters import ALPHABET, Letters, files, load_lett
 from lossbook.lab.translation.scores import translate
 from lossbook.lab.translation.training import Trained
 
-__all__ = ["EXPERIMENT", "RECORDED", "Record", "Result", "load_record", "run"]
+__all__ = [
+    "EXPERIMENT",
+    "RECORDED",
+    "Record",
+    "Result",
+    "apart",
+    "by_reference",
+    "load_record",
+    "probes",
+    "read_as",
+    "run",
+]
 
 FOLD = 0
 """Whose letters."""
@@ -59,7 +70,15 @@ class Record(records.ScoredRecord[Config, Result, Score]):
     headline: ClassVar[str] = "content"
 
 
-def _made(found: Trained, scale: float, letters: Letters, fold: Fold) -> list[Tensor]:
+def by_reference(found: Trained, scale: float, letters: Letters, fold: Fold) -> list[Tensor]:
+    """Translate the 26 letters of each test, each with its reference.
+
+    Args:
+        found: trained.
+        scale: of its latents.
+        letters: as `load_letters` gives them.
+        fold: of `lossbook.lab.translation.experiment.prepare`.
+    """
     return [
         translate(
             found.networks,
@@ -73,8 +92,14 @@ def _made(found: Trained, scale: float, letters: Letters, fold: Fold) -> list[Te
     ]
 
 
-def _read(made: list[Tensor], letters: Letters, fold: Fold) -> tuple[str, str]:
-    """The most frequent reading of each letter, into the first domain and into the second."""
+def read_as(made: list[Tensor], letters: Letters, fold: Fold) -> tuple[str, str]:
+    """Read each letter: what it is read as most often, into the first domain and into the second.
+
+    Args:
+        made: of `by_reference`.
+        letters: as `load_letters` gives them.
+        fold: of `lossbook.lab.translation.experiment.prepare`.
+    """
     seen = torch.stack([fold.judge.letters(rows) for rows in made])
     into = letters.domain[torch.tensor([test.target for test in fold.asked])]
     first, second = (
@@ -84,8 +109,15 @@ def _read(made: list[Tensor], letters: Letters, fold: Fold) -> tuple[str, str]:
     return first, second
 
 
-def _probes(found: Trained, scale: float, letters: Letters, fold: Fold) -> dict[str, float]:
-    """Numbers of unseen letters that no curve of the note has."""
+def probes(found: Trained, scale: float, letters: Letters, fold: Fold) -> dict[str, float]:
+    """Measure what no curve of the note has on unseen letters: see `Result.scores`.
+
+    Args:
+        found: trained.
+        scale: of its latents.
+        letters: as `load_letters` gives them.
+        fold: of `lossbook.lab.translation.experiment.prepare`.
+    """
     networks = found.networks
     kept, pairs = [], []
     for test in fold.asked:
@@ -106,10 +138,10 @@ def _probes(found: Trained, scale: float, letters: Letters, fold: Fold) -> dict[
 @torch.no_grad()
 def _result(found: Trained, scale: float, letters: Letters, fold: Fold) -> dict[str, Any]:
     columns, _ = experiment.scored(found, scale, letters, fold)
-    made = _made(found, scale, letters, fold)
+    made = by_reference(found, scale, letters, fold)
     return {
-        "scores": experiment.means(columns) | _probes(found, scale, letters, fold),
-        "read": _read(made, letters, fold),
+        "scores": experiment.means(columns) | probes(found, scale, letters, fold),
+        "read": read_as(made, letters, fold),
     }
 
 
@@ -157,7 +189,21 @@ def baseline(fold: int, letters: Letters, config: Config = RECORDED) -> float:
         The mean absolute difference of their scaled latents.
     """
     shared = experiment.prepare(letters, split(letters, FOLD), FOLD, config.autoencoder_steps)
-    generator = torch.Generator().manual_seed(fold)
+    return apart(shared, letters, fold)
+
+
+def apart(shared: Fold, letters: Letters, seed: int) -> float:
+    """How far unseen letters of one domain lie apart that were drawn independently.
+
+    Args:
+        shared: of `lossbook.lab.translation.experiment.prepare`.
+        letters: as `load_letters` gives them.
+        seed: of the draws.
+
+    Returns:
+        The mean absolute difference of their scaled latents.
+    """
+    generator = torch.Generator().manual_seed(seed)
     far = []
     for domain in (0, 1):
         unseen = shared.part.unseen[letters.domain[shared.part.unseen] == domain]

@@ -81,13 +81,17 @@ class Trained(NamedTuple):
     seconds: float
 
 
-def batches(corpus: Corpus, seed: int, size: int) -> Iterator[TranslationBatch]:
+def batches(
+    corpus: Corpus, seed: int, size: int, *, as_theirs: bool = False
+) -> Iterator[TranslationBatch]:
     """Yield batches without end; the same seed gives the same ones.
 
     Args:
         corpus: to draw from.
         seed: of the draws.
         size: of a batch.
+        as_theirs: whether the target's domain is never the content's, and ``z_1`` is a draw of its
+            own; else any domain is drawn, and ``z_trg`` is used again.
     """
     generator = torch.Generator().manual_seed(seed)
     counts = torch.bincount(corpus.domain)
@@ -106,8 +110,20 @@ def batches(corpus: Corpus, seed: int, size: int) -> Iterator[TranslationBatch]:
         return torch.randn(size, NOISE, generator=generator)
 
     while True:
-        source, target = draw(len(counts)), draw(len(counts))
-        yield TranslationBatch(letters(source), source, letters(target), target, noise(), noise())
+        source = draw(len(counts))
+        if as_theirs:
+            target = (source + 1 + draw(len(counts) - 1)) % len(counts)
+        else:
+            target = draw(len(counts))
+        yield TranslationBatch(
+            letters(source),
+            source,
+            letters(target),
+            target,
+            noise(),
+            noise(),
+            noise() if as_theirs else None,
+        )
 
 
 def unclipped(networks: Networks, batch: TranslationBatch) -> LossTerms:
@@ -188,7 +204,7 @@ def train(
     of_d = torch.optim.Adam(parts[3].parameters(), lr=rate * arm.rate_of_d, **adam)
     discriminator = DiscriminatorLoss(**arm.discriminator, monitor=True)
     generator = GeneratorLoss(**arm.generator)
-    stream = batches(corpus, seed, settings.batch_size)
+    stream = batches(corpus, seed, settings.batch_size, as_theirs=arm.drawn_as_theirs)
     log: dict[str, list[float]] = {}
     meter, start = EpochMeter(), time.perf_counter()
     bar = tqdm(total=steps, desc=description or None, **({} if progress else {"disable": True}))
@@ -202,7 +218,8 @@ def train(
                 d = unclipped(networks, batch)
             d.backward()
             of_d.step()
-            batch = next(stream).to(device)
+            if not arm.drawn_as_theirs:
+                batch = next(stream).to(device)
             of_g.zero_grad(set_to_none=True)
             g = generator(networks, batch, epoch=1 + (step - 1) // STEPS_PER_EPOCH)
             g.backward()
