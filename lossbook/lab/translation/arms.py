@@ -89,7 +89,7 @@ ARMS: dict[str, Arm] = {
   given zeros in place of letters, and one whose hinge has lost its relu.
 """
 
-_YAML: Mapping[str, Any] = {"ds_decay_epochs": 20, "ds_margin": 1.5}
+_YAML: dict[str, Any] = {"ds_decay_epochs": 20, "ds_margin": 1.5}
 
 CONFIGURED: dict[str, Arm] = {
     name: _arm({"w_r1": 2.0}, {"w_id": w_id} | _YAML, rate_of_f=0.01, drawn_as_theirs=True)
