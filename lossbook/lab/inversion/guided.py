@@ -8,7 +8,7 @@ faces several times, guided from not at all to strongly::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -29,7 +29,17 @@ from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment
 from lossbook.lab.run.records import Score
 
-__all__ = ["EXPERIMENT", "RECORDED", "Config", "Record", "Result", "load_record", "run"]
+__all__ = [
+    "EXPERIMENT",
+    "RECORDED",
+    "Config",
+    "Record",
+    "Result",
+    "at_strengths",
+    "load_record",
+    "run",
+    "summary",
+]
 
 
 class Config(experiment.Config):
@@ -87,14 +97,41 @@ def run(
     """
     part, network = split(faces, fold), recognisers()[0]
     attack, history = trained(arm, part, fold, config, faces, device=device, progress=progress)
-    model = attack.denoiser
+
+    def make(strength: float) -> dict[str, Tensor]:
+        network.to(device)
+        steered: Any = {"network": network, "strength": strength} if strength else {}
+        made = rebuilt(attack.denoiser, faces, part, **steered)
+        network.cpu()
+        return made
+
+    return at_strengths(make, arm, fold, config, faces, seconds=history.seconds)
+
+
+def at_strengths(
+    make: Callable[[float], Mapping[str, Tensor]],
+    arm: str,
+    fold: int,
+    config: Config,
+    faces: Faces,
+    *,
+    seconds: float = 0.0,
+) -> Result:
+    """Score what is made at each strength.
+
+    Args:
+        make: faces of each of `PARTS`, from a strength.
+        arm: what made them.
+        fold: who is held out.
+        config: see `Config`.
+        faces: as `load_faces` gives them.
+        seconds: of training.
+    """
+    part = split(faces, fold)
     columns: dict[str, tuple[float, ...]] = {}
     shown: dict[str, str] = {}
     for strength in config.strengths:
-        network.to(device)
-        steered: Any = {"network": network, "strength": strength} if strength else {}
-        made: dict[str, Tensor] = rebuilt(model, faces, part, **steered)
-        network.cpu()
+        made = make(strength)
         found = scored(made, faces, part)
         columns |= {f"{name}, {strength:g}": values for name, values in found.items()}
         if fold == config.folds[0]:
@@ -102,14 +139,19 @@ def run(
     return Result(
         arm=arm,
         fold=fold,
-        seconds=history.seconds,
+        seconds=seconds,
         units=columns,
         scores=means(columns),
         shown=shown,
     )
 
 
-def _summary(found: Mapping[str, Any]) -> str:
+def summary(found: Mapping[str, Any]) -> str:
+    """How often both systems accept strangers, at each strength.
+
+    Args:
+        found: the scores, or a result that has them.
+    """
     scores = found.get("scores", found)
     told = []
     for strength in RECORDED.strengths:
@@ -129,7 +171,7 @@ EXPERIMENT = Experiment(
     try_rate=experiment.try_rate,
     baseline=experiment.baseline,
     rates=experiment.SWEEP,
-    summary=_summary,
+    summary=summary,
 )
 
 load_record = EXPERIMENT.load_record

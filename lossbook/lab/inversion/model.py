@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from lossbook.lab.inversion.faces import SIDE, Faces, reduce
 
-__all__ = ["SIGMAS", "Denoiser", "Guide", "linear_guess", "rebuild", "templates"]
+__all__ = ["SIGMAS", "STEERED", "Denoiser", "Guide", "linear_guess", "rebuild", "templates"]
 
 _SPREAD = 0.5
 """Standard deviation of a pixel around the guess that the scaling reckons with."""
@@ -35,6 +35,11 @@ SIGMAS: tuple[float, ...] = (
     0.0,
 )
 """The noise that is left before each of the twelve steps, and after the last."""
+
+STEERED: tuple[float, ...] = tuple(
+    now - then for now, then in itertools.pairwise(SIGMAS[-1 - _STEERED :])
+)
+"""The noise that each of the last steps, which guidance steers, takes away."""
 
 Guide = Callable[[Float[Tensor, "batch 1 56 56"]], Float[Tensor, " batch"]]
 """Says how much each rebuilt picture is what it should be."""
