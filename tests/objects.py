@@ -309,35 +309,21 @@ def _root(at):
 
 
 def _rotations(at):
-    """About one axis; an axis-angle is at most half a turn long."""
+    """About one axis; a label's axis-angle is at most half a turn long."""
     no_shape = torch.zeros(1, 10, dtype=torch.float64)
-
-    def losses(found):
-        vectors, matrices = [], []
-        turns = torch.ceil(found.detach() / (2 * math.pi) - 0.5 - 1e-12)
-        # The label is taken as it is, -180 too.
-        true = torch.tensor(math.radians(at["true"]), dtype=torch.float64)
-        for angle in (found - 2 * math.pi * turns, true):
-            zero = torch.zeros_like(angle)
-            vectors.append(torch.stack([zero, zero, angle, *45 * [zero]])[None])
-            cos, sin = angle.cos(), angle.sin()
-            rows = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, zero + 1])
-            matrices.append(rows.reshape(1, 1, 3, 3))
-        squares = 48 * auxiliary_loss(vectors[0], no_shape, vectors[1], no_shape)
-        between = rotation_loss(*matrices, form="geodesic")
-        return squares, rotation_loss(*matrices), between.square()
-
-    def slopes(degrees):
-        angle = torch.tensor(math.radians(degrees), dtype=torch.float64, requires_grad=True)
-        return [torch.autograd.grad(loss, angle, retain_graph=True)[0] for loss in losses(angle)]
-
-    found = torch.tensor(math.radians(at["found"]), dtype=torch.float64)
-    values = losses(found)
-    apart = torch.rad2deg(values[2].sqrt())
-    # At half a turn the angle's slope jumps; the page shows the side from which it came.
-    before = 1e-7 if abs(apart - 180) < 1e-6 else 0.0
-    of_angle = slopes(at["found"] - before)[2]
-    return [*values, of_angle, apart, *slopes(at["found"])[:2]]
+    found, true = (
+        torch.tensor(math.radians(at[n]), dtype=torch.float64) for n in ("found", "true")
+    )
+    stored = true - 2 * math.pi * torch.ceil(true / (2 * math.pi) - 0.5 - 1e-12)
+    vectors, matrices = [], []
+    for angle in (found, stored):
+        zero = torch.zeros_like(angle)
+        vectors.append(torch.stack([zero, zero, angle, *45 * [zero]])[None])
+        cos, sin = angle.cos(), angle.sin()
+        rows = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, zero + 1])
+        matrices.append(rows.reshape(1, 1, 3, 3))
+    squares = 48 * auxiliary_loss(vectors[0], no_shape, vectors[1], no_shape)
+    return [torch.rad2deg(stored), at["found"], squares, rotation_loss(*matrices)]
 
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (

@@ -81,6 +81,13 @@ def test_a_detached_first_stage_hears_nothing_of_the_auxiliary_loss(hands):
     assert prediction.betas.requires_grad
 
 
+def test_another_start_gives_another_healthy_log(hands):
+    first, second = (
+        failure_logs(hands, cases=[HEALTHY], steps=3, seed=seed)[HEALTHY]["2d"] for seed in (0, 1)
+    )
+    assert len(first) == len(second) == 3 and first != second
+
+
 @pytest.mark.long
 def test_failures_show_in_training(hands):
     logs = failure_logs(hands, steps=60)

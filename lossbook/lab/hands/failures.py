@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -143,24 +143,30 @@ def failure_batch(case: str, hands: Hands, *, seed: int = 0) -> tuple[HandPredic
 
 
 def failure_logs(
-    hands: Hands, *, steps: int = 150, seed: int = 0, device: torch.device | str = "cpu"
+    hands: Hands,
+    *,
+    cases: Sequence[str] = TRAINED,
+    steps: int = 150,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
 ) -> dict[str, dict[str, list[float]]]:
     """Train the balanced loss a little, as it is meant and in ways that go wrong.
 
     Args:
         hands: as `load_hands` gives them.
+        cases: which to train.
         steps: optimiser steps of each run.
         seed: of all runs.
         device: where to train.
 
     Returns:
-        For each of :data:`TRAINED`, averaged over ten steps: the raw terms of `HandLoss`, and
+        For each of the cases, averaged over ten steps: the raw terms of `HandLoss`, and
         ``"mpjpe"`` of the batch's made hands in millimetres, which no loss sees.
     """
     training, _ = split_by_clip(hands, 0)
     settings = SETTINGS.replace(steps=steps)
     found = {}
-    for case in TRAINED:
+    for case in cases:
 
         def loss(lifted: Lifted, batch: Batch, spoil: Spoil = CASES[case]) -> LossTerms:
             terms = _LOSS(*spoil(lifted, batch))

@@ -109,7 +109,7 @@ def pulls() -> Scene:
     slopes = {name: value.diff(x) for name, value in values.items()}
     whole = sp.Add(*values.values())
     pull = sp.Add(*map(sp.Abs, slopes.values()))
-    looks = {"3D": "3d_joint", "2D": "2d", "third": "aux"}
+    looks = {"3D": "3d_joint", "2D": "2d", "third": "neutral"}
     arrows = [
         Arrow((x, y), (-5 * slopes[name] / pull, 0), look=looks[name], label=f"pull of {name}")
         for name, y in (("3D", 0.45), ("2D", -0.45))
@@ -137,7 +137,7 @@ def pulls() -> Scene:
                     Line([(-13, 0), (13, 0)], look="neutral", solid=True, width=1),
                     *labels,
                     *arrows,
-                    Dots([(x, 0)], look="neutral", label="predicted fingertip", size=7),
+                    Dots([(x, 0)], look="predicted hand", label="predicted fingertip", size=7),
                 ],
                 Axis(-14, 14),
                 Axis(-1.2, 1.2),

@@ -21,7 +21,11 @@ __all__ = ["hand_panel", "hand_row", "losses", "skeleton", "units"]
 
 Places = Sequence[Place]
 
-_CALLED = {"pseudo-labels": "MediaPipe's points", "detected": "detected, with noise"}
+_CALLED = {
+    "label": "label",
+    "predicted hand": "prediction",
+    "noisy input": "input of the network, with noise",
+}
 """What a reader is told of a look."""
 
 

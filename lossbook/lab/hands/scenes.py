@@ -22,6 +22,7 @@ from lossbook.lab.page.objects import (
     Choice,
     Curve,
     Dots,
+    Line,
     Panel,
     Range,
     Scene,
@@ -79,8 +80,8 @@ def _over_truth(
 ) -> list[Mark]:
     """A predicted hand, thin, over the true one."""
     return [
-        *skeleton(true, "ground truth", label=names[0], width=5),
-        *skeleton(found, "prediction", label=names[1], width=2),
+        *skeleton(true, "label", label=names[0], width=5),
+        *skeleton(found, "predicted hand", label=names[1], width=2),
     ]
 
 
@@ -104,7 +105,7 @@ def mixer() -> Scene:
     file = HandLossWeights.config()
     return Scene(
         "mixer",
-        "One step of a real training",
+        "The first step of the log",
         {
             w_2d: Range(0.001, 10, file.w_2d, label="weight of 2D", log=True),
             w_3d: Range(0.001, 10, file.w_3d_joint, label="weight of 3D", log=True),
@@ -148,6 +149,7 @@ def anatomy() -> Scene:
     angle = turn * sp.pi / 180
     places = [(float(x) * sp.cos(angle) + float(z) * sp.sin(angle), float(y)) for x, y, z in joints]
     names = {chain[-1]: f"{chain[-1]} {finger}" for finger, chain in FINGERS.items()}
+    names[0] = "0 wrist"
     # Between two fingers there is room for one number.
     to_the_left = {*FINGERS["pinky"], FINGERS["ring"][-1]}
     numbers = [
@@ -166,7 +168,7 @@ def anatomy() -> Scene:
         {turn: Range(-60, 60, 0, 1, "°", "turned by", fps=20)},
         [
             Panel(
-                [*skeleton(places, "3d_joint", label="a hand"), *numbers],
+                [*skeleton(places, "label", label="a joint"), *numbers],
                 Axis(-135, 135),
                 Axis(24, -205),
                 equal=True,
@@ -238,7 +240,7 @@ def root() -> Scene:
         "Only the wrist is wrong",
         {
             u: Range(-40, 40, 20, 1, "mm", "error of the label's wrist"),
-            which: Choice("measured from", ("the wrist", "the middle knuckle")),
+            which: Choice("measured from", ("the wrist", "the middle knuckle, 9")),
         },
         [
             Panel(_over_truth(drawn, right, names), *axes, title, equal=True, frame=False)
@@ -257,121 +259,93 @@ def root() -> Scene:
 
 
 def rotations() -> Scene:
-    """Two rotations of a hand in the picture's plane, and three losses between them."""
+    """A label that turns across 180°, the number that is stored of it, and two losses."""
     joints = some_hand(0.2)[:, :2]
-    theta, theta_gt = symbolic.theta, symbolic.theta_gt
-    found, true = sp.Symbol("found", real=True), sp.Symbol("true", real=True)
-    also = sp.Symbol("also", integer=True)
-    radians = {theta: found * sp.pi / 180, theta_gt: true * sp.pi / 180}
+    found, true, along = sp.symbols("found true along", real=True)
 
-    def turned(angle: sp.Expr) -> Places:
+    def radians(degrees: sp.Expr) -> sp.Expr:
+        return degrees * sp.pi / 180
+
+    def turned(degrees: sp.Expr) -> Places:
+        cos, sin = sp.cos(radians(degrees)), sp.sin(radians(degrees))
         return [
-            (
-                float(x) * sp.cos(angle) - float(y) * sp.sin(angle),
-                float(x) * sp.sin(angle) + float(y) * sp.cos(angle),
-            )
-            for x, y in joints
+            (float(x) * cos - float(y) * sin, float(x) * sin + float(y) * cos) for x, y in joints
         ]
 
-    losses = {
-        "axis-angle": symbolic.AXIS_ANGLE_DISTANCE.subs(radians),
-        "rotation matrix": symbolic.POSE_DISTANCE.subs(radians),
-        "squared angle": sp.acos(sp.cos((found - true) * sp.pi / 180)) ** 2,
-    }
-    looks = {
-        "axis-angle": "axis-angle",
-        "rotation matrix": "rotation matrix",
-        "squared angle": "neutral",
-    }
-    # Along the axis of predictions; the same three, in forms whose breaks are known.
-    along = sp.Symbol("along", real=True)
-    nearest = 180 - sp.Abs(along - true - 180)
-    drawn = {
-        "axis-angle": losses["axis-angle"].subs(found, along),
-        "rotation matrix": losses["rotation matrix"].subs(found, along),
-        "squared angle": (nearest * sp.pi / 180) ** 2,
-    }
-    apart = (found - true) * sp.pi / 180
-    # At half a turn both ways are as long; from below it is the positive one.
-    shorter = sp.Piecewise((1, sp.sin(apart) > -1e-9), (-1, True))
+    def way(degrees: sp.Expr, radius: float) -> Places:
+        """From upright to a stored rotation."""
+        angles = [radians(degrees) * n / 30 for n in range(31)]
+        return [(radius * sp.sin(a), -radius * sp.cos(a)) for a in angles]
+
+    def losses(label: sp.Expr) -> dict[str, sp.Expr]:
+        theta, other = symbolic.theta, symbolic.theta_gt
+        axis_angle = {theta: radians(label), other: radians(found)}
+        matrix = {theta: radians(found), other: radians(label)}
+        return {
+            "axis-angle": symbolic.AXIS_ANGLE_DISTANCE.subs(axis_angle),
+            "rotation matrix": symbolic.POSE_DISTANCE.subs(matrix),
+        }
+
+    stored = symbolic.WRAPPED.subs(symbolic.theta, radians(true)) * 180 / sp.pi
+    here = losses(true)
+    # By the prediction.
     slopes = {
-        "axis-angle": 2 * (symbolic.WRAPPED.subs(radians) - radians[theta_gt]),
-        "rotation matrix": symbolic.POSE_DISTANCE.diff(theta).subs(radians),
-        "squared angle": 2 * shorter * sp.acos(sp.cos(apart)),
+        "axis-angle": 2 * radians(found - stored),
+        "rotation matrix": 4 * sp.sin(radians(found - true)),
     }
-    span = 205
+    span = 222
+    tip = turned(found)[12]
     arrows: list[Mark] = []
-    for number, (name, slope) in enumerate(slopes.items()):
+    for (name, slope), out in zip(slopes.items(), (1.02, 1.09), strict=True):
         # At the middle finger's tip; each turns the hand the way that its loss falls.
-        tip = turned(radians[theta])[12]
-        out = (1.02, 1.08, 0.96)[number]
         start = (tip[0] * out, tip[1] * out)
-        far = sp.sqrt(start[0] ** 2 + start[1] ** 2)
-        pull = -12 * slope / far * (also if name == "squared angle" else 1)
-        by = (-start[1] * pull, start[0] * pull)
-        arrows.append(Arrow(start, by, look=looks[name], width=3))
-    # The third is beneath the panel until it is asked for.
-    below = {"squared angle": 1000 * (1 - also)}
-    curves: list[Mark] = [
-        Curve(
-            drawn[name] - below.get(name, 0),
-            along,
-            look=look,
-            label="" if name in below else name,
-            span=(120, 240),
-        )
-        for name, look in reversed(looks.items())
-    ]
-    curves += [
-        Dots([(found, losses[name] - below.get(name, 0))], look=look, size=5)
-        for name, look in reversed(looks.items())
-    ]
-    curves += [
-        Text((121, 47), "axis-angle {v:.2f}", {"v": losses["axis-angle"]}),
-        Text((185, 47), "matrix {v:.2f}", {"v": losses["rotation matrix"]}),
-        Text(
-            (121, sp.Piecewise((42, also > 0), (sp.nan, True))),
-            "squared angle {v:.2f}, slope {b:.1f}",
-            {"v": losses["squared angle"], "b": slopes["squared angle"]},
-        ),
-    ]
+        pull = -12 * slope / sp.sqrt(start[0] ** 2 + start[1] ** 2)
+        arrows.append(Arrow(start, (-start[1] * pull, start[0] * pull), look=name, width=3))
     return Scene(
         "rotations",
-        "Two rotations, and the losses between them",
+        "The label turns across 180°",
         {
-            true: Range(-180, 180, 175, 1, "°", "true rotation"),
-            found: Range(120, 240, 170, 1, "°", "predicted rotation"),
-            also: Switch("also the squared angle (grey)"),
+            true: Range(120, 240, 175, 1, "°", "the label is turned by"),
+            found: Range(0, 180, 170, 1, "°", "the prediction by"),
         },
         [
             Panel(
-                [*_over_truth(turned(radians[theta_gt]), turned(radians[theta])), *arrows],
+                [
+                    Line(way(stored, 70), look="label", width=3, solid=True),
+                    Line(way(found, 52), look="predicted hand", width=1.5, solid=True),
+                    *_over_truth(turned(true), turned(found), ("label", "prediction")),
+                    *arrows,
+                    Text((-218, -205), "label, stored: {s:.0f}°", {"s": stored}),
+                    Text((-218, -175), "prediction: {p:.0f}°", {"p": found}),
+                ],
                 Axis(-span, span),
                 Axis(span, -span),
                 equal=True,
                 frame=False,
             ),
             Panel(
-                curves,
-                Axis(120, 240, "predicted rotation [°]", ticks=[120, 150, 180, 210, 240]),
-                Axis(0, 51, "loss", ticks=[0, 10, 20, 30, 40]),
-                "Their losses",
+                [
+                    *(
+                        Curve(loss, along, look=name, label=name, span=(120, 240))
+                        for name, loss in losses(along).items()
+                    ),
+                    *(Dots([(true, loss)], look=name, size=5) for name, loss in here.items()),
+                ],
+                Axis(120, 240, "rotation of the label [°]", ticks=[120, 150, 180, 210, 240]),
+                Axis(0, 42, "loss", ticks=[0, 10, 20, 30, 40]),
+                "Loss of the same prediction",
                 height=330,
             ),
         ],
         [
             (
-                "The hands are {d:.0f}° apart. Slopes of the losses per radian: "
-                "{a:.1f axis-angle} (axis-angle), {m:.1f rotation matrix} (rotation matrix).",
-                {
-                    "d": sp.acos(sp.cos(apart)) * 180 / sp.pi,
-                    "a": slopes["axis-angle"],
-                    "m": slopes["rotation matrix"],
-                },
+                "The loss is {a:.2f axis-angle} with axis-angles and {m:.2f rotation matrix} with "
+                "matrices.",
+                {"a": here["axis-angle"], "m": here["rotation matrix"]},
             )
         ],
         [
-            Button("across the seam", {true: 175, found: 185}),
-            Button("half a turn", {true: 0, found: 180}),
+            Button("across the seam", {true: 185, found: 170}),
+            Button("half a turn", {true: 180, found: 0}),
         ],
     )

@@ -101,6 +101,7 @@ class Log:
         says: What ``check_values()`` says, word by word.
         mended: The log after the mend.
         notes: Words at the foot of a term's picture, such as how far below it the values are.
+        beside: Another run, drawn faintly behind it.
     """
 
     curves: Mapping[str, Numbers]
@@ -110,6 +111,7 @@ class Log:
     says: str = ""
     mended: Mapping[str, Numbers] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, Numbers] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Guess(Shown):
         return (
             f'<section class="ask case again" aria-label="{name}">'
             f'<p class="question"><b>{name}.</b></p>'
-            f"{self._panels(log.curves, name, notes=log.notes)}"
+            f"{self._panels(log.curves, name, log.beside, log.notes)}"
             + _choices(self.choices, log.fault, f"What is wrong in {name}?")
             + _said("Yes.", "Not that. Look again, or open the diagnosis.")
             + f"<details><summary>The diagnosis</summary>"

@@ -55,6 +55,13 @@ def test_an_answer_that_opens_by_itself_asks_for_nothing_before():
     )
 
 
+def test_a_log_may_have_another_run_behind_it():
+    logs = [log(), log(), log(), log()]
+    alone = guess(logs, CHOICES).markup
+    logs[0] = log(beside={"2d": [2.0] * 50})
+    assert guess(logs, CHOICES).markup.count("<path") == alone.count("<path") + 1
+
+
 def test_a_log_may_say_where_its_values_are():
     made = guess([log(notes={"prior": "below 1"}), log(), log(), log()], CHOICES).markup
     assert made.count("below 1") == 1
