@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 
 from lossbook.lab.translation import dirac as gan
 from lossbook.lab.translation import scenes
+from lossbook.lab.translation.letters import load_letters
 from lossbook.translation import (
     d_hinge_loss,
     diversity_weight,
@@ -169,7 +171,24 @@ def two_logits(at):
     return [value.item() for value in shown]
 
 
+@lru_cache(maxsize=1)
+def _faces():
+    letters = load_letters()
+    return [letters.images[letters.names.index(name)] for name in scenes.FACES]
+
+
+def cipher(at):
+    """Differences of two letters in percent, as the page has them: to a hundredth."""
+    sans, serif = _faces()
+    letter = round(at["letter"]) - 1
+    made = (letter + round(at["there"])) % 26
+    again = (made + round(at["back"])) % 26
+    pairs = ((sans, again), (serif, made), (sans, made))
+    return [100 * round(F.l1_loss(face[other], face[letter]).item(), 4) for face, other in pairs]
+
+
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
+    "cipher": cipher,
     "dirac": dirac,
     "dirac-circle": circle,
     "dirac-lazy": lazy,

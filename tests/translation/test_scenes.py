@@ -9,7 +9,7 @@ from objects_at import At, agree, marks, presets
 from objects_translation import epochs
 
 from lossbook.lab.page.numbered import Path
-from lossbook.lab.page.objects import Curve, Handle
+from lossbook.lab.page.objects import Curve, Handle, Text
 from lossbook.lab.run.devices import threads
 from lossbook.lab.translation import scenes
 from lossbook.translation import d_hinge_loss
@@ -66,7 +66,8 @@ def test_r1_is_never_computed_where_short_epochs_are_counted_anew(log):
 
 def test_the_sentences_name_the_numbers_that_are_set(log):
     told = " ".join(template for template, _ in log.sentences)
-    assert f"in epoch {scenes.EPOCHS}." in told and f"is {scenes.RAW['r1']} each time" in told
+    assert f"in epoch {scenes.EPOCHS}." in told
+    assert f"R1 itself: {scenes.RAW['r1']}" in [mark.template for mark in marks(log, Text)]
 
 
 # Two rows of logits ------------------------------------------------------------------------------
@@ -128,3 +129,18 @@ def test_the_rows_are_dragged_along_the_axis_and_have_names(logits):
     for logit in (-3, -1, 0, 1, 4):
         assert height(real)(logit) == max(0, 1 - logit)
         assert height(fake)(logit) == max(0, 1 + logit)
+
+
+# A cipher ----------------------------------------------------------------------------------------
+
+
+def test_a_cipher_costs_no_cycle_if_it_is_undone_and_is_wrong_all_the_same():
+    cipher = scenes.cipher()
+    for state in [*presets(cipher), {"letter": 26, "there": 25, "back": -3}]:
+        agree(cipher, state)
+    for letter in (1, 18, 26):
+        for there in range(26):
+            state = {"letter": letter, "there": there, "back": -there}
+            cyc, error, of_id = At(cipher, state).shown()
+            assert cyc == 0 and (error > 2) == (of_id > 2) == (there > 0)
+    assert At(cipher, {"there": 1, "back": 0}).shown()[0] > 2

@@ -1,4 +1,4 @@
-"""Objects to move of translation: a log of fixed networks, and two rows of logits."""
+"""Objects to move of translation: a cipher, a log of fixed networks, two rows of logits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import sympy as sp
+import torch
 
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
@@ -19,15 +20,20 @@ from lossbook.lab.page.objects import (
     Line,
     Panel,
     Path,
+    Picture,
     Range,
     Scene,
     Text,
     bars,
     pointer_x,
 )
+from lossbook.lab.translation.letters import ALPHABET, load_letters
 from lossbook.translation import symbolic
 
-__all__ = ["log_terms", "two_logits"]
+__all__ = ["cipher", "log_terms", "two_logits"]
+
+FACES = ("lato 400", "gentium-book-plus 400")
+"""In which the cipher is written, of either domain."""
 
 RAW: Mapping[str, float] = {"sty": 0.2, "cyc": 0.5, "id": 0.2, "ds": 0.6, "r1": 0.1}
 """What the log's terms are of networks that do not change; their weights, but that of ds, are 1."""
@@ -110,7 +116,7 @@ def log_terms() -> Scene:
             Panel(
                 [
                     Line([(0, raw["r1"]), (EPOCHS, raw["r1"])], look="neutral", width=1.5),
-                    word(raw["r1"], "where it is computed: 0.1", "", -11),
+                    word(raw["r1"], "R1 itself: 0.1", "", -11),
                     *curve(logged, "r1"),
                     word(mean, "logged: {v:1}", "r1", v=mean),
                 ],
@@ -127,8 +133,8 @@ def log_terms() -> Scene:
                 {"a": g_loss.subs(e, 1), "b": g_loss.subs(e, EPOCHS), "p": every * mean},
             ),
             (
-                "R1 is computed in {n:.0f} of {all:.0f} steps and is 0.1 each time. On average "
-                "the log shows {mean:.4f r1}.",
+                "R1 is computed in {n:.0f} of {all:.0f} steps. On average the log shows "
+                "{mean:.4f r1}.",
                 {"n": in_all, "all": EPOCHS * many, "mean": mean},
             ),
         ],
@@ -242,4 +248,43 @@ def two_logits() -> Scene:
             for label, at in _LOGITS.items()
         ],
         arrays={z: np.array(SPREAD)},
+    )
+
+
+def cipher() -> Scene:
+    """Letters that are moved on in the alphabet, and back: cyc sees the way back, not the way."""
+    letters, many = load_letters(), len(ALPHABET)
+    faces = [letters.images[letters.names.index(name), :, 0] for name in FACES]
+    grey = [(255 - 255 * face).round().to(torch.uint8).numpy() for face in faces]
+    letter, there, back = sp.symbols("letter there back", integer=True)
+    made = sp.Mod(letter - 1 + there, many) + 1
+    again = sp.Mod(made - 1 + back, many) + 1
+    sans, serif = map(sp.IndexedBase, ("sans", "serif"))
+    apart = [(face[:, None] - face).abs().mean((2, 3)).flatten().tolist() for face in faces]
+    row = many * (letter - 1)
+    cyc, id_, error = 100 * sans[row + again], 100 * sans[row + made], 100 * serif[row + made]
+    marks: list[Mark] = []
+    drawn = {"content": letter, "translation": made, "and back": again}
+    for at, (name, number) in enumerate(drawn.items()):
+        marks.append(Text((80 * at + 32, 6), name, anchor="middle"))
+        marks.append(Picture(grey[at % 2], (80 * at, 80 * at + 64), (14, 78), number))
+    return Scene(
+        "cipher",
+        "A cipher: every letter is moved on in the alphabet",
+        {
+            letter: Range(1, many, 18, 1, label="number of the letter"),
+            there: Range(0, many - 1, 1, 1, label="shift there"),
+            back: Range(1 - many, 0, 0, 1, label="shift back"),
+        },
+        [
+            Panel(marks, Axis(0, 224), Axis(80, 0), equal=True, frame=False),
+            bars(
+                {"cyc": cyc, "error": error, "id": id_},
+                Axis(0, 30, "% of black to white"),
+                looks={"cyc": "generator", "error": "neutral", "id": "truth"},
+                format=".0f",
+            ),
+        ],
+        buttons=[Button("R → S → R", {letter: 18, there: 1, back: -1})],
+        arrays={sans: np.round(apart[0], 4), serif: np.round(apart[1], 4)},
     )
