@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from scipy import integrate
 
@@ -95,6 +96,9 @@ def task_weights(at):
     losses = {"pixel": at["L_pixel"], "feat": at["L_feat"]}
     kinds = (SigmoidTaskWeights(), UncertaintyWeights())
     found = [flowed(weights, losses, [at["step"]])[0] for weights in kinds]
+    if at["adam"]:
+        steps, kept = map(np.log, scenes.under_adam())
+        found[0] = [math.exp(np.interp(math.log(at["step"]), steps, kept))] * 2
     counted = [w * loss for pair in found for w, loss in zip(pair, losses.values(), strict=True)]
     return [at["step"], *found[0], *found[1], *(0.5 / loss for loss in losses.values()), *counted]
 

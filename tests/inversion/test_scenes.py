@@ -1,5 +1,6 @@
 """The chapter's objects to move say what torch says, before a browser moves them."""
 
+import numpy as np
 import pytest
 import sympy as sp
 import torch
@@ -45,7 +46,7 @@ def test_the_flow_of_an_uncertainty_is_solved():
 
 
 LEARNED = [
-    {"L_pixel": pixel, "L_feat": feat, "step": step}
+    {"L_pixel": pixel, "L_feat": feat, "step": step, "adam": 0}
     for pixel, feat, step in [
         (0.1, 4, 300), (0.01, 10, 1), (0.01, 10, 10_000), (10, 0.01, 10_000), (1, 1, 37.2),
         (0.01, 0.01, 500),
@@ -53,7 +54,7 @@ LEARNED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("state", LEARNED)
+@pytest.mark.parametrize("state", [*LEARNED, *({**state, "adam": 1} for state in LEARNED)])
 def test_what_is_shown_of_learned_weights_is_what_torch_says(learned, state):
     agree(learned, state)
 
@@ -95,6 +96,24 @@ def test_the_flow_is_what_gradient_descent_does(learned, state, close):
             optimizer.step()
         found += [weights(losses).weights[name].item() for name in losses]
     assert shown(learned, state)[1:5] == pytest.approx(found, rel=close)
+
+
+@pytest.mark.parametrize("losses", [(0.1, 3.0), (0.01, 10.0)])
+def test_with_adam_both_weights_are_one_curve_which_torch_draws(losses):
+    weights = SigmoidTaskWeights()
+    terms = dict(zip(("pixel", "feat"), map(torch.tensor, losses), strict=True))
+    optimizer = torch.optim.Adam(weights.parameters(), lr=scenes.ADAM_RATE)
+    steps, kept = scenes.under_adam()
+    for step in range(1, 3001):
+        optimizer.zero_grad()
+        weights(terms).backward()
+        optimizer.step()
+        if step in (10, 100, 1000, 3000):
+            found = [weights(terms).weights[name].item() for name in terms]
+            kept_here = np.exp(np.interp(np.log(step), np.log(steps), np.log(kept)))
+            assert found == pytest.approx([kept_here] * 2, rel=2e-3)
+    last = [scenes.under_adam(loss)[1][-1] for loss in losses]
+    assert last == pytest.approx([kept[-1]] * 2, rel=0.02) and kept[-1] < 0.01
 
 
 def test_documented_weights_decay_and_kendalls_come_to_rest(learned):

@@ -47,7 +47,7 @@ LOOKS: Mapping[str, str] = {
 }
 """The losses that pull at a feature, and their names in the palette."""
 
-_CALLED = {"A": "A (margin)", "C": "C (line-up) × τ", "center": "centre"}
+_CALLED = {"A": "margin", "C": "line-up × τ", "center": "centre"}
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def circle(idea: str) -> Scene:
         if number <= of.rivals:
             controls[rival] = Range(*ends, at, 2, "°", f"rival {number}, angle from the template")
     if "C" in losses:
-        controls[_tau] = Range(0.01, 1, 0.1, label="temperature τ of C", log=True)
+        controls[_tau] = Range(0.01, 1, 0.1, label="temperature τ of the line-up", log=True)
     return Scene(
         of.name,
         of.title,
@@ -211,7 +211,9 @@ def _resting(rival: sp.Symbol) -> Mark:
     half = sp.acos(MARGIN / widest) * 180 / sp.pi
     middle = rival / 2 - sp.Piecewise((90, rival > 0), (-90, True))
     places = [_on_circle(middle + half * sp.Rational(k, 24)) for k in range(-24, 25)]
-    return Line(places, look="ground truth", label="where A is 0", width=11, solid=True)
+    return Line(
+        places, look="ground truth", label="where the margin loss is 0", width=11, solid=True
+    )
 
 
 def _named(
@@ -245,8 +247,8 @@ def _said(
 ) -> list[Sentence]:
     """What stands beneath the picture."""
     whose = (
-        "The percentage at a rival is its share of C's push. Arrow and bar of C are both "
-        "multiplied by τ. Arrows of one direction begin side by side."
+        "The percentage at a rival is its share of the line-up's push, whose arrow and bar are "
+        "both multiplied by τ. Arrows of one direction begin side by side."
     )
     far, values = (
         {"angle": sp.Abs(_angle), "length": _length},
@@ -260,14 +262,14 @@ def _said(
         return [(
             "The cosine is {own:.2f} with the template t and {rival:.2f} with the rival n₁, the "
             "template of somebody else. The lead is {lead:.2f}; to the margin of 0.35, "
-            "{missing:.2f cosine margin} is missing: this is A. Arrows of one "
+            "{missing:.2f cosine margin} is missing: this is the margin loss. Arrows of one "
             "direction begin side by side.",
             {"own": outward[0], "rival": rival, "lead": outward[0] - rival, "missing": losses["A"]},
         )]  # fmt: skip
     if idea == "temperature":
         return [(
-            "A is {A:.2f cosine margin} and C is {C:.2f InfoNCE}. n₁ and n₂ are rivals: templates "
-            f"of other people. {whose}", values,
+            "The margin loss is {A:.2f cosine margin}, the line-up's {C:.2f InfoNCE}. n₁ and n₂ "
+            f"are rivals: templates of other people. {whose}", values,
         )]  # fmt: skip
     placed = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
     if idea == "length":
@@ -280,7 +282,7 @@ def _said(
     return [
         (
             placed + "Losses: {raw:.2f raw L2} raw L2, {unit:.2f normalised L2} normalised L2, "
-            "{A:.2f cosine margin} A, {C:.2f InfoNCE} C, {center:.2f center} centre.",
+            "{A:.2f cosine margin} margin, {C:.2f InfoNCE} line-up, {center:.2f center} centre.",
             {**far, **values},
         ),
         (

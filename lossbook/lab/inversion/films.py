@@ -39,7 +39,7 @@ def climb(accepted: Mapping[str, float]) -> Scene:
     return Scene(
         "noise-climbs",
         "Forty gradient steps on noise",
-        {step: Range(steps[0], steps[-1], steps[0], steps[1], label="gradient step", fps=2)},
+        {step: Range(0, steps[-1], 0, steps[1], label="gradient step, in fives", fps=2)},
         [
             Panel([noise], Axis(0, _SIDE), Axis(_SIDE, 0), equal=True, frame=False, small=True),
             Panel(

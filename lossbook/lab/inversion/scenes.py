@@ -29,6 +29,7 @@ from lossbook.lab.page.objects import (
 )
 
 __all__ = [
+    "ADAM_RATE",
     "CENTER",
     "IDEAS",
     "LENGTHEN",
@@ -38,10 +39,16 @@ __all__ = [
     "circle",
     "schedules",
     "task_weights",
+    "under_adam",
 ]
 
 RATE = 0.1
-"""Learning rate of the weights of tasks."""
+"""Learning rate of the weights of tasks under gradient descent."""
+ADAM_RATE = 1e-3
+"""Under Adam: that of the chapter's networks."""
+_LONGEST = 10_000
+_A_DECADE = 40
+"""Places at which Adam's weights are kept, for each factor of 10 in steps."""
 
 
 def _rounded(value: float) -> float:
@@ -49,12 +56,36 @@ def _rounded(value: float) -> float:
     return float(f"{value:.12g}")
 
 
+def under_adam(loss: float = 1.0) -> tuple[list[float], list[float]]:
+    """Steps, and the weight σ(ω) of a constant loss after them, with Adam on ω.
+
+    Adam divides the slope by its own size, so the weight hardly depends on the loss.
+
+    Args:
+        loss: the constant.
+    """
+    omega = first = second = 0.0
+    weights = [0.5]
+    for step in range(1, _LONGEST + 1):
+        here = 1 / (1 + math.exp(-omega))
+        slope = here * (1 - here) * loss
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        size = math.sqrt(second / (1 - 0.999**step)) + 1e-8
+        omega -= ADAM_RATE * first / (1 - 0.9**step) / size
+        weights.append(1 / (1 + math.exp(-omega)))
+    decades = round(math.log10(_LONGEST))
+    steps = [10 ** (k / _A_DECADE) for k in range(decades * _A_DECADE + 1)]
+    kept = np.interp(steps, range(_LONGEST + 1), weights)
+    return steps, kept.tolist()
+
+
 def task_weights() -> Scene:
     """Two losses that stay as they are, and what becomes of their weights in training.
 
     On the left the documented sigmoids, on the right those of Kendall's uncertainty, under gradient
     descent with steps so small that it is a flow: from ω = 0, ω + sinh ω = -ηLt/2; from s = 0,
-    exp(s) = L + (1 - L) exp(-ηt/2).
+    exp(s) = L + (1 - L) exp(-ηt/2). With Adam the sigmoids are those of `under_adam`, between whose
+    places the logarithm of the weight is taken to be straight.
     """
     step = sp.Symbol("step", positive=True)
     losses = dict(zip(("pixel", "feat"), sp.symbols("L_pixel L_feat", positive=True), strict=True))
@@ -72,10 +103,26 @@ def task_weights() -> Scene:
     documented: list[Mark] = []
     kendall: list[Mark] = []
     minima, now = {}, {}
+    adam, kept = sp.Symbol("adam", integer=True), sp.IndexedBase("kept")
+    slow, light = under_adam()
+    # The last place stands twice, as the one after it is asked for there.
+    logs = [_rounded(math.log(weight)) for weight in (*light, light[-1])]
+    along = _A_DECADE * sp.log(step) / sp.log(10)
+    whole = sp.floor(along)
+    with_adam = sp.exp(kept[whole + 1] + (along - whole) * (kept[whole + 2] - kept[whole + 1]))
+    # As many places as the curve of gradient descent has, of which it takes the place.
+    chosen = [round(k * (len(slow) - 1) / (len(ways) - 1)) for k in range(len(ways))]
+
+    def either(descent: sp.Expr | Number, other: sp.Expr | Number) -> sp.Expr:
+        return sp.Piecewise((other, adam > 0), (descent, True))
+
     for name, loss in losses.items():
         fallen = [
-            (2 * _rounded(way + math.sinh(way)) / (rate * loss), _rounded(1 / (1 + math.exp(way))))
-            for way in ways
+            (
+                either(2 * _rounded(way + math.sinh(way)) / (rate * loss), _rounded(slow[at])),
+                either(_rounded(1 / (1 + math.exp(way))), _rounded(light[at])),
+            )
+            for way, at in zip(ways, chosen, strict=True)
         ]
         risen = [
             (time, uncertain.subs(symbolic.log_variance, sp.log(variance(loss, time))))
@@ -86,7 +133,7 @@ def task_weights() -> Scene:
         passed = omega**2 + 2 * sp.cosh(omega) + rate * loss * step * omega
         minima[omega] = Minimum(passed, omega, -12, 0)
         now[name] = (
-            sigmoid.subs(symbolic.omega, omega),
+            either(sigmoid.subs(symbolic.omega, omega), with_adam),
             uncertain.subs(symbolic.log_variance, sp.log(variance(loss, step))),
         )
         for marks, line, weight in zip(
@@ -94,6 +141,7 @@ def task_weights() -> Scene:
         ):
             marks.append(Line(line, look=name, label=_TASKS[name], solid=True, width=2.5))
             marks.append(Dots([(step, weight)], look=name, size=5))
+    options = (f"descent, rate {RATE}", f"Adam, rate {ADAM_RATE}")
     across, up = Axis(1, 10_000, "step", log=True), Axis(5e-5, 100, "weight", log=True)
     cursor = Line([(step, up.start), (step, up.stop)], look="neutral", width=1)
     first, second = losses
@@ -104,15 +152,16 @@ def task_weights() -> Scene:
         {
             losses[first]: Range(0.01, 10, 0.1, label="pixel loss", log=True),
             losses[second]: Range(0.01, 10, 3, label="feature loss", log=True),
-            step: Range(1, 10_000, 300, label="step", log=True),
+            step: Range(1, _LONGEST, 300, label="step", log=True),
+            adam: Choice("sigmoid weights with", options),
         },
         [
-            Panel([cursor, *documented], across, up, "Scheme B: sigmoid(ω)", height=290),
-            Panel([cursor, *kendall], across, up, "Kendall: exp(−s) / 2", height=290),
+            Panel([cursor, *documented], across, up, "Sigmoid weights: sigmoid(ω)", height=290),
+            Panel([cursor, *kendall], across, up, "Kendall: exp(−s) / 2 (descent)", height=290),
         ],
         [
             (
-                "After {step:.0f} steps the weights of scheme B are {a:2 pixel} and {b:2 feat}, on "
+                "After {step:.0f} steps the sigmoid weights are {a:2 pixel} and {b:2 feat}, on "
                 "their way to 0. Kendall's weights are {c:2 pixel} and {d:2 feat}, on their way to "
                 "{e:2 pixel} and {f:2 feat}.",
                 {
@@ -126,12 +175,13 @@ def task_weights() -> Scene:
                 },
             ),
             (
-                "Weight times loss: {a:2 pixel} and {b:2 feat} in scheme B, {c:2 pixel} and "
-                "{d:2 feat} with Kendall's weights.",
+                "Weight times loss: {a:2 pixel} and {b:2 feat} with sigmoid weights, {c:2 pixel} "
+                "and {d:2 feat} with Kendall's.",
                 dict(zip("abcd", counted, strict=True)),
             ),
         ],
         minima=minima,
+        arrays={kept: logs},
     )
 
 
