@@ -45,7 +45,7 @@ def diagnose(log: Mapping[str, Sequence[float]]) -> list[Finding]:
         found.append(Finding("dead discriminator", f"the logit gap ends at {end['logit_gap']:.1f}"))
     elif end["cyc"] > 1.13:
         found.append(
-            Finding("content lost", f"cyc ends at {end['cyc']:.2f}; letters drawn by lot have 2.26")
+            Finding("content lost", f"cyc ends at {end['cyc']:.2f}; unrelated letters have 1.7")
         )
     elif end["ds"] < 0.1:
         found.append(Finding("collapsed", f"ds ends at {end['ds']:.3f}"))
