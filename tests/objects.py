@@ -144,13 +144,10 @@ def _most_tremble(v, a):
 def _ruler(at):
     """Of an offset and a tremble with the powers that make the ratio."""
     frames = torch.arange(8, dtype=torch.float64)
-    terms, alike = map(
-        torch.stack,
-        zip(*(_repeated(sign**frames) for sign in (1.0, -1.0)), strict=True),
-    )
+    terms = torch.stack([_repeated(sign**frames)[0] for sign in (1.0, -1.0)])
     log = torch.tensor([1, at["V_P"]], dtype=torch.float64)
     power = torch.linalg.solve(terms[:, :2].T, log)
-    return [(power @ terms)[1], (power @ alike)[0]]
+    return [(power @ terms)[1], (power @ terms)[1].sqrt()]
 
 
 def _noise(at):

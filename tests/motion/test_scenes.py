@@ -475,7 +475,7 @@ def test_where_no_steady_error_logs_this_nothing_is_drawn_and_the_panel_says_so(
     *names, words = marks_of(reader, Text)
     assert [name.template for name in names] == ["yaw", "exp", "walk"]
     assert words.template == "no steady error logs this"
-    (here,) = (mark for mark in marks_of(reader, Dots) if mark.label == "your log")
+    (here,) = (mark for mark in marks_of(reader, Dots) if mark.label == "chosen")
 
     def drawn(log):
         state = ratios(log)
@@ -502,7 +502,7 @@ def test_the_motion_itself_has_its_dots_and_its_buttons(reader, undrawn):
     assert itself == pytest.approx((0.99, (0.03 - 6 + 8 * 0.99) / 2))
     assert "the motion itself" not in [m.label for m in marks_of(logs.reader(DITTO), Dots)]
     # Nothing covers the others, and all differ.
-    assert labels["your log"].hollow and labels["Ditto's parts"].size <= 3
+    assert labels["chosen"].hollow and labels["Ditto's parts"].size <= 3
     assert len({colour(mark.name) for mark in labels.values()}) == len(labels) == 3
 
 

@@ -117,7 +117,7 @@ def ruler(
     if ours:
         own = [(at, 0) for at in ours.values()]
         marks.append(Dots(own, look="p", label="ours", size=3))
-    marks.append(Dots([(v, 0)], look="position", label="your log", size=6.5, hollow=True))
+    marks.append(Dots([(v, 0)], look="position", label="chosen V/P", size=6.5, hollow=True))
     whole = [
         *marks,
         *(Line([(at, -0.12), (at, 0.12)], look="neutral", width=1) for at in kinds),
@@ -159,7 +159,13 @@ def ruler(
             ),
             _drawn(an_error(rho_1, rho_1**2, frame), frame),
         ],
-        [("V/P is {v:.2f}, so ρ₁ is {one:.2f}.", {"v": v, "one": rho_1})],
+        [
+            (
+                "V/P is {v:.2f}. From one frame to the next the error changes by {step:.2f} times "
+                "its own size (both as root mean squares).",
+                {"v": v, "step": sp.sqrt(v)},
+            )
+        ],
         [
             Button("offset", {v: 0}),
             Button("dice", {v: 2}),
@@ -232,7 +238,7 @@ def reader(
     # Where a public log lies, larger; your own dot only while it is there.
     low, high = _CORNER
     near = sp.sqrt(sp.sign(sp.Min(here[0] - low[0], here[1] - low[1]) + sp.Float(1e-9)))
-    marks.append(Dots([here], look="position", label="your log", size=6.5, hollow=True))
+    marks.append(Dots([here], look="position", label="chosen", size=6.5, hollow=True))
     closer = [dataclasses.replace(mark, label="") for mark in marks[:-1]]
     closer.append(Dots([(here[0] * near, here[1])], look="position", size=6.5, hollow=True))
     drawn = steady * an_error(first, second, frame)

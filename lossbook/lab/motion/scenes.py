@@ -95,7 +95,16 @@ def heads(
     letters = max(map(len, [*up.marked().values(), *up_step.marked().values()])) if steps else 0
     title_of = "Yaw over time"
     panels.append(
-        Panel([cursor, *lines], across, up, title_of, height=270, wide=True, letters=letters)
+        # One head leaves room beside it.
+        Panel(
+            [cursor, *lines],
+            across,
+            up,
+            title_of,
+            height=270,
+            wide=len(faces) > 1,
+            letters=letters,
+        )
     )
     if steps:
         panels.append(
@@ -146,7 +155,7 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
         "t: 3, and scale: 1": (
             torch.cat([10 * t, 100 * (signer.scale[at, None] - 1)], 1).T,
             ("x", "y", "z", "scale"),
-            Axis(-12, 12, "[mm], [%]"),
+            Axis(-12, 12, "x, y, z [mm]; scale [%]"),
         ),
     }
     panels = [Panel(head, *_FACE, "The head", equal=True, frame=False)]
@@ -224,7 +233,7 @@ def bins() -> Scene:
         {
             # Which bin and by how much stand side by side, also where a row holds two or three.
             at: Range(first, last, 42, 1, label="push bin"),
-            push: Range(-2, 2, 1, 0.25, label="by"),
+            push: Range(-2, 2, 2, 0.25, label="by"),
             theta: Range(-15, 15, 12, 1, "°", "true angle"),
             shift: Range(-4, 4, 0, 0.5, label="add to all"),
         },
@@ -232,7 +241,14 @@ def bins() -> Scene:
             Panel(
                 [
                     Stems(logit, k, _NEAR, look="position", width=3),
-                    Stems(logit * pushed, k, _NEAR, look="acceleration", width=5),
+                    Stems(
+                        logit * pushed,
+                        k,
+                        _NEAR,
+                        look="acceleration",
+                        label="the pushed bin",
+                        width=5,
+                    ),
                 ],
                 across,
                 Axis(-22, 6),

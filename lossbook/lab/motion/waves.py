@@ -121,8 +121,8 @@ def rebuild(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         ],
         [
             (
-                "These waves hold {share:.1%} of the motion about the mean. Look how few slow "
-                "waves are enough for most of it.",
+                "These waves hold {share:.1%} of the motion about the mean. See how few slow waves "
+                "are enough for most of it.",
                 {"share": share},
             )
         ],
@@ -334,7 +334,7 @@ def filters(measured: Mapping[str, Number], *, fps: float = 25.0) -> Scene:
     shares = bars(
         {name: heard[name] / total for name in heard},
         Axis(0, 1, "share of the loss"),
-        title="Shares of a measured error",
+        title="Shares for a network trained with P",
         looks=LOOKS,
         format=".1%",  # so that they add up
     )
@@ -355,9 +355,9 @@ def filters(measured: Mapping[str, Number], *, fps: float = 25.0) -> Scene:
             )
         ],
         [
-            Button("P", dict(zip(_WEIGHTS, (1, 0, 0), strict=True))),
-            Button("V", dict(zip(_WEIGHTS, (0, 1, 0), strict=True))),
-            Button("A", dict(zip(_WEIGHTS, (0, 0, 1), strict=True))),
+            Button("only P", dict(zip(_WEIGHTS, (1, 0, 0), strict=True))),
+            Button("only V", dict(zip(_WEIGHTS, (0, 1, 0), strict=True))),
+            Button("only A", dict(zip(_WEIGHTS, (0, 0, 1), strict=True))),
         ],
     )
 

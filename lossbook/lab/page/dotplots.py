@@ -69,6 +69,7 @@ def dot_plot(
     interval: Interval | None = mean_interval,
     wide: bool = False,
     looks: Mapping[str, str] | None = None,
+    joined: bool = False,
 ) -> Chart:
     """Mean and interval of each arm, one panel a metric; each single result is a faint dot.
 
@@ -84,6 +85,7 @@ def dot_plot(
             least to the most.
         wide: Whether each panel takes the whole width of the page.
         looks: Names in the palette, by arm; by default the arm's own.
+        joined: Whether a thin line joins the results of one fold; all arms have the same folds.
 
     Returns:
         An object that a notebook shows.
@@ -114,7 +116,8 @@ def dot_plot(
             if baseline is not None:
                 difference = _Bar.of(numbers - values[baseline], interval)
                 row.append("" if name == baseline else difference.text("+"))
-        panels.append(_panel(metric, values, drawn, baseline, looks or {}, wide=wide))
+        form = {"wide": wide, "joined": joined}
+        panels.append(_panel(metric, values, drawn, baseline, looks or {}, **form))
     table = Table(tuple(columns), tuple(map(tuple, rows)), (False, *(True for _ in columns[1:])))
     return Chart(title, tuple(panels), table)
 
@@ -166,6 +169,7 @@ def _panel(
     looks: Mapping[str, str],
     *,
     wide: bool,
+    joined: bool,
 ) -> Panel:
     seen = [float(number) for numbers in values.values() for number in numbers]
     seen += [end for bar in bars.values() for end in (bar.low, bar.high)]
@@ -178,6 +182,16 @@ def _panel(
     if baseline is not None:
         lines.append(bars[baseline].middle)
     marks += [Line([(at, -0.6), (at, last + 0.6)], look="baseline", width=1.2) for at in lines]
+    if joined:
+        marks += [
+            Line(
+                [(float(n), last - row - 0.2) for row, n in enumerate(one)],
+                look="neutral",
+                width=0.7,
+                solid=True,
+            )
+            for one in zip(*values.values(), strict=True)
+        ]
     for row, (name, numbers) in enumerate(values.items()):
         height = last - row
         bar = bars[name]

@@ -5,7 +5,7 @@ import pytest
 
 from lossbook.lab.landmarks.experiment import load_record
 from lossbook.lab.page.figures import Metric, dot_plot, mean_interval
-from lossbook.lab.page.marks import Line
+from lossbook.lab.page.marks import Dots, Line
 
 RESULTS = {"nme": {"L2": [0.04, 0.05, 0.06], "Wing": [0.03, 0.05, 0.04]}}
 NME = Metric("nme", "mean error", unit="%", scale=100)
@@ -94,3 +94,16 @@ def test_ill_results_are_refused(change, message):
     arguments = {"results": RESULTS, "metrics": [NME], "title": "Two losses", **change}
     with pytest.raises(ValueError, match=message):
         dot_plot(**arguments)
+
+
+def test_a_line_joins_the_results_of_one_fold():
+    (panel,) = dot_plot(RESULTS, [NME], title="Two losses", joined=True).panels
+    (bare,) = dot_plot(RESULTS, [NME], title="Two losses").panels
+    lines = [mark for mark in panel.marks if mark not in bare.marks]
+    shares = zip(*RESULTS[NME.name].values(), strict=True)
+    expected = [[100 * share for share in one] for one in shares]
+    assert [[x for x, _ in line.places] for line in lines] == expected
+    # Through the small dots.
+    small = [mark for mark in bare.marks if isinstance(mark, Dots) and mark.faint]
+    joined = {at for line in lines for at in line.places}
+    assert joined == {at for mark in small for at in mark.places}
