@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from lossbook.lab.inversion import controls, guided
+from lossbook.lab.inversion import controls, experiment, guided
 from lossbook.lab.inversion.controls import EXPERIMENT, RECORDED, load_record, moved
 from lossbook.lab.inversion.experiment import recognisers
 from lossbook.lab.inversion.faces import split
 from lossbook.lab.inversion.model import SIGMAS, STEERED, templates
+from lossbook.lab.inversion.people import by_person
 from lossbook.lab.run.devices import threads
 
 
@@ -34,7 +35,7 @@ def test_a_picture_moves_by_the_strength_towards_the_template(faces):
 def test_without_guidance_they_are_the_baselines(faces, monkeypatch):
     small = split(faces, 1)
     few = small._replace(seen=small.seen[:1], unseen=small.unseen[:1])
-    for module in (controls, guided):
+    for module in (controls, experiment, guided):
         monkeypatch.setattr(module, "split", lambda faces, fold: few)
     config = RECORDED.replace(folds=(0, 1), strengths=(0.0,))
     for arm in ("mean face", "regression"):
@@ -48,3 +49,11 @@ def test_without_guidance_they_are_the_baselines(faces, monkeypatch):
 def test_the_record_is_that_of_the_code():
     """If not: `python -m lossbook.lab.inversion.controls --record`, or `--refactored "why"`."""
     assert EXPERIMENT.stale(load_record()) == []
+
+
+def test_by_person_the_mean_face_of_the_controls_is_not_that_of_the_baselines(faces):
+    record = load_record()
+    column = "unseen attacked_II_0.001, 0.5"
+    (shares,) = by_person(record, faces, column, ["mean face"]).values()
+    assert len(shares) == 40
+    assert sum(shares) / 40 > 0.9

@@ -18,7 +18,8 @@ def by_person(
     """The mean of each person's results, over photographs and folds.
 
     Args:
-        record: of `lossbook.lab.inversion.experiment`, or of `lossbook.lab.inversion.guided`.
+        record: of `lossbook.lab.inversion.experiment`, of `lossbook.lab.inversion.guided`, or of
+            `lossbook.lab.inversion.controls`.
         faces: as `load_faces` gives them.
         column: a name in the results' units, as ``"seen rmse"`` or ``"seen rmse, 0.5"``.
         arms: by default all of the record, and `BASELINES`.
@@ -38,7 +39,7 @@ def by_person(
     tested = [person for each in people for person in each]
     found = {}
     for arm in arms or (*record.config.arms, *BASELINES):
-        if arm in BASELINES:
+        if arm in BASELINES and arm not in record.config.arms:
             values = [v for one in record.baseline for v in one.units[arm][column]]
         else:
             values = record.units(arm, column)
