@@ -19,6 +19,7 @@ class Audit:
         note: What the source is called.
         commit: Of the note; None if it is not public.
         url: Of its repository; a place such as ``docs/loss.md:41`` then becomes a link.
+        tally: Whether the ledger's head counts the verdicts.
 
     Example:
         >>> audit = Audit("the note", "0a1b2c3")
@@ -32,10 +33,18 @@ class Audit:
         Squares are positive. (section 2, commit 0a1b2c3): holds if x is not 0
     """
 
-    def __init__(self, note: str = "the note", commit: str | None = "", url: str = "") -> None:
+    def __init__(
+        self,
+        note: str = "the note",
+        commit: str | None = "",
+        url: str = "",
+        *,
+        tally: bool = False,
+    ) -> None:
         self.note, self.url = note, url.rstrip("/")
         self.commit = commit or ""
         self._public = commit is not None
+        self._tally = tally
         self.claims: list[Claim] = []
         self.questions: list[Question] = []
 
@@ -78,13 +87,19 @@ class Audit:
         self.claims.append(new)
 
     def decide(
-        self, name: str, outcome: bool | Mapping[str, bool], evidence: str, *, advice: str = ""
+        self,
+        name: str,
+        outcome: bool | Mapping[str, bool | None],
+        evidence: str,
+        *,
+        advice: str = "",
     ) -> None:
         """Give a stated claim the verdict that follows from what was computed.
 
         Args:
             name: Of the claim.
-            outcome: Whether it holds, or whether it does under each of some conditions.
+            outcome: Whether it holds, or whether it does under each of some conditions; None for a
+                condition that nothing here can decide.
             evidence: The numbers that decide it.
             advice: What a reader should do about it.
 
@@ -172,7 +187,7 @@ class Audit:
         waiting = [claim.name for claim in stated if not claim.verdict]
         if waiting or not stated:
             raise ValueError(f"no verdict on {', '.join(waiting) or 'any claim'}")
-        return Ledger(self.note, tuple(stated), tuple(self.questions))
+        return Ledger(self.note, tuple(stated), tuple(self.questions), self._tally)
 
     def _settle(
         self, name: str, verdict: str, evidence: str, advice: str, *, read: bool = False
@@ -192,12 +207,16 @@ class Audit:
         return f"{self.url}/blob/{commit}/{quote(line[1])}#L{line[2]}{last}"
 
 
-def _verdict(outcome: bool | Mapping[str, bool]) -> str:
+def _verdict(outcome: bool | Mapping[str, bool | None]) -> str:
     if not isinstance(outcome, Mapping):
         return "holds" if outcome else "does not hold"
     if not outcome:
         raise ValueError("an outcome by conditions needs at least one condition")
     under = [condition for condition, holds in outcome.items() if holds]
+    unknown = [condition for condition, holds in outcome.items() if holds is None]
+    if len(unknown) == len(outcome):
+        raise ValueError("no condition is decided; use undecided()")
     if len(under) == len(outcome):
         return "holds"
-    return f"holds if {' or '.join(under)}" if under else "does not hold"
+    known = f"holds if {' or '.join(under)}" if under else "does not hold"
+    return f"{known}, open if {' or '.join(unknown)}" if unknown else known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -70,6 +71,7 @@ class Ledger(Shown):
     note: str
     claims: tuple[Claim, ...]
     questions: tuple[Question, ...]
+    tally: bool = False
 
     def __repr__(self) -> str:
         lines = [
@@ -107,9 +109,19 @@ class Ledger(Shown):
         return (
             '<details class="lossbook-lesson ledger"><summary>The complete ledger: '
             f"{count} of {escape(self.note)}, each with its place, criterion and verdict"
-            f"{f'; {read} read, not computed' if read else ''}</summary>"
+            f"{f'; {read} read, not computed' if read else ''}{self._counted()}</summary>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
             f"{self._open()}</details>"
+        )
+
+    def _counted(self) -> str:
+        if not self.tally:
+            return ""
+        found = Counter(_kind(claim)[0] for claim in self.claims)
+        said = ("hold", "hold on conditions", "do not hold", "cannot be decided here")
+        signs = (sign for sign, _ in _KINDS.values())
+        return ". " + ", ".join(
+            f"{found[sign]} {text}" for sign, text in zip(signs, said, strict=True)
         )
 
     def _open(self) -> str:

@@ -18,6 +18,8 @@ from lossbook.lab.page.tables import table
         ({"a": False, "b": False}, "does not hold"),
         ({"a": True, "b": False}, "holds if a"),
         ({"a": True, "b": False, "c": True}, "holds if a or c"),
+        ({"a": True, "b": None}, "holds if a, open if b"),
+        ({"a": False, "b": None, "c": None}, "does not hold, open if b or c"),
     ],
 )
 def test_the_verdict_follows_from_the_outcome(outcome, verdict):
@@ -32,6 +34,17 @@ def test_no_condition_is_refused():
     audit.state("claim", "It is so.", place="section 1", criterion="it is")
     with pytest.raises(ValueError, match="at least one condition"):
         audit.decide("claim", {}, "nothing")
+    with pytest.raises(ValueError, match="no condition is decided"):
+        audit.decide("claim", {"a": None}, "nothing")
+
+
+def test_the_head_of_a_ledger_counts_its_verdicts_if_asked():
+    audit = Audit("a note", "0a1b2c3", tally=True)
+    for name, outcome in (("a", True), ("b", True), ("c", {"x": True, "y": False}), ("d", False)):
+        audit.state(name, name, place="section 1", criterion="it is")
+        audit.decide(name, outcome, "1")
+    said = "2 hold, 1 hold on conditions, 1 do not hold, 0 cannot be decided here"
+    assert said in audit.ledger().markup
 
 
 # Claims with a place and a criterion --------------------------------------------------------------
