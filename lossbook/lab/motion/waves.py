@@ -121,7 +121,7 @@ def rebuild(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         ],
         [
             (
-                "These waves hold {share:.1%} of the motion about the mean. See how few slow waves "
+                "These waves hold {share:.1%} of the power about the mean. See how few slow waves "
                 "are enough for most of it.",
                 {"share": share},
             )
@@ -273,7 +273,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         "Disturb a clip",
         {
             hertz: Range(0, fps / 2, 3, 0.25, "Hz", "frequency"),
-            size: Range(0, 3, 2, 0.1, "°", "position error"),
+            size: Range(0, 3, 2, 0.1, "°", "error (root mean square)"),
             alone: Switch("one frame only"),
         },
         [time, heard, answer],

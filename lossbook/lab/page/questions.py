@@ -146,7 +146,7 @@ class Guess(Shown):
             says += "</blockquote>"
         if log.mended:
             drawn = self._panels(log.mended, f"{name}, mended", log.curves)
-            mended = f"{drawn}<p><small>The run after the mend; dashed, the log above.</small></p>"
+            mended = f"{drawn}<p><small>The run after the mend; dotted, the log above.</small></p>"
         return (
             f'<section class="ask case again" aria-label="{name}">'
             f'<p class="question"><b>{name}.</b></p>'
