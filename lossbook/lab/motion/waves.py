@@ -273,7 +273,7 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
         "Disturb a clip",
         {
             hertz: Range(0, fps / 2, 3, 0.25, "Hz", "frequency"),
-            size: Range(0, 3, 2, 0.1, "°", "error (root mean square)"),
+            size: Range(0, 3, 2, 0.1, "°", "rms error"),
             alone: Switch("one frame only"),
         },
         [time, heard, answer],
