@@ -40,7 +40,7 @@ def confidence() -> Scene:
     whole = symbolic.LAPLACE_NLL.subs(symbolic.s, 1)
     weighted = symbolic.WEIGHTED_L1
     density = sp.exp(-whole)
-    across = Axis(-6, 6, "error x, in units of s")
+    across = Axis(-20, 20, "error x, in units of s")
     here = {x: at}
     by_confidence = {x: at, c: chosen}
     return Scene(
@@ -53,7 +53,10 @@ def confidence() -> Scene:
         [
             Panel(
                 [
-                    Curve(density, x, look="neutral", span=(-6, 6), label="density of errors"),
+                    Curve(
+                        density.subs(c, 1), x, look="neutral", width=1, label="thin: confidence 1"
+                    ),
+                    Curve(density, x, look="neutral", label="thick: the chosen one"),
                     Dots([(at, density.subs(here))], look="neutral", size=5),
                 ],
                 across,

@@ -107,7 +107,7 @@ def mixer() -> Scene:
         "mixer",
         "The first step of the log",
         {
-            w_2d: Range(0.001, 10, file.w_2d, label="weight of 2D", log=True),
+            w_2d: Range(0.001, 100, file.w_2d, label="weight of 2D", log=True),
             w_3d: Range(0.001, 10, file.w_3d_joint, label="weight of 3D", log=True),
             w_prior: Range(0.00001, 10, file.w_prior, label="weight of the prior", log=True),
             metres: Choice("3D joints in", ("millimetres", "metres")),
@@ -165,7 +165,7 @@ def anatomy() -> Scene:
     return Scene(
         "anatomy",
         "21 joints",
-        {turn: Range(-60, 60, 0, 1, "°", "turned by", fps=20)},
+        {turn: Range(-45, 45, 0, 1, "°", "turned by", fps=20)},
         [
             Panel(
                 [*skeleton(places, "label", label="a joint"), *numbers],
@@ -203,7 +203,7 @@ def depth() -> Scene:
         },
         [
             Panel(drawn(0), *axes, "In the picture", equal=True, frame=False),
-            Panel(drawn(angle), *axes, "From the side", equal=True, frame=False),
+            Panel(drawn(angle), *axes, "The same, turned", equal=True, frame=False),
         ],
         [
             (
