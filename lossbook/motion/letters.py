@@ -39,7 +39,7 @@ def nothing_counts(weights: Mapping[str, float], letters: Iterable[str]) -> str:
     )
 
 
-def weights_of(weights: Mapping[Any, float] | None) -> dict[str, float]:
+def weights_of(weights: Mapping[Any, int | float] | None) -> dict[str, float]:
     """The weight of every letter; 1 for those that a mapping leaves out, as in the source.
 
     Raises:
