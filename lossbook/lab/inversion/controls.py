@@ -16,7 +16,7 @@ from lossbook.lab.inversion import experiment, guided
 from lossbook.lab.inversion.experiment import PARTS, recognisers
 from lossbook.lab.inversion.faces import SIDE, Faces, enlarge, files, load_faces, reduce, split
 from lossbook.lab.inversion.guided import Config, Record, Result, at_strengths
-from lossbook.lab.inversion.model import STEERED, linear_guess, templates
+from lossbook.lab.inversion.model import STEERED, linear_guess, steer, templates
 from lossbook.lab.inversion.sface import SFace
 from lossbook.lab.inversion.systems import features
 from lossbook.lab.run.command import main
@@ -45,9 +45,7 @@ def moved(
     for width in STEERED:
         start = picture.detach().requires_grad_()
         alike = torch.cosine_similarity(features(network, enlarge(start)), known)
-        (pull,) = torch.autograd.grad(alike.sum(), start)
-        length = pull.square().mean((1, 2, 3), keepdim=True).sqrt()
-        picture = start.detach() + strength * width * pull / length.clamp(min=1e-12)
+        picture = start.detach() + steer(alike, start, strength * width)
     return picture
 
 

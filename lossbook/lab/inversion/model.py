@@ -21,7 +21,16 @@ from torch.nn import functional
 
 from lossbook.lab.inversion.faces import SIDE, Faces, reduce
 
-__all__ = ["SIGMAS", "STEERED", "Denoiser", "Guide", "linear_guess", "rebuild", "templates"]
+__all__ = [
+    "SIGMAS",
+    "STEERED",
+    "Denoiser",
+    "Guide",
+    "linear_guess",
+    "rebuild",
+    "steer",
+    "templates",
+]
 
 _SPREAD = 0.5
 """Standard deviation of a pixel around the guess that the scaling reckons with."""
@@ -194,6 +203,21 @@ class Denoiser(nn.Module):
         return found
 
 
+def steer(
+    goal: Float[Tensor, " batch"], picture: Float[Tensor, "batch 1 56 56"], way: float
+) -> Float[Tensor, "batch 1 56 56"]:
+    """The step by which pictures are moved towards a goal.
+
+    Args:
+        goal: of each picture, to become larger.
+        picture: that it was computed from.
+        way: root mean square of the step over the pixels.
+    """
+    (pull,) = torch.autograd.grad(goal.sum(), picture)
+    length = pull.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return way * pull / length.clamp(min=1e-12)
+
+
 def rebuild(
     model: Denoiser,
     template: Float[Tensor, "batch 128"],
@@ -229,9 +253,7 @@ def rebuild(
                 return clean
             pull = torch.zeros_like(start)
             if guide is not None and steered:
-                (pull,) = torch.autograd.grad(guide(clean).sum(), start)
-                length = pull.square().mean((1, 2, 3), keepdim=True).sqrt()
-                pull = strength * (now - then) * pull / length.clamp(min=1e-12)
+                pull = steer(guide(clean), start, strength * (now - then))
         clean = clean.detach()
         picture = clean + (start.detach() - clean) * (then / now) + pull
     return picture

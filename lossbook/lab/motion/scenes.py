@@ -93,14 +93,13 @@ def heads(
     up, up_step = Axis(*span, "yaw [°]"), Axis(-most, most, "step of the yaw [°]")
     # Both begin at the same place, so that a step stands beneath its frames.
     letters = max(map(len, [*up.marked().values(), *up_step.marked().values()])) if steps else 0
-    title_of = "Yaw over time"
     panels.append(
         # One head leaves room beside it.
         Panel(
             [cursor, *lines],
             across,
             up,
-            title_of,
+            "Yaw over time",
             height=270,
             wide=len(faces) > 1,
             letters=letters,
