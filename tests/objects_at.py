@@ -3,7 +3,7 @@
 from string import Formatter
 
 import torch
-from objects_translation import SHOWN
+from objects import SHOWN
 
 from lossbook.lab.page.numbered import Path
 from lossbook.lab.page.objects import Text

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from objects_at import At, agree, marks, presets
 from objects_inversion import of_feature, vector
-from objects_shown import agree, marks, movable, places, presets, shown, value
 
 from lossbook.lab.inversion import scenes
 from lossbook.lab.page.objects import Arrow, Handle, Line
@@ -33,9 +33,10 @@ MOVED = [*PLACES, {"n1": -180, "n2": 179}, {"n1": 0, "n2": -179}, {"n1": 180, "n
 
 def arrows(scene, idea, state):
     """Where the arrows of the losses begin, and how far they go."""
+    at = At(scene, state)
     return {
         name: torch.tensor(
-            [[value(scene, along, state) for along in place] for place in (mark.start, mark.by)],
+            [[at.value(along) for along in place] for place in (mark.start, mark.by)],
             dtype=torch.float64,
         )
         for name, mark in zip(scenes.IDEAS[idea].losses, marks(scene, Arrow), strict=True)
@@ -45,15 +46,14 @@ def arrows(scene, idea, state):
 @pytest.mark.parametrize("idea", scenes.IDEAS)
 def test_what_is_shown_of_a_feature_is_what_torch_says(circles, idea):
     for state in [*presets(circles[idea]), *MOVED]:
-        agree(circles[idea], movable(circles[idea], state))
+        agree(circles[idea], state)
 
 
 @pytest.mark.parametrize("idea", scenes.IDEAS)
 def test_an_arrow_is_minus_the_gradient_that_torch_finds(circles, idea):
     scene = circles[idea]
     for state in MOVED:
-        state = movable(scene, state)
-        full = {s.name: c.value for s, c in scene.controls.items()} | state
+        full = At(scene, state).state
         _, pulls = of_feature(full, tuple(scenes.IDEAS[idea].losses))
         feature = vector(full["angle"], full.get("r", 1.0))[0]
         for name, (start, by) in arrows(scene, idea, state).items():
@@ -77,7 +77,7 @@ def test_at_first_the_feature_is_too_long_and_only_raw_l2_pulls(circles):
     at_first = arrows(circles["length"], "length", {})
     assert at_first["raw L2"][1].tolist() == pytest.approx([-scenes.LENGTHEN, 0])
     assert at_first["normalised L2"][1].abs().max() == 0
-    assert shown(circles["length"], {})[:2] == pytest.approx([1, 0])
+    assert At(circles["length"], {}).shown()[:2] == pytest.approx([1, 0])
 
 
 def test_a_is_silent_where_the_margin_holds_and_normalised_l2_and_c_are_not(circles):
@@ -94,7 +94,7 @@ def test_a_is_silent_where_the_margin_holds_and_normalised_l2_and_c_are_not(circ
 
 @pytest.mark.parametrize("rival", [110, -110, 30, -40, 178, -180, 2])
 def test_the_arc_is_where_a_is_0(circles, rival):
-    arc = places(circles["margin"], marks(circles["margin"], Line)[0], {"n1": rival})
+    arc = At(circles["margin"], {"n1": rival}).places(marks(circles["margin"], Line)[0])
     assert arc.norm(dim=1).tolist() == pytest.approx([1] * len(arc))
     turns = torch.rad2deg(torch.atan2(arc[:, 1], arc[:, 0]))
     silent = [
@@ -113,9 +113,9 @@ def test_the_arc_is_where_a_is_0(circles, rival):
 
 def test_c_looks_at_the_most_similar_rival_alone_when_it_is_cold(circles):
     scene = circles["temperature"]
-    cold, warm = (shown(scene, {"tau": tau})[:2] for tau in (0.05, 1))
+    cold, warm = (At(scene, {"tau": tau}).shown()[:2] for tau in (0.05, 1))
     assert cold[0] > 0.999 and 0.6 < warm[0] < 0.75
-    between = shown(scene, presets(scene)[1])[:2]
+    between = At(scene, presets(scene)[1]).shown()[:2]
     assert between == pytest.approx([0.5, 0.5], abs=0.01)
     # Times its temperature it is then A without the margin.
     pulls = arrows(scene, "temperature", {"tau": 0.05, "angle": 90})

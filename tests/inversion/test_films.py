@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from objects_shown import agree, marks
+from objects_at import agree, marks
 
 from lossbook.lab.inversion import films, guided
 from lossbook.lab.inversion.experiment import load_record, recognisers

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from objects_at import At, agree, marks, presets
 from objects_inversion import flowed, schedule
-from objects_shown import agree, function, marks, movable, places, presets, shown, value
 
 from lossbook.inversion import SigmoidTaskWeights, UncertaintyWeights, symbolic
 from lossbook.lab.inversion import scenes
@@ -61,11 +61,11 @@ def test_what_is_shown_of_learned_weights_is_what_torch_says(learned, state):
 
 @pytest.mark.parametrize("state", LEARNED[:4])
 def test_the_curves_are_the_flow_at_every_time(learned, state):
-    losses = (state["L_pixel"], state["L_feat"])
+    losses, at = (state["L_pixel"], state["L_feat"]), At(learned, state)
     for panel, kind in zip(learned.panels, (SigmoidTaskWeights, UncertaintyWeights), strict=True):
         lines = [mark for mark in panel.marks if isinstance(mark, Line)][1:]
         for line, loss in zip(lines, losses, strict=True):
-            found = places(learned, line, state)
+            found = at.places(line)
             assert (found.diff(dim=0)[:, 0] > 0).all()
             inside = found[found[:, 0] <= 10_000]
             # The curve begins at the left edge and ends at the right one.
@@ -74,10 +74,10 @@ def test_the_curves_are_the_flow_at_every_time(learned, state):
             expected = flowed(kind(("one",)), {"one": loss}, some[:, 0].tolist())
             expected = torch.tensor(expected, dtype=torch.float64)[:, 0]
             torch.testing.assert_close(some[:, 1], expected, atol=0, rtol=1e-9)
-    for panel, at in zip(learned.panels, (slice(1, 3), slice(3, 5)), strict=True):
+    for panel, told in zip(learned.panels, (slice(1, 3), slice(3, 5)), strict=True):
         dots = [mark for mark in panel.marks if isinstance(mark, Dots)]
-        for dot, weight in zip(dots, shown(learned, state)[at], strict=True):
-            ((across, up),) = places(learned, dot, state).tolist()
+        for dot, weight in zip(dots, at.shown()[told], strict=True):
+            ((across, up),) = at.places(dot).tolist()
             assert (across, up) == (pytest.approx(state["step"]), pytest.approx(weight))
             assert panel.y.start < up < panel.y.stop
 
@@ -95,7 +95,7 @@ def test_the_flow_is_what_gradient_descent_does(learned, state, close):
             weights(losses).backward()
             optimizer.step()
         found += [weights(losses).weights[name].item() for name in losses]
-    assert shown(learned, state)[1:5] == pytest.approx(found, rel=close)
+    assert At(learned, state).shown()[1:5] == pytest.approx(found, rel=close)
 
 
 @pytest.mark.parametrize("losses", [(0.1, 3.0), (0.01, 10.0)])
@@ -117,7 +117,7 @@ def test_with_adam_both_weights_are_one_curve_which_torch_draws(losses):
 
 
 def test_documented_weights_decay_and_kendalls_come_to_rest(learned):
-    before, after = (shown(learned, {"step": step}) for step in (1000, 10_000))
+    before, after = (At(learned, {"step": step}).shown() for step in (1000, 10_000))
     assert after[1] < before[1] / 5 and after[2] < before[2] / 5
     assert before[3:5] == pytest.approx(before[5:7]) and after[3:5] == pytest.approx(after[5:7])
     # Both shares come to be equal: 1 / (rate * step) each, and a half each.
@@ -137,10 +137,7 @@ def chosen(scene):
     """Every schedule that the scene has, with three of its shapes."""
     (options,) = [c.options for s, c in scene.controls.items() if s.name == "schedule"]
     return [
-        {
-            "schedule": number,
-            **movable(scene, {"k": k, "t_mid": middle, "k_width": width, "L_feat": feat}),
-        }
+        {"schedule": number, "k": k, "t_mid": middle, "k_width": width, "L_feat": feat}
         for number in range(len(options))
         for k, middle, width, feat in [
             (10, 0.5, 0.1, 10),
@@ -151,7 +148,7 @@ def chosen(scene):
 
 
 def of_torch(scene, state, share):
-    return schedule({s.name: c.value for s, c in scene.controls.items()} | state, share)
+    return schedule(At(scene, state).state, share)
 
 
 def test_what_is_shown_of_a_schedule_is_what_torch_says(composed):
@@ -166,16 +163,16 @@ def test_the_curve_is_the_schedule_with_both_limits_where_it_jumps(composed):
     breaks = [float(edge) for edge in parts.breaks if edge.is_number]
     assert sorted(breaks) == pytest.approx([0.33, 0.67])
     for state in chosen(composed):
-        at = {s: state.get(s.name, c.value) for s, c in composed.controls.items()}
-        whole = function(parts.formula, (parts.variable, parts.inside, *at))
+        at = At(composed, state)
+        whole = at.program.curve(parts).f
         for share in (0, 0.1, 0.3299, 0.33, 0.3301, 0.5, 0.6699, 0.67, 0.7, 1):
-            found = float(whole(share, share, *at.values()))
+            found = whole(share, share)
             assert found == pytest.approx(of_torch(composed, state, share), abs=1e-12)
             assert composed.panels[0].y.start <= found <= composed.panels[0].y.stop
-        limits = [float(whole(end, inside, *at.values()))
+        limits = [whole(end, inside)
                   for end, insides in ((0.33, (0.2, 0.4)), (0.67, (0.5, 0.8)))
                   for inside in insides]  # fmt: skip
-        assert shown(composed, state)[4:] == pytest.approx(limits, abs=1e-12)
+        assert at.shown()[4:] == pytest.approx(limits, abs=1e-12)
         jumps = [limits[1] - limits[0], limits[3] - limits[2]]
         if composed.name == "more-schedules":
             assert jumps == pytest.approx([0, 0], abs=1e-12)
@@ -189,8 +186,8 @@ def test_the_point_is_on_the_curve_at_every_time(composed):
     (handle,) = marks(composed, Handle)
     for state in chosen(composed):
         for time in (0, 0.33, 0.5, 0.67, 1):
-            full = {**state, "time": time}
-            found = [value(composed, along, full) for along in (handle.x, handle.y)]
+            at = At(composed, {**state, "time": time})
+            found = [at.value(along) for along in (handle.x, handle.y)]
             assert found == pytest.approx([time, of_torch(composed, state, time)], abs=1e-12)
 
 
@@ -201,11 +198,11 @@ def test_of_the_documented_widths_the_pieces_are_those_of_the_chapter(composed):
     exact = sp.lambdify(symbolic.share, formula, "math")
     for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
         state = {"schedule": 2 if smooth else 1, "k_width": 0.1}
-        found = value(composed, curve.expr.subs(curve.variable, share), state)
+        found = At(composed, state).value(curve.expr.subs(curve.variable, share))
         assert found == pytest.approx(exact(share), abs=1e-12)
 
 
 def test_narrow_pieces_fall_where_the_second_stage_begins():
     scene = scenes.schedules()
-    first, narrow, wide = (shown(scene, state)[4:6] for state in presets(scene))
+    first, narrow, wide = (At(scene, state).shown()[4:6] for state in presets(scene))
     assert first == narrow and narrow[0] - narrow[1] > 0.08 > 0.01 > wide[0] - wide[1] > 0
