@@ -63,9 +63,9 @@ def load_parts(
     checks.flag(overlap=overlap)
     layout = layout_of(defaults)
     path = Path(path)
+    data = _read(path)
     try:
-        text = _read(path).decode("utf-8-sig")
-        found = json.loads(text, object_pairs_hook=_without_twins)
+        found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_without_twins)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
@@ -76,6 +76,8 @@ def load_parts(
         raise ValueError(f"{path} is not JSON: it is no UTF-8 text") from None
     except _TwinsError as error:
         raise ValueError(f"{path}: the part {error.args[0]!r} is named twice") from None
+    except ValueError:  # of Python, for a whole number of thousands of digits
+        raise ValueError(f"{path} holds a number that is too long to be read") from None
     if not isinstance(found, Mapping):
         raise ValueError(
             f"{path} must hold an object from names to [start, stop, weight], got "

@@ -12,6 +12,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.advice import instead_of_name
 from lossbook.fields import moved, warn_of_passed_over
+from lossbook.translation.losses import one_logit
 
 Latents = Float[Tensor, "batch channels *size"]
 Labels = Int64[Tensor, " batch"]
@@ -247,8 +248,5 @@ def check_answer(name: str, found: Any, like: Tensor) -> None:
             f"{what} must have one row for each of the {like.shape[0]} samples of the batch, got "
             f"{shape}"
         )
-    if name == "discriminator" and len(shape) > 1 and shape[1] != 1:
-        raise ValueError(
-            f"{what} must be a logit a sample, (B,) or (B, 1), or a map (B, 1, H, W), got {shape}; "
-            f"of one logit a domain pick that of the label: logits.gather(1, y[:, None])"
-        )
+    if name == "discriminator":
+        one_logit(**{what: found})

@@ -41,7 +41,7 @@ def load_latents(
         key: of the tensor in a file that holds several.
 
     Returns:
-        float32, shape ``(N, C, H, W)``, on the CPU.
+        float32, shape ``(N, C, H, W)``, on the CPU, without a graph.
 
     Raises:
         TypeError: for options of another type, or a file that holds no floating-point tensors.
@@ -69,9 +69,8 @@ def load_latents(
     checks.flag(scaled=scaled)
     checks.index(None, channels=channels)
     file = Path(path)
-    latents = _as_tensor(_read(file), file, key)
+    latents = _as_tensor(_read(file), file, key).detach().float()
     _check(latents, file, channels)
-    latents = latents.float()
     _check_scale(latents, file, scale, scaled)
     return latents if scaled else latents * scale
 
@@ -124,6 +123,8 @@ def _opened(load: Callable[[Path], Any], file: Path, maker: str) -> Any:
 def _as_tensor(content: Any, file: Path, key: str | None) -> Tensor:
     what, advice = f"what {file.name} holds", ""
     if isinstance(content, dict):
+        if not content:
+            raise ValueError(f"{file.name} holds nothing; store the latents again")
         if key is None and len(content) == 1:
             key = next(iter(content))
         if key not in content:
@@ -142,6 +143,11 @@ def _as_tensor(content: Any, file: Path, key: str | None) -> Tensor:
     if isinstance(content, (list, tuple)) and content:
         for i, one in enumerate(content):
             _check_floating(one, f"number {i} in {file.name}", advice)
+            if one.ndim not in (3, 4):
+                raise ValueError(
+                    f"number {i} in {file.name} must have shape (C, H, W) or (N, C, H, W), got "
+                    f"{tuple(one.shape)}"
+                )
         checks.same_shape(**{f"number {i} in {file.name}": one for i, one in enumerate(content)})
         content = torch.stack(list(content)) if content[0].ndim == 3 else torch.cat(list(content))
     _check_floating(content, what, advice)
@@ -160,6 +166,8 @@ def _check_floating(value: Any, what: str, advice: str) -> None:
         raise TypeError(f"{what} must be a torch.Tensor, got {kind}{advice}")
     if not value.is_floating_point():
         raise TypeError(f"{what} must be a floating-point tensor, got {value.dtype}{advice}")
+    if value.layout != torch.strided:
+        raise TypeError(f"{what} must be dense, got {value.layout}; store latents.to_dense()")
 
 
 def _check(latents: Tensor, file: Path, channels: int) -> None:
@@ -184,6 +192,11 @@ def _check_scale(latents: Tensor, file: Path, scale: float, scaled: bool) -> Non
     if latents.numel() < 2 or scale > 0.5:
         return
     spread = latents.std().item()
+    if spread == 0:
+        raise ValueError(
+            f"{file.name} holds the same number {latents.numel()} times, which is no latent; store "
+            f"what the encoder returned"
+        )
     looks_scaled = spread < scale**-0.5
     if looks_scaled and not scaled:
         raise ValueError(

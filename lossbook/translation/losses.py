@@ -387,6 +387,7 @@ def approximate_r1_penalty(
         for end in (x + away, x - away):
             logits = discriminator(end)
             checks.floating(**{"the discriminator's result": logits})
+            one_logit(**{"the discriminator's result": logits})
             checks.same_batch(real_inputs=x, **{"the discriminator's result": logits})
             ends.append(logits)
         return squared_slope(ends[0], ends[1], sigma=sigma)
@@ -401,7 +402,7 @@ def squared_slope(
     """:func:`approximate_r1_penalty` of logits that are there already."""
     checks.number(exclusive=True, sigma=sigma)
     dtype = checks.pair(ahead, behind, ("ahead", "behind"))
-    checks.shape("(B,) or (B, ...)", lambda shape: len(shape) > 0, ahead=ahead)
+    one_logit(ahead=ahead)
     if checks.checking_values(ahead, behind):
         checks.finite(_NO_NAN, ahead=ahead, behind=behind)
     first, second = widened(dtype, ahead, behind)
@@ -735,7 +736,7 @@ def _mean(losses: Tensor) -> Tensor:
 def _look_for_graph(real_logits: Tensor, real_inputs: Tensor) -> None:
     checks.floating(real_logits=real_logits, real_inputs=real_inputs)
     checks.shape("(B, ...)", _has_samples, real_inputs=real_inputs)
-    checks.shape("(B,) or (B, ...)", lambda shape: len(shape) > 0, real_logits=real_logits)
+    one_logit(real_logits=real_logits)
     checks.same_batch(real_logits=real_logits, real_inputs=real_inputs)
     checks.same_device(real_logits=real_logits, real_inputs=real_inputs)
     if not torch.is_grad_enabled():
@@ -754,6 +755,22 @@ def _look_for_graph(real_logits: Tensor, real_inputs: Tensor) -> None:
     if checks.checking_values(real_logits, real_inputs):
         checks.finite(_NO_NAN, real_logits=real_logits)
         checks.finite(real_inputs=real_inputs)
+
+
+def one_logit(**logits: Tensor) -> None:
+    """Check that each sample has one logit, or a map of them.
+
+    Raises:
+        ValueError: with what to do about one logit a domain.
+    """
+    for name, found in logits.items():
+        shape = tuple(found.shape)
+        if not shape or (len(shape) > 1 and shape[1] != 1):
+            raise ValueError(
+                f"{name} must be a logit a sample, (B,) or (B, 1), or a map (B, 1, H, W), got "
+                f"{shape}; of one logit a domain pick that of the label: "
+                f"logits.gather(1, y[:, None])"
+            )
 
 
 def refuse_to_compile(compiles: bool) -> None:

@@ -218,8 +218,11 @@ class EpochMeter:
         """Go on where a :meth:`state_dict` was made.
 
         Raises:
+            TypeError: for anything but a dictionary.
             ValueError: for another dictionary.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be what state_dict() returned, got {type(state).__name__}")
         if set(state) != {"steps", "counts", "sums"}:
             raise ValueError(
                 f"state must hold steps, counts and sums, got {', '.join(map(str, state))}; pass "

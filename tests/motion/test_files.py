@@ -103,6 +103,10 @@ MALFORMED = {
         "must be finite.*beyond float64",
     ),
     "nested": ("[" * 100_000, "must hold .*nested deeper"),
+    "thousands of digits": (
+        '{"exp": [202, 265, ' + "9" * 5000 + "]}",
+        "holds a number that is too long",
+    ),
     "negative": ({"exp": [202, 265, -0.5]}, "weight of the part 'exp' .* at least 0, got -0.5"),
     "two numbers": ({"exp": [202, 265]}, r"'exp' must be \[start, stop, weight\], got \[202"),
     "a number": ({"exp": 0.5}, r"'exp' must be \[start, stop, weight\], got 0.5"),

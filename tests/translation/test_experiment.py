@@ -195,6 +195,17 @@ def test_a_rule_for_each_fault(changed, kind):
     assert [finding.kind for finding in diagnose(healthy(**changed))] == [kind]
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_log_that_is_not_finite_is_no_healthy_one(number):
+    assert [finding.kind for finding in diagnose(healthy(cyc=number))] == ["diverged"]
+
+
+@pytest.mark.parametrize("log", [{}, healthy() | {"ds": []}])
+def test_a_log_without_a_curve_is_refused(log):
+    with pytest.raises(ValueError, match="log must hold a number an epoch of .*ds"):
+        diagnose(log)
+
+
 def test_the_confusion_counts_every_log_once():
     results = [r for r in load_record().results if r.arm in KINDS]
     counts = confusion(results)

@@ -31,6 +31,11 @@ def test_latents_are_multiplied_by_the_scale(tmp_path):
     assert half.dtype is torch.float32
 
 
+def test_the_graph_of_an_encoder_stays_in_the_file(tmp_path):
+    found = load_latents(stored(tmp_path, latents().requires_grad_()))
+    assert not found.requires_grad and found.grad_fn is None
+
+
 def test_scaled_latents_are_left_as_they_are(tmp_path):
     file = stored(tmp_path, latents() * SCALE)
     torch.testing.assert_close(load_latents(file, scaled=True), latents() * SCALE)
@@ -79,6 +84,11 @@ def test_other_encoders_have_other_channels_and_scales(tmp_path):
         ([latents()[0], latents()[0, :2]], {}, ValueError, "must have the same shape"),
         ([1, 2], {}, TypeError, "number 0 in latents.pt must be a torch.Tensor"),
         ("text", {}, TypeError, "what latents.pt holds must be a torch.Tensor"),
+        (latents().double() * 1e300, {}, ValueError, "latents.pt holds 1536 NaN or infinite"),
+        (torch.zeros(6, 4, 8, 8), {}, ValueError, "holds the same number 1536 times"),
+        (latents().to_sparse(), {}, TypeError, r"must be dense, got torch.sparse_coo"),
+        ([torch.tensor(1.0)], {}, ValueError, r"number 0 in .* must have shape \(C, H, W\)"),
+        ({}, {}, ValueError, "latents.pt holds nothing"),
         (latents(), {"scale": 0.0}, ValueError, "scale must be finite and greater than 0"),
         (latents(), {"scaled": 1}, TypeError, "scaled must be True or False"),
     ],

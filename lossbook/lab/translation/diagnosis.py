@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ HEALTHY = "healthy"
 
 _LAST = 5
 """Epochs that a rule takes the mean of."""
+
+_READ = ("d_loss", "logit_gap", "cyc", "ds", "r1 when computed")
+"""The curves that the rules look at."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,17 @@ def diagnose(log: Mapping[str, Sequence[float]]) -> list[Finding]:
 
     Args:
         log: a number an epoch of each of the note's curves and of those that it lacks.
+
+    Raises:
+        ValueError: for a log that lacks a curve, or a curve that is empty.
     """
-    end = {name: statistics.fmean(values[-_LAST:]) for name, values in log.items()}
+    missing = [name for name in _READ if not log.get(name)]
+    if missing:
+        raise ValueError(f"log must hold a number an epoch of {', '.join(missing)}")
+    for name in _READ:
+        if not all(map(math.isfinite, log[name])):
+            return [Finding("diverged", f"{name} is not finite")]
+    end = {name: statistics.fmean(log[name][-_LAST:]) for name in _READ}
     lowest = min(log["d_loss"])
     found = []
     if lowest < 0:
