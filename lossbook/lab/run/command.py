@@ -20,7 +20,7 @@ import joblib
 
 from lossbook.lab.run.devices import default_device
 from lossbook.lab.run.experiment import Experiment
-from lossbook.lab.run.records import NO_SWEEP, Trial, stamp
+from lossbook.lab.run.records import Trial, stamp, swept
 
 __all__ = ["best_rates", "main"]
 
@@ -101,7 +101,7 @@ def main(module: str, arguments: Sequence[str] | None = None) -> None:
             trials = experiment.sweep(arms, options.folds or (), **how)
             for arm, rate in best_rates(trials, experiment.kind.headline).items():
                 print(f"{arm:18s} best rate {rate:g}")
-            if not partial:
+            if not options.folds:
                 _add_sweeps(experiment, trials, options.out)
         elif partial:
             config = full.replace(arms=arms, folds=folds)
@@ -120,8 +120,13 @@ def _add_sweeps(
     if found is None or {found.source, found.data} != set(experiment.origin()[:2]):
         print("Stored; --record will write them down.")
         return
-    note = found.note.replace(NO_SWEEP, "").strip()
-    experiment.save(found.replace(sweeps=trials, note=note), path)
+    arms = found.config.arms
+    anew = {trial.arm for trial in trials}
+    every = [*(trial for trial in found.sweeps if trial.arm not in anew), *trials]
+    every.sort(key=lambda trial: (trial.fold, arms.index(trial.arm), trial.rate))
+    before, now = (swept({one.arm for one in all_of}, arms) for all_of in (found.sweeps, every))
+    note = " ".join(filter(None, (found.note.replace(before, "").strip(), now)))
+    experiment.save(found.replace(sweeps=tuple(every), note=note), path)
 
 
 def _renew(experiment: Experiment[Any, Any, Any], path: Path, why: str) -> None:

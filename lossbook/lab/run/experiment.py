@@ -35,13 +35,13 @@ import torch
 
 from lossbook.lab.run.devices import describe_device, threads
 from lossbook.lab.run.records import (
-    NO_SWEEP,
     Config,
     Model,
     Record,
     Trial,
     read,
     stamp,
+    swept,
     write_json,
 )
 from lossbook.lab.run.source import files_hash, source_hash
@@ -258,8 +258,8 @@ class Experiment(Generic[DataT, ConfigT, RecordT]):
         """Run the whole experiment, or what is missing of it.
 
         What the record that is there already has, of the same code, data and torch, is not made
-        again. Learning rates that were tried with the same code and data go into the record too, if
-        all of them were.
+        again. Learning rates that were tried with the same code and data go into the record too, of
+        those arms that tried all of them.
 
         Args:
             config: what to run; by default that of the record.
@@ -274,11 +274,11 @@ class Experiment(Generic[DataT, ConfigT, RecordT]):
         content: dict[str, Any] = {name: [] for name in ("results", "baseline", *self.extras)}
         for task, outcome in zip(tasks, found, strict=True):
             content[task.field].append(outcome.value)
-        tried = [self._file(task, self._short, origin, runs) for task in self.trials()]
-        if all(file.exists() for file in tried):
-            content["sweeps"] = [read(Outcome, file).value for file in tried]
-        else:
-            content["note"] = NO_SWEEP
+        tried = {task: self._file(task, self._short, origin, runs) for task in self.trials()}
+        unfinished = {task.arm for task, file in tried.items() if not file.exists()}
+        done = {task: file for task, file in tried.items() if task.arm not in unfinished}
+        content["sweeps"] = [read(Outcome, file).value for file in done.values()]
+        content["note"] = swept({task.arm for task in done}, config.arms)
         content |= stamp("cpu", f"python -m {self.module} --record")
         content |= {
             "config": config.model_dump(mode="json"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
@@ -43,6 +43,7 @@ __all__ = [
     "explain",
     "read",
     "stamp",
+    "swept",
     "write_json",
 ]
 
@@ -58,6 +59,19 @@ Digits = Annotated[
 """A number from 0 on that is stored with five significant digits."""
 
 NO_SWEEP = "No learning-rate sweep was recorded."
+
+
+def swept(tried: Collection[str], arms: Collection[str]) -> str:
+    """What the note of a record says of its learning rates, if not all arms tried them.
+
+    Args:
+        tried: arms that did.
+        arms: all of them.
+    """
+    if not tried:
+        return NO_SWEEP
+    some = [arm for arm in arms if arm in tried]
+    return "" if len(some) == len(arms) else f"Learning rates were tried for: {'; '.join(some)}."
 
 
 ModelT = TypeVar("ModelT", bound="Model")

@@ -160,6 +160,12 @@ class _Blind(Discriminator):
         return super().forward(latents * 0, domain)
 
 
+def _norm(networks: nn.Module) -> Tensor:
+    """How long the gradient of the parameters is: what clipping returns."""
+    gradients = [one.grad for one in networks.parameters() if one.grad is not None]
+    return nn.utils.get_total_norm(gradients)
+
+
 def train(
     arm: Arm,
     corpus: Corpus,
@@ -217,19 +223,21 @@ def train(
             else:
                 d = unclipped(networks, batch)
             d.backward()
+            norms = {"norm of D": _norm(parts[3])}
             of_d.step()
             if not arm.drawn_as_theirs:
                 batch = next(stream).to(device)
             of_g.zero_grad(set_to_none=True)
             g = generator(networks, batch, epoch=1 + (step - 1) // STEPS_PER_EPOCH)
             g.backward()
+            norms["norm of G, E, F"] = _norm(ours)
             of_g.step()
             with torch.no_grad():
                 torch._foreach_lerp_(
                     list(averaged.parameters()), list(ours.parameters()), 1 - settings.average
                 )
             due = arm.clipped and discriminator.computes_r1(step)
-            meter.update(log_of(d, g), absent=() if due else ("r1",))
+            meter.update(log_of(d, g) | norms, absent=() if due else ("r1",))
             bar.update()
             if step % STEPS_PER_EPOCH == 0:
                 means = meter.means()

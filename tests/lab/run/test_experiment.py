@@ -203,13 +203,24 @@ def test_a_part_is_stored_and_never_called_a_record(shell, toy, calls, capsys):
 
 
 def test_a_sweep_goes_into_the_record_of_the_same_code(shell, toy, capsys):
-    shell("--sweep", "--arms", "a")
     shell("--record")
     assert toy.load_record().note == NO_SWEEP
-    shell("--sweep")
+    shell("--sweep", "--arms", "b, c")
+    some = toy.load_record()
+    assert [(trial.arm, trial.rate) for trial in some.sweeps] == [("b, c", 1), ("b, c", 2)]
+    assert some.note == "Learning rates were tried for: b, c."
+    shell("--sweep", "--arms", "a")
     assert "a                  best rate 2" in capsys.readouterr().out
-    assert len(toy.load_record().sweeps) == 4
+    trials = toy.load_record().sweeps
+    assert [trial.arm for trial in trials] == ["a", "a", "b, c", "b, c"]
     assert toy.load_record().note == ""
+
+
+def test_what_some_arms_tried_goes_into_a_later_record(shell, toy):
+    shell("--sweep", "--arms", "a")
+    shell("--record")
+    assert {trial.arm for trial in toy.load_record().sweeps} == {"a"}
+    assert toy.load_record().note == "Learning rates were tried for: a."
 
 
 def test_a_sweep_of_other_code_waits_for_the_next_record(shell, toy, capsys):
