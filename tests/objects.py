@@ -280,7 +280,7 @@ def _pulls(at):
 
     unit = 0.001 if at["metres"] else 1.0
     terms = [
-        at["weight"] * keypoint_3d_loss(unit * tip, unit * label("3d")),
+        keypoint_3d_loss(unit * tip, unit * label("3d")),
         keypoint_2d_loss(CROP_A_MM * tip[..., :2], CROP_A_MM * label("2d")[..., :2]),
         torch.tensor(STUCK if at["stuck"] else 0.0, dtype=torch.float64),
     ]

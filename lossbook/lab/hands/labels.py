@@ -29,6 +29,8 @@ TIP_LABELS: Mapping[str, float] = {"3d": 0.0, "2d": 6.0}
 """Where two labels want a fingertip, in millimetres along a line."""
 CROP_A_MM = 0.004
 """Of the crop's side, what a millimetre is in the picture."""
+LET_GO_MM = 0.1
+"""How far before its label a fingertip that was let go is drawn."""
 STUCK = 0.05
 """The value of a term that cannot get smaller."""
 
@@ -100,12 +102,12 @@ def confidence() -> Scene:
 
 
 def pulls() -> Scene:
-    """One fingertip between two labels: who has the value, and who has the slope."""
-    x, weight = sp.Symbol("x", real=True), sp.Symbol("weight", positive=True)
+    """One fingertip between two labels: who has the value, who has the slope, and who gets it."""
+    x = sp.Symbol("x", real=True)
     metres, stuck = sp.Symbol("metres", integer=True), sp.Symbol("stuck", integer=True)
     unit = sp.Piecewise((sp.Rational(1, 1000), metres > 0), (1, True))
     values = {
-        "3D": weight * unit * sp.Abs(x - TIP_LABELS["3d"]),
+        "3D": unit * sp.Abs(x - TIP_LABELS["3d"]),
         "2D": CROP_A_MM * sp.Abs(x - TIP_LABELS["2d"]),
         "third": sp.Piecewise((STUCK, stuck > 0), (0, True)),
     }
@@ -113,8 +115,17 @@ def pulls() -> Scene:
     whole = sp.Add(*values.values())
     pull = sp.Add(*map(sp.Abs, slopes.values()))
     looks = {"3D": "3d_joint", "2D": "2d", "third": "neutral"}
+    # Where the sum is least, but for a little: on the label itself a loss has no slope.
+    first, last = sorted(TIP_LABELS.values())
+    near = {first: first + LET_GO_MM, last: last - LET_GO_MM}
+
+    def ends(metres_: int) -> float:
+        here = whole.subs({metres: metres_, stuck: 0})
+        return near[min(near, key=lambda place: float(here.subs(x, place)))]
+
+    end = sp.Piecewise((ends(1), metres > 0), (ends(0), True))
     arrows = [
-        Arrow((x, y), (-5 * slopes[name] / pull, 0), look=looks[name], label=f"pull of {name}")
+        Arrow((x, y), (-4 * slopes[name] / pull, 0), look=looks[name], label=f"pull of {name}")
         for name, y in (("3D", 0.45), ("2D", -0.45))
     ]
     labels = [
@@ -129,20 +140,19 @@ def pulls() -> Scene:
         "pulls",
         "A fingertip between two labels",
         {
-            x: Range(-10, 10, 4, 0.5, "mm", "the fingertip is at"),
-            weight: Range(0.001, 10, 1, label="weight of 3D", log=True),
+            x: Range(-5, 11, 1, 0.1, "mm", "the fingertip is at"),
             metres: Choice("3D in", ("millimetres", "metres"), 1),
             stuck: Switch("a third term, which cannot get smaller"),
         },
         [
             Panel(
                 [
-                    Line([(-13, 0), (13, 0)], look="neutral", solid=True, width=1),
+                    Line([(-7.5, 0), (13.5, 0)], look="neutral", solid=True, width=1),
                     *labels,
                     *arrows,
                     Dots([(x, 0)], look="predicted hand", label="predicted fingertip", size=7),
                 ],
-                Axis(-14, 14),
+                Axis(-8, 14),
                 Axis(-1.2, 1.2),
                 frame=False,
                 wide=True,
@@ -169,4 +179,5 @@ def pulls() -> Scene:
                 {"a": sp.Abs(slopes["3D"]), "b": sp.Abs(slopes["2D"])},
             )
         ],
+        [Button("let go", {x: end})],
     )

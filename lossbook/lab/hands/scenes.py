@@ -293,7 +293,7 @@ def rotations() -> Scene:
         "axis-angle": 2 * radians(found - stored),
         "rotation matrix": 4 * sp.sin(radians(found - true)),
     }
-    span = 222
+    high, broad = 222, 240
     tip = turned(found)[12]
     arrows: list[Mark] = []
     for (name, slope), out in zip(slopes.items(), (1.02, 1.09), strict=True):
@@ -315,11 +315,11 @@ def rotations() -> Scene:
                     Line(way(found, 52), look="predicted hand", width=1.5, solid=True),
                     *_over_truth(turned(true), turned(found), ("label", "prediction")),
                     *arrows,
-                    Text((-218, -205), "label, stored: {s:.0f}°", {"s": stored}),
-                    Text((-218, -175), "prediction: {p:.0f}°", {"p": found}),
+                    Text((-236, -205), "label, stored: {s:.0f}°", {"s": stored}),
+                    Text((-236, -175), "prediction: {p:.0f}°", {"p": found}),
                 ],
-                Axis(-span, span),
-                Axis(span, -span),
+                Axis(-broad, broad),
+                Axis(high, -high),
                 equal=True,
                 frame=False,
             ),
@@ -334,7 +334,7 @@ def rotations() -> Scene:
                 Axis(120, 240, "rotation of the label [°]", ticks=[120, 150, 180, 210, 240]),
                 Axis(0, 42, "loss", ticks=[0, 10, 20, 30, 40]),
                 "Loss of the same prediction",
-                height=330,
+                height=240,
             ),
         ],
         [

@@ -123,6 +123,7 @@ class Guess(Shown):
     axes: Mapping[str, Axis]
     xlabel: str
     names: Sequence[str] = ascii_uppercase
+    reading: str = ""
 
     def __repr__(self) -> str:
         return f"{len(self.logs)} logs of {', '.join(self.axes)}: {' / '.join(self.choices)}"
@@ -141,6 +142,7 @@ class Guess(Shown):
 
     def _case(self, name: str, log: Log) -> str:
         says = mended = ""
+        reading = f" <small>{prose(self.reading)}</small>" if self.reading else ""
         if log.says:
             says = f"<p><code>check_values()</code> says:</p><blockquote>{escape(log.says)}"
             says += "</blockquote>"
@@ -149,7 +151,7 @@ class Guess(Shown):
             mended = f"{drawn}<p><small>The run after the mend; dotted, the log above.</small></p>"
         return (
             f'<section class="ask case again" aria-label="{name}">'
-            f'<p class="question"><b>{name}.</b></p>'
+            f'<p class="question"><b>{name}.</b>{reading}</p>'
             f"{self._panels(log.curves, name, log.beside, log.notes)}"
             + _choices(self.choices, log.fault, f"What is wrong in {name}?")
             + _said("Yes.", "Not that. Look again, or open the diagnosis.")
@@ -194,6 +196,7 @@ def guess(
     axes: Mapping[str, Axis] | None = None,
     xlabel: str = "step",
     names: Sequence[str] = ascii_uppercase,
+    reading: str = "",
 ) -> Guess:
     """Show logs without their names, and let a reader say what is wrong in each.
 
@@ -204,6 +207,7 @@ def guess(
             logs, logarithmic where the values are positive and range over a decade and more.
         xlabel: What is counted along the horizontal axis.
         names: What the logs are called, after the word "Log".
+        reading: How to read the curves; it stands above those of each log.
 
     Returns:
         An object that a notebook shows.
@@ -222,7 +226,7 @@ def guess(
         runs = [run for log in logs for run in (log.curves, log.mended)]
         terms = dict.fromkeys(term for log in logs for term in log.curves)
         axes = {term: _axis([run[term] for run in runs if term in run]) for term in terms}
-    return Guess(tuple(logs), tuple(choices), dict(axes), xlabel, names)
+    return Guess(tuple(logs), tuple(choices), dict(axes), xlabel, names, reading)
 
 
 def _check_choices(choices: Sequence[str], answer: str) -> None:

@@ -62,6 +62,12 @@ def test_a_log_may_have_another_run_behind_it():
     assert guess(logs, CHOICES).markup.count("<path") == alone.count("<path") + 1
 
 
+def test_how_to_read_the_curves_stands_above_those_of_each_log():
+    made = guess([log()] * 4, CHOICES, reading="Dotted is *another* run.").markup
+    above = [part.rpartition("</b>")[2] for part in made.split("<figure")[:-1]]
+    assert all("Dotted is <em>another</em> run." in part for part in above) and len(above) == 4
+
+
 def test_a_log_may_say_where_its_values_are():
     made = guess([log(notes={"prior": "below 1"}), log(), log(), log()], CHOICES).markup
     assert made.count("below 1") == 1
