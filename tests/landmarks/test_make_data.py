@@ -18,3 +18,15 @@ def test_another_model_is_refused_before_anything_is_run(tmp_path):
 def test_a_missing_model_is_the_usual_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         make_data.main([str(tmp_path / "none.task")])
+
+
+def test_a_notice_lies_beside_the_data_and_says_where_they_are_from():
+    notice = (make_data.FILE.parent / "LICENSE-orl_wflw98").read_text("utf-8")
+    for words in (
+        "AT&T Laboratories Cambridge",
+        "MediaPipe",
+        "Apache License 2.0",
+        "40 real people",
+    ):
+        assert words in notice
+    assert make_data.FILE.name in notice

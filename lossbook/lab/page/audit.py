@@ -111,13 +111,19 @@ class Audit:
         self._settle(name, _verdict(outcome), evidence, advice)
 
     def read(
-        self, name: str, outcome: bool | Mapping[str, bool], source: str, *, advice: str = ""
+        self,
+        name: str,
+        outcome: bool | Mapping[str, bool | None],
+        source: str,
+        *,
+        advice: str = "",
     ) -> None:
         """Give a stated claim a verdict from reading; card and ledger say that it is no more.
 
         Args:
             name: Of the claim.
-            outcome: What the source says of it, or what it says under each of some conditions.
+            outcome: What the source says of it, or what it says under each of some conditions; None
+                for a condition of which it says nothing.
             source: What was read, where, and what it says.
             advice: What a reader should do about it.
 

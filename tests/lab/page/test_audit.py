@@ -144,6 +144,8 @@ def test_what_was_read_is_not_taken_for_computed():
     assert "verdict; 1 read, not computed<" in audit.ledger().markup
     audit.decide("pull", True, "5", advice="Decay.")
     assert "read" not in audit.ledger().markup
+    audit.read("pull", {"a": True, "b": None}, "loss.py, which does not say b", advice="Ask.")
+    assert audit["pull"].verdict == "holds if a, open if b"
 
 
 def test_the_ledger_is_folded_and_complete_and_what_is_open_is_no_claim():
