@@ -123,8 +123,7 @@ def dirac(at):
 
 
 def circle(at):
-    """The window does not move."""
-    return dirac(at)[:4]
+    return dirac(at)[:3]
 
 
 def lazy(at):

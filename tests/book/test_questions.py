@@ -24,7 +24,7 @@ def logs():
         Log({"2d": curve * 10**i, "prior": curve}, fault, f"Sign {i}.", **more)
         for i, fault in enumerate(faults)
     ]
-    return guess(made, CHOICES)
+    return guess(made, CHOICES, hints={"the wrong unit": "Then it would be large."})
 
 
 def audit():
@@ -93,7 +93,8 @@ def test_each_log_is_judged_by_itself(show):
     case = page.get_by_role("region", name="Log B")
     assert page.locator(".case:visible").count() == 1
     case.get_by_role("button", name="the wrong unit").click()
-    assert case.get_by_role("status").inner_text().startswith("Not that.")
+    said = "Not that. Then it would be large. Look again, or open the diagnosis."
+    assert case.get_by_role("status").inner_text() == said
     assert page.locator("summary:visible").count() == 1
     assert case.locator(".choices [aria-disabled]").count() == 1
     case.get_by_role("button", name="a NaN").click()

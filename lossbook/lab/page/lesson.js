@@ -1,5 +1,6 @@
 // A question waits for a click; then it says what is right and lets the reader open the why.
 // Where a reader may try again, a wrong choice is crossed out and the others stay.
+// A wrong choice may have a hint, which is said with it.
 // Of several logs one is shown at a time, so that a reader can flip from one to the next.
 (function () {
   "use strict";
@@ -21,6 +22,8 @@
       button.addEventListener("click", () => {
         if (button.hasAttribute("aria-disabled")) return;
         const right = "right" in button.dataset, done = right || !again;
+        const hint = ask.querySelector(".said .hint");
+        if (hint) hint.textContent = button.dataset.hint || "";
         why.hidden = false;
         if (done && ask.classList.contains("opens")) why.open = true;
         show("right", right);

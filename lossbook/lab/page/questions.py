@@ -124,6 +124,7 @@ class Guess(Shown):
     xlabel: str
     names: Sequence[str] = ascii_uppercase
     reading: str = ""
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"{len(self.logs)} logs of {', '.join(self.axes)}: {' / '.join(self.choices)}"
@@ -143,6 +144,7 @@ class Guess(Shown):
     def _case(self, name: str, log: Log) -> str:
         says = mended = ""
         reading = f" <small>{prose(self.reading)}</small>" if self.reading else ""
+        hint = ' <span class="hint"></span>' if self.hints else ""
         if log.says:
             says = f"<p><code>check_values()</code> says:</p><blockquote>{escape(log.says)}"
             says += "</blockquote>"
@@ -153,8 +155,8 @@ class Guess(Shown):
             f'<section class="ask case again" aria-label="{name}">'
             f'<p class="question"><b>{name}.</b>{reading}</p>'
             f"{self._panels(log.curves, name, log.beside, log.notes)}"
-            + _choices(self.choices, log.fault, f"What is wrong in {name}?")
-            + _said("Yes.", "Not that. Look again, or open the diagnosis.")
+            + _choices(self.choices, log.fault, f"What is wrong in {name}?", self.hints)
+            + _said("Yes.", f"Not that.{hint} Look again, or open the diagnosis.")
             + f"<details><summary>The diagnosis</summary>"
             f'<p class="told"><b>{prose(log.fault)}</b></p>{paragraphs(log.shows)}{says}'
             f"<p><b>Mend:</b> {prose(log.mend)}</p>{mended}</details></section>"
@@ -197,6 +199,7 @@ def guess(
     xlabel: str = "step",
     names: Sequence[str] = ascii_uppercase,
     reading: str = "",
+    hints: Mapping[str, str] | None = None,
 ) -> Guess:
     """Show logs without their names, and let a reader say what is wrong in each.
 
@@ -208,13 +211,14 @@ def guess(
         xlabel: What is counted along the horizontal axis.
         names: What the logs are called, after the word "Log".
         reading: How to read the curves; it stands above those of each log.
+        hints: By choice, what its log would look like; said where it is chosen and wrong.
 
     Returns:
         An object that a notebook shows.
 
     Raises:
-        ValueError: If there are not four to six logs, there are fewer names, or a fault is not
-            among the choices.
+        ValueError: If there are not four to six logs, there are fewer names, or a fault or a hint
+            is of none of the choices.
     """
     if not 4 <= len(logs) <= 6:
         raise ValueError(f"expected four to six logs, got {len(logs)}")
@@ -222,11 +226,14 @@ def guess(
         raise ValueError(f"expected a name for each of {len(logs)} logs, got {len(names)}")
     for log in logs:
         _check_choices(choices, log.fault)
+    for choice in hints or {}:
+        _check_choices(choices, choice)
     if axes is None:
         runs = [run for log in logs for run in (log.curves, log.mended)]
         terms = dict.fromkeys(term for log in logs for term in log.curves)
         axes = {term: _axis([run[term] for run in runs if term in run]) for term in terms}
-    return Guess(tuple(logs), tuple(choices), dict(axes), xlabel, names, reading)
+    told = dict(hints or {})
+    return Guess(tuple(logs), tuple(choices), dict(axes), xlabel, names, reading, told)
 
 
 def _check_choices(choices: Sequence[str], answer: str) -> None:
@@ -236,11 +243,20 @@ def _check_choices(choices: Sequence[str], answer: str) -> None:
         raise ValueError(f"{answer!r} is not among the choices: {', '.join(choices)}")
 
 
-def _choices(choices: Sequence[str], answer: str, name: str) -> str:
+def _choices(
+    choices: Sequence[str], answer: str, name: str, hints: Mapping[str, str] | None = None
+) -> str:
     """Buttons that the script wakes up; without it they are the items of a list."""
+
+    def known(choice: str) -> str:
+        """What the script is to know of a choice."""
+        if choice == answer:
+            return " data-right"
+        hint = (hints or {}).get(choice)
+        return f' data-hint="{escape(hint)}"' if hint else ""
+
     items = "".join(
-        f'<button type="button" disabled{" data-right" if choice == answer else ""}>'
-        f"{prose(choice)}</button>"
+        f'<button type="button" disabled{known(choice)}>{prose(choice)}</button>'
         for choice in choices
     )
     return f'<div class="choices" role="group" aria-label="{escape(name)}">{items}</div>'

@@ -149,9 +149,8 @@ class _Gan:
                 },
             ),
             (
-                "Between the margins and in the long run, a step multiplies the distance from the "
-                "centre by {rho:.3f}. With R1 it shrinks for weights from {low:.2f r1} to "
-                "{high:.1f r1}.",
+                "Near the goal, a step multiplies the distance from it by {rho:.3f}, on average. "
+                "With R1 it shrinks for weights from {low:.2f r1} to {high:.2f r1}.",
                 {
                     "rho": self.largest ** (1 / self.every),
                     "low": there * mine[0],
@@ -291,8 +290,8 @@ def _weight(at: Number) -> Range:
     return Range(0.001, 100, at, label="weight w of R1", log=True)
 
 
-def _every() -> Choice:
-    return Choice("R1 every … steps", tuple(map(str, INTERVALS)))
+def _every(at: int) -> Choice:
+    return Choice("R1 every … steps", tuple(map(str, INTERVALS)), at)
 
 
 def circle() -> Scene:
@@ -302,17 +301,21 @@ def circle() -> Scene:
         _ON: Switch("R1", False),
         _WEIGHT: _weight(0.3),
         _EACH: Range(10, EPOCH, EPOCH, 10, label="steps per epoch"),
-        _SO_FAR: _steps(TURN + 12),
+        _SO_FAR: _steps(STEPS),
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     panels = [gan.game(), gan.plane(start, computed=False), gan.log(more=False)]
-    return gan.scene("dirac-circle", "Step the smallest GAN", controls, panels, gan.told())
+    return gan.scene("dirac-circle", "Step the smallest GAN", controls, panels,
+                     gan.told()[:1])  # fmt: skip
 
 
 def lazy() -> Scene:
-    """The same with a lazy R1: how often it is computed decides which weights are stable."""
+    """The same with a lazy R1: how often it is computed decides which weights are stable.
+
+    It opens after three penalties that are too strong, each of which is seen.
+    """
     gan = _Gan({s: v for s, v in _USUAL.items() if s != _CHOSEN} | {_ON: 1})
-    controls = {_WEIGHT: _weight(1), _CHOSEN: _every(), _SO_FAR: _steps(STEPS)}
+    controls = {_WEIGHT: _weight(1), _CHOSEN: _every(2), _SO_FAR: _steps(3 * 16)}
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     panels = [gan.plane(start), gan.windows()]
     return gan.scene("dirac-lazy", "R1 in every step, or now and then", controls, panels,
@@ -327,7 +330,7 @@ def dirac() -> Scene:
         _START[1]: Range(-3, 3, 0, 0.05, label="ψ"),
         _ON: Switch("R1", False),
         _WEIGHT: _weight(0.3),
-        _CHOSEN: Choice("R1 every … steps", tuple(map(str, INTERVALS)), 1),
+        _CHOSEN: _every(1),
         symbolic.eta: Range(0.02, 0.3, 0.1, 0.01, label="step size η"),
         _LATER: Choice("updates", ("simultaneous", "alternating")),
         _SO_FAR: _steps(),

@@ -62,6 +62,16 @@ def test_a_log_may_have_another_run_behind_it():
     assert guess(logs, CHOICES).markup.count("<path") == alone.count("<path") + 1
 
 
+def test_a_wrong_choice_may_have_a_hint():
+    logs = [log(), log("a NaN"), log(), log()]
+    made = guess(logs, CHOICES, hints={"a NaN": "A curve would <end>."}).markup
+    assert made.count(' data-hint="A curve would &lt;end&gt;."') == 3 == made.count(" data-right>n")
+    assert made.count('<span class="hint">') == 4
+    assert "hint" not in guess(logs, CHOICES).markup
+    with pytest.raises(ValueError, match="'no NaN' is not among the choices"):
+        guess(logs, CHOICES, hints={"no NaN": ""})
+
+
 def test_how_to_read_the_curves_stands_above_those_of_each_log():
     made = guess([log()] * 4, CHOICES, reading="Dotted is *another* run.").markup
     above = [part.rpartition("</b>")[2] for part in made.split("<figure")[:-1]]
