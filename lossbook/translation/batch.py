@@ -12,7 +12,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.advice import instead_of_name
 from lossbook.fields import moved, warn_of_passed_over
-from lossbook.translation.losses import one_logit
+from lossbook.translation.graphs import one_logit
 
 Latents = Float[Tensor, "batch channels *size"]
 Labels = Int64[Tensor, " batch"]

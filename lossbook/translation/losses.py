@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import sys
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
@@ -17,11 +16,18 @@ from lossbook.calls import weight_by_name
 from lossbook.kernels import absolute
 from lossbook.ranks import Group, resolve_group
 from lossbook.reduction import Reduction, elementwise_loss, widened
+from lossbook.translation.graphs import (
+    NO_NAN,
+    has_samples,
+    look_for_compiled_code,
+    look_for_graph,
+    one_logit,
+    refuse_graph,
+    refuse_to_compile,
+)
 
 MarginOf = Literal["batch", "sample"]
 Weight = Float[Tensor, "..."] | Bool[Tensor, "..."]
-
-_NO_NAN = "a discriminator that overflows in half precision does so in float32 later; look at it"
 
 
 # Adversarial ------------------------------------------------------------------------------------
@@ -293,13 +299,13 @@ def r1_penalty(
     """
     checks.flag(half=half)
     refuse_to_compile(torch.compiler.is_compiling())
-    _look_for_graph(real_logits, real_inputs)
+    look_for_graph(real_logits, real_inputs)
     with exact(real_inputs):
         total = real_logits.sum(dtype=checks.working_dtype(real_logits.dtype))
         (gradient,) = torch.autograd.grad(total, real_inputs, create_graph=True, allow_unused=True)
         if gradient is None:
-            _refuse_graph()
-        _look_for_compiled_code(real_logits, real_inputs)
+            refuse_graph()
+        look_for_compiled_code(real_logits, real_inputs)
         return squared_length(gradient, half=half)
 
 
@@ -307,7 +313,7 @@ def squared_length(gradient: Float[Tensor, "batch _ *rest"], *, half: bool = Fal
     """:func:`r1_penalty` of a gradient that is there already."""
     checks.flag(half=half)
     checks.floating(gradient=gradient)
-    checks.shape("(B, ...)", _has_samples, gradient=gradient)
+    checks.shape("(B, ...)", has_samples, gradient=gradient)
     if checks.checking_values(gradient):
         checks.finite("the discriminator's gradient overflows", gradient=gradient)
     (wide,) = widened(gradient.dtype, gradient)
@@ -374,7 +380,7 @@ def approximate_r1_penalty(
             f"itself, or lambda x: discriminator(x, labels)"
         )
     checks.floating(real_inputs=real_inputs)
-    checks.shape("(B, ...)", _has_samples, real_inputs=real_inputs)
+    checks.shape("(B, ...)", has_samples, real_inputs=real_inputs)
     if checks.checking_values(real_inputs):
         checks.finite(real_inputs=real_inputs)
     (x,) = widened(real_inputs.dtype, real_inputs)
@@ -404,7 +410,7 @@ def squared_slope(
     dtype = checks.pair(ahead, behind, ("ahead", "behind"))
     one_logit(ahead=ahead)
     if checks.checking_values(ahead, behind):
-        checks.finite(_NO_NAN, ahead=ahead, behind=behind)
+        checks.finite(NO_NAN, ahead=ahead, behind=behind)
     first, second = widened(dtype, ahead, behind)
     slope = (first - second) / (2 * sigma)
     slope = slope.flatten(1).sum(1) if slope.ndim > 1 else slope
@@ -719,7 +725,7 @@ def _logits(names: tuple[str, ...], *logits: Tensor) -> tuple[Tensor, ...]:
         checks.floating(**named)
         dtype = checks.same_dtype(**named)
     if checks.checking_values(*logits):
-        checks.finite(_NO_NAN, **dict(zip(names, logits, strict=True)))
+        checks.finite(NO_NAN, **dict(zip(names, logits, strict=True)))
     return widened(dtype, *logits)
 
 
@@ -731,91 +737,6 @@ def _softplus(values: Tensor) -> Tensor:
 def _mean(losses: Tensor) -> Tensor:
     """Of nothing it is 0. Of a mean the gradient would be divided in another pass."""
     return losses.sum() / max(losses.numel(), 1)
-
-
-def _look_for_graph(real_logits: Tensor, real_inputs: Tensor) -> None:
-    checks.floating(real_logits=real_logits, real_inputs=real_inputs)
-    checks.shape("(B, ...)", _has_samples, real_inputs=real_inputs)
-    one_logit(real_logits=real_logits)
-    checks.same_batch(real_logits=real_logits, real_inputs=real_inputs)
-    checks.same_device(real_logits=real_logits, real_inputs=real_inputs)
-    if not torch.is_grad_enabled():
-        raise ValueError(
-            "r1_penalty is made of a gradient, and there is none under torch.no_grad(); compute "
-            "the logits and the penalty inside torch.enable_grad()"
-        )
-    if not real_inputs.requires_grad:
-        raise ValueError(
-            "real_inputs must require a gradient, got a tensor without a graph; before the "
-            "discriminator write real_inputs = real_inputs.detach().requires_grad_(True), and give "
-            "it that very tensor"
-        )
-    if not real_logits.requires_grad:
-        _refuse_graph()
-    if checks.checking_values(real_logits, real_inputs):
-        checks.finite(_NO_NAN, real_logits=real_logits)
-        checks.finite(real_inputs=real_inputs)
-
-
-def one_logit(**logits: Tensor) -> None:
-    """Check that each sample has one logit, or a map of them.
-
-    Raises:
-        ValueError: with what to do about one logit a domain.
-    """
-    for name, found in logits.items():
-        shape = tuple(found.shape)
-        if not shape or (len(shape) > 1 and shape[1] != 1):
-            raise ValueError(
-                f"{name} must be a logit a sample, (B,) or (B, 1), or a map (B, 1, H, W), got "
-                f"{shape}; of one logit a domain pick that of the label: "
-                f"logits.gather(1, y[:, None])"
-            )
-
-
-def refuse_to_compile(compiles: bool) -> None:
-    """Raise where torch compiles what calls this, as it cannot differentiate twice.
-
-    Raises:
-        RuntimeError: saying what to do.
-    """
-    if compiles:
-        raise RuntimeError(
-            "R1 has second derivatives, which torch.compile does not support; compile the networks "
-            "and not what calls this loss, or take approximate_r1_penalty"
-        )
-
-
-def _refuse_graph() -> Any:
-    raise ValueError(
-        "real_logits must depend on real_inputs, got logits without a graph that leads there; "
-        "compute them from this very tensor, real_logits = discriminator(real_inputs), after "
-        "real_inputs = real_inputs.detach().requires_grad_(True), with gradients enabled and "
-        "without .detach() or a copy between them"
-    )
-
-
-def _look_for_compiled_code(real_logits: Tensor, real_inputs: Tensor) -> None:
-    """Say now what ``backward()`` would say in torch's words."""
-    if "torch._dynamo" not in sys.modules:
-        return
-    seen, left = {real_inputs.grad_fn}, [real_logits.grad_fn]
-    while left:
-        node = left.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if "CompiledFunction" in node.name():
-            raise RuntimeError(
-                "real_logits come out of compiled code, which has no second derivatives, and R1 "
-                "needs them; call the discriminator itself for them, or with "
-                "torch.compiler.set_stance('force_eager'), or take approximate_r1_penalty"
-            )
-        left.extend(other for other, _ in node.next_functions)
-
-
-def _has_samples(shape: tuple[int, ...]) -> bool:
-    return len(shape) > 1
 
 
 def _distances(

@@ -23,6 +23,7 @@ from lossbook.translation.batch import (
     check_batch,
     check_networks,
 )
+from lossbook.translation.graphs import refuse_to_compile
 from lossbook.translation.losses import (
     check_diversity,
     check_margin,
@@ -34,7 +35,6 @@ from lossbook.translation.losses import (
     g_adversarial_loss,
     identity_loss,
     r1_penalty,
-    refuse_to_compile,
     style_reconstruction_loss,
 )
 
