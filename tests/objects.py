@@ -28,7 +28,7 @@ from lossbook.lab.hands.scenes import BATCH, LOGGED, some_hand
 from lossbook.lab.motion.bins import to_degrees, to_logits
 from lossbook.lab.motion.clips import load_talking_head
 from lossbook.lab.motion.experiment import load_record
-from lossbook.lab.motion.model import signal
+from lossbook.lab.motion.model import signal, smoothed
 from lossbook.landmarks import attribute_weight, pose_weight, smooth_l1_loss, wing_loss
 from lossbook.motion import pva_loss
 
@@ -158,6 +158,13 @@ def _calls(at):
     """Of ten."""
     level = torch.tensor(1 - (at["call"] - 1) / 10, dtype=torch.float64)
     return [at["call"], signal(level)]
+
+
+def _smoother(at):
+    """What is left in its place of a clip that is 0 but for one frame."""
+    alone = (torch.arange(5) == 2).double()[None, :, None]
+    clips = [alone, *(smoothed(alone, middle) for middle in (22, 10, 6, 4, 2))]
+    return [clips[round(at["much"])][0, 2, 0]]
 
 
 def _bins(at):
@@ -347,6 +354,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (
         "root": _root,
         "rotations": _rotations,
         "ruler": _ruler,
+        "smoother": _smoother,
         "spread": _spread,
         "turning": lambda at: [],
         "waves": _waves,

@@ -1,0 +1,79 @@
+"""The object in which P's clip is smoothed: what it draws is what the experiment smooths."""
+
+import numpy as np
+import pytest
+import torch
+from objects import SHOWN
+from sympy import sympify
+
+from lossbook.lab.motion.calming import smoother
+from lossbook.lab.motion.clips import load_face_mesh, load_talking_head
+from lossbook.lab.motion.heads import outline
+from lossbook.lab.motion.model import smoothed
+from lossbook.lab.page.formulas import evaluate
+from lossbook.lab.page.objects import Clip, Dots, Line, Text
+from lossbook.lab.run.devices import threads
+
+MIDDLES = (22, 10, 6, 4, 2)
+JERK = {"P": 1.7, "P+V": 1.1, "P+V+A": 0.9, "22": 1.5, "10": 1.25, "6": 1.0, "4": 0.8, "2": 0.4}
+FRAMES = 12
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    with threads(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def euler():
+    """A clip as it is, and smoothed with each n."""
+    clip = load_talking_head().euler[None, 100 : 100 + FRAMES]
+    return torch.cat([clip, *(smoothed(clip, middle) for middle in MIDDLES)])
+
+
+@pytest.fixture(scope="module")
+def scene(euler):
+    mesh = load_face_mesh()
+    faces = np.stack([outline(clip, mesh) for clip in euler])
+    truth = (euler[0, :, 1], outline(euler[0], mesh))
+    return smoother(MIDDLES, euler[..., 1], faces, truth, JERK, span=(-20, 20), fps=25, slow=3)
+
+
+def value(scene, formula, much, frame=1):
+    return float(evaluate(sympify(formula), list(scene.controls), scene.arrays)(much, frame))
+
+
+@pytest.mark.parametrize("much", range(len(MIDDLES) + 1))
+def test_the_curve_the_head_and_the_ring_are_those_of_the_chosen_n(scene, euler, much):
+    drawn = [mark for mark in scene.panels[1].marks if isinstance(mark, Line)][-1]
+    heights = torch.tensor([value(scene, y, much) for _, y in drawn.places]).double()
+    torch.testing.assert_close(heights, euler[much, :, 1].double(), atol=6e-4, rtol=0)
+    _, head = (mark for mark in scene.panels[0].marks if isinstance(mark, Clip))
+    mesh = load_face_mesh()
+    for frame in (1, 5, FRAMES):
+        place = round(value(scene, head.frame, much, frame))
+        assert np.array_equal(head.table[place - 1], outline(euler[much], mesh)[frame - 1])
+    ring = [mark for mark in scene.panels[2].marks if isinstance(mark, Dots)][-1]
+    ((across, up),) = ring.places
+    name = str(MIDDLES[much - 1]) if much else "P"
+    assert ring.hollow and value(scene, across, much) == pytest.approx(JERK[name])
+    assert value(scene, up, much) == (0 if much else 1)
+    ((_, said),) = scene.sentences
+    found = [value(scene, formula, much) for formula in said.values()]
+    assert found == pytest.approx([float(v) for v in SHOWN["smoother"]({"much": much})])
+
+
+def test_every_dot_has_its_name_and_the_buttons_choose_their_n(scene):
+    names = {mark.template for mark in scene.panels[2].marks if isinstance(mark, Text)}
+    assert names == {"real", *JERK}
+    much = next(iter(scene.controls))
+    assert {button.label: button.sets[much] for button in scene.buttons} == {"n = 6": 3, "n = 2": 5}
+
+
+def test_each_n_needs_its_clip(euler):
+    with pytest.raises(ValueError, match="5 n's need 6 clips, got 5"):
+        smoother(
+            MIDDLES, euler[1:, :, 1], np.zeros((5, FRAMES, 2, 2)), (euler[0, :, 1], np.zeros(1)),
+            JERK, span=(-20, 20), fps=25,
+        )  # fmt: skip
