@@ -227,7 +227,10 @@ def _labels(at):
 
 
 def _weights(at):
-    marked = torch.tensor([[at[f"a{n}"]] for n in range(1, 7)], dtype=torch.float64)
+    """Of six faces, the first with a large pose, the fourth and the last with an expression."""
+    has = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0], [0, 0, 1], [0, 1, 0]])
+    counted = torch.tensor([at["pose"], at["expression"], at["ordinary"]])
+    marked = (has * counted).double()
     turned = torch.tensor([[0.0, at["angle"], 0.0]], dtype=torch.float64)
     p = pose_weight(turned, torch.zeros_like(turned), degrees=True)
     weights = p * attribute_weight(marked)

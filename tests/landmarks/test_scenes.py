@@ -1,9 +1,10 @@
-"""Where Wing's curve dips, which the chapter's object to move draws as circles."""
+"""Where Wing's curve dips, and which faces the picture of PFLD's weights can show."""
 
 import numpy as np
 import pytest
 import sympy as sp
 
+from lossbook.lab.landmarks import scenes
 from lossbook.lab.landmarks.labels import LOSSES, _if_dip, x
 from lossbook.lab.page.formulas import evaluate
 
@@ -33,3 +34,18 @@ def test_a_label_is_circled_where_answers_on_both_sides_cost_more(labels, dips):
         assert lowest == (label in dips)
     answers = np.linspace(-4, 12, 1601)
     assert min(map(cost, circled)) <= min(map(cost, answers)) + 1e-9
+
+
+def test_faces_are_weighed_by_the_attributes_that_they_have(faces):
+    made = scenes.weights(faces, [39, 236, 112, 61, 52, 252])
+    words = [mark.template for mark in made.panels[0].marks if hasattr(mark, "template")]
+    assert words[1::2] == [
+        "large pose", "ordinary", "ordinary", "expression", "ordinary", "expression",
+    ]  # fmt: skip
+
+
+def test_a_face_with_another_attribute_is_not_shown(faces):
+    alone = faces.attributes.sum(1) == 1
+    blurred = int((alone & (faces.attributes[:, 3] > 0)).nonzero()[0])
+    with pytest.raises(ValueError, match=f"face {blurred} has blur"):
+        scenes.weights(faces, [blurred, 236])

@@ -47,7 +47,8 @@ def few_labels() -> Scene:
 
 def _labels(name: str, *, costs: bool) -> Scene:
     given = sp.symbols("l1:8", real=True)
-    start = (-1.5, -1, -0.5, 0, 0.5, 1, 8)
+    # Each loss has an answer of its own: 1.0 (L2), 0 (L1), −1 (Wing).
+    start = (-1.5, -1.2, -1, 0, 1, 2, 8)
     camps = (0, 0, 0, 5, 6, 8, 10)
     answer = sp.Symbol("answer", real=True)
     best = {loss: sp.Symbol(f"best_{loss}", real=True) for loss in ("L2", "Wing", "L1")}
@@ -73,6 +74,7 @@ def _labels(name: str, *, costs: bool) -> Scene:
             "Drag a label. A line is a loss's answer",
             height=300 if costs else 270,
             wide=costs,
+            letters=5 * costs,
         )
     ]
     minima = {at: Minimum(totals[loss], answer, -4, 12) for loss, at in best.items()}
@@ -87,7 +89,7 @@ def _labels(name: str, *, costs: bool) -> Scene:
             Dots(seen, look="Wing", label="dip", size=6, hollow=True),
             Dots([(least, 0)], look="Wing", label="lowest dip", size=7),
         ]
-        up = Axis(-0.06, 1.04, ticks={0: "least", 1: "most"})
+        up = Axis(-0.06, 1.04, "cost", ticks={0: "least", 1: "most"})
         title = "What an answer costs with Wing"
         panels.append(Panel(curves, across, up, title, height=250, wide=True))
     return Scene(

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lossbook.lab.landmarks.attributes import ATTRIBUTES
 from lossbook.lab.landmarks.crops import crop
 from lossbook.lab.landmarks.labels import LOSSES, few_labels, labels
 from lossbook.lab.landmarks.model import SIZE
@@ -188,7 +189,7 @@ def prices() -> Chart:
     curves = [
         Curve(LOSSES[name], x, look=name, label=name, span=(0, 12)) for name in ("L1", "Wing")
     ]
-    axes = (Axis(0, 12, "error of one coordinate [px]"), Axis(0, 20, "cost [px]"))
+    axes = (Axis(0, 12, "error of one coordinate [px]"), Axis(0, 20, "cost: the loss [px]"))
     return Chart(
         "With Wing the first pixel of an error costs most",
         [Panel(curves, *axes, height=210, wide=True)],
@@ -263,56 +264,52 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
 
 
 def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
-    """Six faces, which of them have the attribute, and what PFLD weighs them with.
+    """Six faces, the attributes that they have, and what PFLD weighs them with.
 
     Args:
         faces: as `load_faces` gives them.
-        chosen: six of them; those with a large pose have the attribute at first.
+        chosen: six of them, with one attribute or none; each class must occur.
+
+    Raises:
+        ValueError: if a face has more than one attribute, or one that is not shown.
     """
-    has = sp.symbols("a1:7", integer=True)
     angle = sp.Symbol("angle", nonnegative=True)
-    count = sp.Add(*has)
-    q = [sp.Piecewise((6 * a / count, count > 0), (0, True)) for a in has]
+    classes = ("large pose", "expression", "ordinary")
+    counted = dict(zip(classes, sp.symbols("pose expression ordinary", integer=True), strict=True))
+    kinds = [_class(faces, index) for index in chosen]
     p = symbolic.POSE_ERROR.subs(symbolic.theta, angle * sp.pi / 180)
-    w = [p * weight for weight in q]
+    w = [p * counted[kind] * sp.Rational(len(kinds), kinds.count(kind)) for kind in kinds]
     marks: list[Mark] = []
-    for n, index in enumerate(chosen):
+    for n, (index, kind) in enumerate(zip(chosen, kinds, strict=True)):
         picture, _ = face(faces, index)
         marks.append(Picture(picture.image, (n + 0.06, n + 0.94), (11, 7.6)))
         marks.append(Bar((n + 0.5, 0), (n + 0.5, w[n]), look="PFLD", width=44))
         marks.append(Text((n + 0.5, w[n]), "{w:.2f}", {"w": w[n]}, anchor="middle", shift=(0, -10)))
-    whole, rare = sp.Add(*w), [bool(faces.attributes[index, 0]) for index in chosen]
+        marks.append(Text((n + 0.5, 0), kind, anchor="middle", shift=(0, 13)))
     return Scene(
         "weights",
-        "The weights that PFLD gives to six faces: tick the rare ones",
+        "What PFLD weighs six faces with: tick the classes that count",
         {
             angle: Range(0, 90, 90, 1, "°", "error of the yaw of all six"),
-            **{
-                a: Switch(f"face {n + 1} is rare", at, bare=True)
-                for n, (a, at) in enumerate(zip(has, rare, strict=True))
-            },
+            **{at: Switch(kind, kind != "ordinary") for kind, at in counted.items()},
         },
-        [
-            Panel(
-                marks,
-                Axis(0, 6),
-                Axis(-0.1, 11),
-                height=330,
-                wide=True,
-                frame=False,
-            )
-        ],
+        [Panel(marks, Axis(0, 6), Axis(-0.9, 11), height=345, wide=True, frame=False)],
         [
             (
                 "A bar is p · q. p is {p:.2f}. The mean of the six weights is {m:.2f}.",
-                {"p": p, "m": whole / 6},
+                {"p": p, "m": sp.Add(*w) / len(w)},
             )
         ],
-        [
-            Button("all are rare", dict.fromkeys(has, 1)),
-            Button("none is rare", dict.fromkeys(has, 0)),
-        ],
     )
+
+
+def _class(faces: Faces, index: int) -> str:
+    """The one attribute of a face as the picture names it, or that it has none."""
+    has = [name for name, at in zip(ATTRIBUTES, faces.attributes[index], strict=True) if at]
+    named = {(): "ordinary", ("pose",): "large pose", ("expression",): "expression"}
+    if tuple(has) not in named:
+        raise ValueError(f"face {index} has {' and '.join(has)}, which the picture does not show")
+    return named[tuple(has)]
 
 
 def product() -> Scene:
@@ -380,7 +377,7 @@ def product() -> Scene:
 def shown(
     image: Float[Tensor, "side side"], points: Mapping[str, Float[Tensor, "98 2"]], title: str
 ) -> Panel:
-    """A crop with points on it; of two clouds, with a line from each point to its other.
+    """A crop with points on it; of two clouds, large, with a line from each point to its other.
 
     Args:
         image: between 0 and 1.
@@ -390,9 +387,10 @@ def shown(
     marks: list[Mark] = [_photograph(image)]
     places = {name: [(float(a), float(b)) for a, b in cloud] for name, cloud in points.items()}
     looks = {"labels": "ground truth", "predictions": PREDICTED}
-    if len(places) == 2:
-        pairs = zip(*places.values(), strict=True)
-        marks += [Line(pair, look=PREDICTED, width=1, solid=True) for pair in pairs]
+    pairs = list(zip(*places.values(), strict=True)) if len(places) == 2 else []
+    marks += [Line(pair, look=PREDICTED, width=1, solid=True) for pair in pairs]
     for name, cloud in places.items():
-        marks.append(Dots(cloud, look=looks[name], label=name, size=1.6))
-    return Panel(marks, Axis(6, 106), Axis(112, 12), title, equal=True, frame=False, small=True)
+        marks.append(Dots(cloud, look=looks[name], label=name, size=2 if pairs else 1.6))
+    # An empty frame keeps pairs from standing side by side on a phone, too small to be read.
+    axes = (Axis(6, 106, ticks={}), Axis(112, 12, ticks={}))
+    return Panel(marks, *axes, title, equal=True, frame=bool(pairs), small=not pairs)

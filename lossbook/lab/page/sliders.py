@@ -34,6 +34,7 @@ def slider(
     look: str = "",
     unit: str = "",
     overlays: Mapping[str, sympy.Expr] | None = None,
+    at: Number | None = None,
 ) -> Scene:
     """Value and gradient of a loss, with sliders for its hyperparameters and a point to read off.
 
@@ -52,6 +53,7 @@ def slider(
         look: Its name in the palette; by default the title.
         unit: Of the variable, behind its number.
         overlays: Thin curves to compare with, by name; they may use the same symbols.
+        at: Where the point is at first; by default three quarters of the way.
 
     Returns:
         An object that a notebook shows as HTML.
@@ -77,8 +79,9 @@ def slider(
     if not first < last:
         raise ValueError(f"span must be (first, last) with first < last, got {span!r}")
     probe = Range(first, last, first, unit=unit, label=xlabel)
-    at = first + round(0.75 * (last - first) / probe.grain) * probe.grain
-    controls[point] = Range(first, last, round(at, 12), unit=unit, label=xlabel)
+    if at is None:
+        at = round(first + round(0.75 * (last - first) / probe.grain) * probe.grain, 12)
+    controls[point] = Range(first, last, at, unit=unit, label=xlabel)
     label, curves = title or ylabel, {title or ylabel: sympy.sympify(expr)}
     curves |= {k: sympy.sympify(v) for k, v in (overlays or {}).items()}
     start = {symbol: control.value for symbol, control in controls.items()}

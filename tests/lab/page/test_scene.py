@@ -141,6 +141,10 @@ def test_what_does_not_move_is_only_drawn():
     assert html.count("data-mark") == 1
 
 
+def test_the_point_of_a_slider_begins_where_it_is_told_to():
+    assert repr(wing(at=0.5)).endswith("x at 0.5)") and repr(wing()).endswith("x at 10)")
+
+
 def test_a_symbol_that_a_handle_moves_needs_no_slider():
     both = {u: Range(-2, 2, 1), v: Range(-2, 2, 0)}
     assert small([Handle(u, v)], both).markup.count('type="range"') == 0
