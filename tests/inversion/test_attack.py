@@ -236,13 +236,7 @@ def test_a_result_is_made_and_read(faces, monkeypatch):
 
 
 def test_the_record_is_that_of_the_code():
-    """It is not: SFace's last batch norm was in training mode in its trainings, see `sface`.
-
-    It is being recorded anew. When it has come this fails: then nothing is expected here, and the
-    chapter says no more that its main table is old.
-    """
-    found = load_record()
-    assert EXPERIMENT.stale(found) == ["made with other code"]
+    assert EXPERIMENT.stale(load_record()) == []
     assert set(RECORDED.arms) == set(ARMS)
     assert experiment.RECORD.stat().st_size < 1_600_000
 
