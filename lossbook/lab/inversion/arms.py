@@ -23,7 +23,7 @@ from lossbook.inversion import (
     sigmoid_schedule,
 )
 
-__all__ = ["ARMS", "GUIDED", "LARGEST", "Arm"]
+__all__ = ["ARMS", "GUIDED", "LARGEST", "MATCHED", "RAW_LENGTH", "Arm"]
 
 LARGEST = 0.1
 """λ at the end, in units of a pixel's squared error from -1 to 1."""
@@ -82,6 +82,11 @@ def _linear(maximum: float, name: str, steps: int) -> InversionLoss:
     return _recipe(name, steps, lambda_schedule=LambdaSchedule("linear", steps, maximum=maximum))
 
 
+def _raw(maximum: float, steps: int) -> InversionLoss:
+    schedule = LambdaSchedule("linear", steps, maximum=maximum)
+    return _recipe("baseline", steps, lambda_schedule=schedule, normalized=False)
+
+
 ARMS: Mapping[str, Arm] = {
     "pixel": Arm(None),
     "constant 0.01": Arm(partial(_constant, 0.01)),
@@ -113,6 +118,18 @@ ARMS: Mapping[str, Arm] = {
     "scratch, constant 1": Arm(partial(_constant, 1.0), scratch=True),
 }
 """Twenty-eight arms."""
+
+RAW_LENGTH = 12.47
+"""Mean length of SFace's templates before they are brought to length 1."""
+
+MATCHED: Mapping[str, Arm] = {
+    "raw, matched": Arm(
+        partial(_raw, LARGEST / RAW_LENGTH**2),
+        raw=True,
+    ),
+}
+"""Raw L2 falls by 2·‖f‖·‖t‖ where the cosine rises by 1, normalised L2 by 2. With a λ so much
+smaller both pull alike along the cosine."""
 
 GUIDED: Mapping[str, tuple[float, ...]] = {
     "pixel": (0.25, 0.5, 1.0),

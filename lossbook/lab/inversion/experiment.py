@@ -21,7 +21,7 @@ from jaxtyping import Float, Int64
 from pydantic import Field, PlainSerializer
 from torch import Tensor
 
-from lossbook.lab.inversion.arms import ARMS, GUIDED
+from lossbook.lab.inversion.arms import ARMS, GUIDED, MATCHED
 from lossbook.lab.inversion.faces import (
     Faces,
     Split,
@@ -254,7 +254,7 @@ def trained(
         progress: whether to show a progress bar.
     """
     attack, history = train(
-        ARMS[arm],
+        {**ARMS, **MATCHED}[arm],
         faces,
         part,
         recognisers()[0],
