@@ -20,10 +20,13 @@ def test_templates_are_as_long_as_the_weight_supposes(faces):
 
 def test_along_the_cosine_it_pulls_as_normalised_l2_does():
     angle = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-    direction = torch.stack([angle.cos(), angle.sin()])[None]
     template = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+
+    def slope(weight, length, **options):
+        feature = length * torch.stack([angle.cos(), angle.sin()])[None]
+        loss = weight * feature_l2_loss(feature, length * template, **options)
+        return torch.autograd.grad(loss, angle)[0]
+
     weight = MATCHED["raw, matched"].loss(100).lambda_schedule.step(100)
-    raw = weight * feature_l2_loss(RAW_LENGTH * direction, RAW_LENGTH * template)
-    unit = LARGEST * feature_l2_loss(direction, template, normalized=True)
-    (slope,), (expected,) = (torch.autograd.grad(loss, angle) for loss in (raw, unit))
-    torch.testing.assert_close(slope, expected)
+    expected = slope(LARGEST, 1.0, normalized=True)
+    torch.testing.assert_close(slope(weight, RAW_LENGTH), expected)
