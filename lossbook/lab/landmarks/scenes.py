@@ -170,7 +170,7 @@ def spread(faces: Faces, index: int) -> Scene:
         {many: Range(7, 98, 10, 1, label="how many points are wrong on the right")},
         [
             panel("all points off", alike),
-            panel("few points off", gathered),
+            panel("the slider's points off", gathered),
             compared,
         ],
         [
