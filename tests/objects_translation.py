@@ -183,7 +183,8 @@ def cipher(at):
     made = (letter + round(at["there"])) % 26
     again = (made + round(at["back"])) % 26
     pairs = ((sans, again), (serif, made), (sans, made))
-    return [100 * round(F.l1_loss(face[other], face[letter]).item(), 4) for face, other in pairs]
+    off = [F.mse_loss(face[other], face[letter]).sqrt().item() for face, other in pairs]
+    return [100 * round(each, 4) for each in off]
 
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {

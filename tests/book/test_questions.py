@@ -107,6 +107,19 @@ def test_each_log_is_judged_by_itself(show):
     assert case.locator("svg.panel:visible").count() == 4
 
 
+def test_a_log_may_have_hints_of_its_own(show):
+    healthy = Log({"2d": np.ones(9)}, "nothing", "", "", hints={"a NaN": "True, but unseen."})
+    page = show(guess([healthy] * 4, CHOICES, hints={"the wrong unit": "It would be large."}))
+    case = page.get_by_role("region", name="Log A")
+    for choice, hint in (
+        ("a NaN", "True, but unseen."),
+        ("the wrong unit", "Not that. It would be large."),
+    ):
+        case.get_by_role("button", name=choice).click()
+        said = case.get_by_role("status").inner_text()
+        assert said == f"{hint} Look again, or open the diagnosis."
+
+
 def test_a_picture_that_was_folded_moves(show):
     page = show(question(shown=scenes.landmark()))
     page.get_by_role("button", name="down").click()

@@ -144,3 +144,5 @@ def test_a_cipher_costs_no_cycle_if_it_is_undone_and_is_wrong_all_the_same():
             cyc, error, of_id = At(cipher, state).shown()
             assert cyc == 0 and (error > 2) == (of_id > 2) == (there > 0)
     assert At(cipher, {"there": 1, "back": 0}).shown()[0] > 2
+    r_to_s = At(cipher, {"letter": 18, "there": 1, "back": -1}).shown()
+    assert [round(v) for v in r_to_s] == [0, 30, 35]

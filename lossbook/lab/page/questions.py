@@ -102,6 +102,7 @@ class Log:
         mended: The log after the mend.
         notes: Words at the foot of a term's picture, such as how far below it the values are.
         beside: Another run, drawn faintly behind it.
+        hints: By choice, what is said of it here, in place of "Not that." and the hint of all logs.
     """
 
     curves: Mapping[str, Numbers]
@@ -112,6 +113,7 @@ class Log:
     mended: Mapping[str, Numbers] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, Numbers] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,12 @@ class Guess(Shown):
     def _case(self, name: str, log: Log) -> str:
         says = mended = ""
         reading = f" <small>{prose(self.reading)}</small>" if self.reading else ""
-        hint = ' <span class="hint"></span>' if self.hints else ""
+        hints, wrong = self.hints, "Not that." + ' <span class="hint"></span>' * bool(self.hints)
+        if log.hints:
+            usual = {
+                choice: f"Not that. {hints.get(choice, '')}".strip() for choice in self.choices
+            }
+            hints, wrong = usual | dict(log.hints), '<span class="hint"></span>'
         if log.says:
             says = f"<p><code>check_values()</code> says:</p><blockquote>{escape(log.says)}"
             says += "</blockquote>"
@@ -155,8 +162,8 @@ class Guess(Shown):
             f'<section class="ask case again" aria-label="{name}">'
             f'<p class="question"><b>{name}.</b>{reading}</p>'
             f"{self._panels(log.curves, name, log.beside, log.notes)}"
-            + _choices(self.choices, log.fault, f"What is wrong in {name}?", self.hints)
-            + _said("Yes.", f"Not that.{hint} Look again, or open the diagnosis.")
+            + _choices(self.choices, log.fault, f"What is wrong in {name}?", hints)
+            + _said("Yes.", f"{wrong} Look again, or open the diagnosis.")
             + f"<details><summary>The diagnosis</summary>"
             f'<p class="told"><b>{prose(log.fault)}</b></p>{paragraphs(log.shows)}{says}'
             f"<p><b>Mend:</b> {prose(log.mend)}</p>{mended}</details></section>"
@@ -226,7 +233,7 @@ def guess(
         raise ValueError(f"expected a name for each of {len(logs)} logs, got {len(names)}")
     for log in logs:
         _check_choices(choices, log.fault)
-    for choice in hints or {}:
+    for choice in [*(hints or {}), *(choice for log in logs for choice in log.hints)]:
         _check_choices(choices, choice)
     if axes is None:
         runs = [run for log in logs for run in (log.curves, log.mended)]

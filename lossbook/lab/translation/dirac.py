@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -188,6 +189,10 @@ class _Gan:
             for sign in (1, -1)
         ]
         marks.append(Text((-2.9, 1.35), "margin"))
+        title = "The orbit"
+        if not computed:
+            marks += self._flow()
+            title = "The orbit, and where a step leads"
         way = (_THETA[_K], _PSI[_K])
         marks.append(Path(way, _K, (1, _SO_FAR + 1), look="neutral", width=1.5))
         if computed:
@@ -202,7 +207,18 @@ class _Gan:
         ]
         marks += [Text((-2.9, -2.7 * sp.sqrt(sp.sign(true))), word) for word, true in words.items()]
         across, up = Axis(-3, 3, "fake θ, the real data being at 0"), Axis(-3, 3, "slope ψ of D")
-        return Panel(marks, across, up, "The orbit", equal=True)
+        return Panel(marks, across, up, title, equal=True)
+
+    def _flow(self) -> list[Mark]:
+        """Short lines along a step, where R1 is computed in each."""
+        lines: list[Mark] = []
+        friction = self.of(2 * _ON * _WEIGHT)
+        for x, y in itertools.product((-2.5, -1.5, -0.5, 0.5, 1.5, 2.5), repeat=2):
+            across, up = sp.Float(y), -sp.Float(x if x * y > -1 else 0) - friction * y
+            half = 0.17 / sp.sqrt(across**2 + up**2)
+            ends = [(x + sign * half * across, y + sign * half * up) for sign in (-1, 1)]
+            lines.append(Line(ends, look="neutral", width=0.7, solid=True))
+        return lines
 
     def windows(self) -> Panel:
         """The weights with which it settles near the equilibrium, for each interval."""

@@ -260,7 +260,8 @@ def cipher() -> Scene:
     made = sp.Mod(letter - 1 + there, many) + 1
     again = sp.Mod(made - 1 + back, many) + 1
     sans, serif = map(sp.IndexedBase, ("sans", "serif"))
-    apart = [(face[:, None] - face).abs().mean((2, 3)).flatten().tolist() for face in faces]
+    off = [(face[:, None] - face).square().mean((2, 3)).sqrt() for face in faces]
+    apart = [each.flatten().tolist() for each in off]
     row = many * (letter - 1)
     cyc, id_, error = 100 * sans[row + again], 100 * sans[row + made], 100 * serif[row + made]
     marks: list[Mark] = []
@@ -272,7 +273,7 @@ def cipher() -> Scene:
         "cipher",
         "A cipher: every letter is moved on in the alphabet",
         {
-            letter: Range(1, many, 18, 1, label="number of the letter"),
+            letter: Range(1, many, 18, 1, label="letter (1 = A, 18 = R)"),
             there: Range(0, many - 1, 1, 1, label="shift there"),
             back: Range(1 - many, 0, 0, 1, label="shift back"),
         },
@@ -280,7 +281,7 @@ def cipher() -> Scene:
             Panel(marks, Axis(0, 224), Axis(80, 0), equal=True, frame=False),
             bars(
                 {"cyc": cyc, "error": error, "id": id_},
-                Axis(0, 30, "% of black to white"),
+                Axis(0, 60, "% of black to white"),
                 looks={"cyc": "generator", "error": "neutral", "id": "truth"},
                 format=".0f",
             ),
