@@ -31,6 +31,10 @@ CROP_A_MM = 0.004
 """Of the crop's side, what a millimetre is in the picture."""
 LET_GO_MM = 0.1
 """How far before its label a fingertip that was let go is drawn."""
+ARROW_MM = 800
+"""How long the arrow of a pull of 1 per mm would be, in millimetres."""
+LONGEST = 0.006
+"""The pull at which an arrow is cut: just longer than that of 2D."""
 STUCK = 0.05
 """The value of a term that cannot get smaller."""
 
@@ -45,12 +49,14 @@ def confidence() -> Scene:
     across = Axis(-20, 20, "error x, in units of s")
     here = {x: at}
     by_confidence = {x: at, c: chosen}
+    cheapest = 1 / sp.Max(1, sp.Abs(at))
+    least = whole.subs({x: at, c: cheapest})
     return Scene(
         "confidence",
         "A confidence is a width",
         {
             c: Range(0.05, 1, 0.5, 0.05, label="confidence"),
-            at: Range(-6, 6, 2, 0.1, "s", "an error of"),
+            at: Range(-12, 12, 2, 0.1, "s", "an error of"),
         },
         [
             Panel(
@@ -83,9 +89,10 @@ def confidence() -> Scene:
                     ),
                     Dots([(c, weighted.subs(here))], look="weighted L1", size=5),
                     Dots([(c, whole.subs(here))], look="Laplace", size=5),
+                    Dots([(cheapest, least)], look="Laplace", size=9, hollow=True),
                 ],
                 Axis(0, 1, "confidence c"),
-                Axis(0, 7),
+                Axis(0, 13),
                 "What it costs at each confidence",
             ),
         ],
@@ -97,7 +104,7 @@ def confidence() -> Scene:
                 {"mean": 1 / c, "a": weighted.subs(here), "b": whole.subs(here)},
             )
         ],
-        [Button("sure", {c: 1}), Button("hidden", {c: 0.1})],
+        [Button("sure", {c: 1}), Button("hidden", {c: 0.1, at: 10})],
     )
 
 
@@ -125,8 +132,9 @@ def pulls() -> Scene:
 
     end = sp.Piecewise((ends(1), metres > 0), (ends(0), True))
     arrows = [
-        Arrow((x, y), (-4 * slopes[name] / pull, 0), look=looks[name], label=f"pull of {name}")
+        Arrow((x, y), (-ARROW_MM * cut, 0), look=looks[name], label=f"pull of {name}")
         for name, y in (("3D", 0.45), ("2D", -0.45))
+        for cut in (sp.Max(-LONGEST, sp.Min(LONGEST, slopes[name])),)
     ]
     labels = [
         mark
@@ -175,7 +183,8 @@ def pulls() -> Scene:
         ],
         [
             (
-                "Per millimetre the loss of 3D changes by {a:.4f}, that of 2D by {b:.4f}.",
+                "Per millimetre the loss of 3D changes by {a:.4f}, that of 2D by {b:.4f}. "
+                f"Arrows are cut at {LONGEST}.",
                 {"a": sp.Abs(slopes["3D"]), "b": sp.Abs(slopes["2D"])},
             )
         ],

@@ -327,7 +327,7 @@ def rotations() -> Scene:
                 [
                     *(
                         Curve(loss, along, look=name, label=name, span=(120, 240))
-                        for name, loss in losses(along).items()
+                        for name, loss in reversed(losses(along).items())  # the dashed one above
                     ),
                     *(Dots([(true, loss)], look=name, size=5) for name, loss in here.items()),
                 ],
