@@ -13,7 +13,7 @@ from torch import Tensor
 from lossbook.lab.motion.heads import LINES
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
-from lossbook.lab.page.objects import Axis, Button, Clip, Dots, Line, Panel, Range, Scene, Text
+from lossbook.lab.page.objects import Axis, Choice, Clip, Dots, Line, Panel, Range, Scene, Text
 
 __all__ = ["smoother"]
 
@@ -96,18 +96,11 @@ def smoother(
         "smoother",
         "P's clip, smoothed afterwards",
         {
-            much: Range(0, count - 1, 0, 1, label="smoothing"),
+            much: Choice("smoothed 1 : n : 1 with n =", ("not smoothed", *map(str, middles))),
             frame: Range(1, frames, 1, 1, label="frame", fps=round(fps / slow)),
         },
+        # The ring is seen together with what moves it, also on a phone.
         [
-            Panel(head, *_FACE, "The head", equal=True, frame=False),
-            Panel(
-                lines,
-                Axis(1, frames, f"frame, {fps:.0f} a second"),
-                Axis(*span, "yaw [°]"),
-                "Yaw over time",
-                height=270,
-            ),
             Panel(
                 strip,
                 Axis(0, 2, "jerk ÷ real jerk"),
@@ -115,6 +108,14 @@ def smoother(
                 "Mean of six trainings",
                 height=168,
                 wide=True,
+            ),
+            Panel(head, *_FACE, "The head", equal=True, frame=False),
+            Panel(
+                lines,
+                Axis(1, frames, f"frame, {fps:.0f} a second"),
+                Axis(*span, "yaw [°]"),
+                "Yaw over time",
+                height=270,
             ),
         ],
         [
@@ -124,7 +125,6 @@ def smoother(
                 {"own": own[much + 1]},
             )
         ],
-        [Button(f"n = {n}", {much: at}) for at, n in enumerate(middles, 1) if n in (6, 2)],
         arrays=arrays,
     )
 

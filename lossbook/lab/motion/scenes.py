@@ -108,7 +108,8 @@ def heads(
     if steps:
         panels.append(
             Panel(
-                [
+                [Line([(frame, -most), (frame, most)], look="neutral", width=1)]
+                + [
                     Line(
                         [(k + 1.5, v) for k, v in enumerate(values)], look=look, solid=True, width=2
                     )

@@ -287,7 +287,8 @@ def disturb(truth: ArrayLike, *, fps: float = 25.0) -> Scene:
                 },
             ),
             "The clip is short, so between offset and flip V and A differ a little from the "
-            "formula below. A single bad frame holds all frequencies: its V is about twice its P.",
+            "formula below; near the flip V can even pass 4 P. A single bad frame holds all "
+            "frequencies: its V is about twice its P.",
         ],
         [
             Button("offset", {alone: 0, hertz: 0}),
@@ -350,7 +351,7 @@ def filters(measured: Mapping[str, Number], *, fps: float = 25.0) -> Scene:
         [
             (
                 "An offset has the weight {slow:.2f}, and a flip has the weight {fast:.2f}. Look "
-                "at the fast end of the curve, on the right.",
+                "at the fast end of the curve, on the right. If all weights are 0, so is the loss.",
                 {"slow": slow, "fast": fast},
             )
         ],
