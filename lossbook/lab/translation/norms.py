@@ -19,8 +19,8 @@ from lossbook.lab.translation.arms import KINDS
 
 __all__ = ["EXPERIMENT", "RECORDED", "load_record"]
 
-RECORDED = experiment.RECORDED.replace(arms=tuple(KINDS), folds=(0, 1))
-"""An arm of each kind, twice."""
+RECORDED = experiment.RECORDED.replace(arms=tuple(KINDS), folds=(0,))
+"""An arm of each kind."""
 
 EXPERIMENT = dataclasses.replace(
     experiment.EXPERIMENT,
