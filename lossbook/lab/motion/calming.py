@@ -29,7 +29,7 @@ def smoother(
     jerk: Mapping[str, Number],
     *,
     span: tuple[Number, Number],
-    fps: float,
+    fps: int | float,
     slow: int = 1,
 ) -> Scene:
     """A clip as P made it, smoothed 1 : n : 1, over the truth; and the jerk of many such clips.

@@ -41,7 +41,7 @@ def heads(
     yaw: Mapping[str, Sequence[float]],
     *,
     truth: NDArray[np.float64],
-    fps: float,
+    fps: int | float,
     span: tuple[Number, Number],
     sentence: str = "",
     steps: bool = False,
