@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lossbook.lab.motion.heads import LINES
+from lossbook.lab.motion.scenes import FACE
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import Axis, Choice, Clip, Dots, Line, Panel, Range, Scene, Text
 
 __all__ = ["smoother"]
 
-_FACE = (Axis(-13, 13), Axis(-13, 13))
 _LOOK = "P, smoothed"
 
 
@@ -109,7 +109,7 @@ def smoother(
                 height=168,
                 wide=True,
             ),
-            Panel(head, *_FACE, "The head", equal=True, frame=False),
+            Panel(head, *FACE, "The head", equal=True, frame=False),
             Panel(
                 lines,
                 Axis(1, frames, f"frame, {fps:.0f} a second"),

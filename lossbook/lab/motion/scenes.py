@@ -29,9 +29,10 @@ from lossbook.lab.page.objects import (
     Text,
 )
 
-__all__ = ["anatomy", "bins", "heads", "many_noises", "ten_calls"]
+__all__ = ["FACE", "anatomy", "bins", "heads", "many_noises", "ten_calls"]
 
-_FACE = (Axis(-13, 13), Axis(-13, 13))
+FACE = (Axis(-13, 13), Axis(-13, 13))
+"""The axes of a panel in which a head has room to turn."""
 
 
 def heads(
@@ -69,7 +70,7 @@ def heads(
     panels = [
         Panel(
             [beneath, Clip(face, frame, LINES, look=look, width=2.5)],
-            *_FACE,
+            *FACE,
             f"{made}{look}",
             equal=True,
             frame=False,
@@ -158,7 +159,7 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
             Axis(-12, 12, "x, y, z [mm]; scale [%]"),
         ),
     }
-    panels = [Panel(head, *_FACE, "The head", equal=True, frame=False)]
+    panels = [Panel(head, *FACE, "The head", equal=True, frame=False)]
     for title, (values, names, axis) in rows.items():
         cursor = Line([(frame, axis.start), (frame, axis.stop)], look="neutral", width=1)
         lines = [
