@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import sympy as sp
@@ -14,7 +14,6 @@ from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Arrow,
     Axis,
-    Button,
     Curve,
     Dots,
     Line,
@@ -24,6 +23,7 @@ from lossbook.lab.page.objects import (
     Stems,
     Text,
 )
+from lossbook.lab.page.shorthand import presets
 from lossbook.motion import symbolic
 
 __all__ = ["an_error", "reader", "ruler"]
@@ -72,13 +72,35 @@ def an_error(rho_1: sp.Expr, rho_2: sp.Expr, frame: sp.Symbol) -> sp.Expr:
 
 
 _PHASE = sp.IndexedBase("phase")
+_FRAME = sp.Symbol("frame", integer=True)
+_V, _A = sp.symbols("V_P A_P", nonnegative=True)
+"""The ratios V / P and A / P."""
+_RHO_1 = 1 - _V / 2
+(_SOLVED,) = sp.solve(symbolic.ACCELERATION_RATIO - _A, symbolic.rho_2)
+_RHO_2 = _SOLVED.subs(symbolic.rho_1, _RHO_1)
+# Of a wave A / V is V / P, and no mixture of waves has less; and none has more than a flip.
+# Where there is such an error the root is 1, elsewhere it is no number, and nothing is drawn.
+_ROOM = sp.Min(_A - _V**2, 4 * _V - _A) + sp.Float(1e-9)
+_STEADY, _NONE = sp.sqrt(sp.sign(_ROOM)), sp.sqrt(sp.sign(-_ROOM))
+_HERE = (_RHO_1 * _STEADY, _RHO_2 * _STEADY)
+# V / P and A / P are mean and mean square of a weight that for a flip is 4: Cantelli's inequality
+# says how much of it there can be. So small that it says 1 of a flip, of which both are 0, and
+# nothing of any other.
+_SPREAD = _A - _V**2 + sp.Float(1e-13)
+_FLIP = symbolic.VELOCITY_GAIN.subs(symbolic.omega, sp.pi)
+_MOST_FLIP = _STEADY * _SPREAD / (_SPREAD + (_FLIP - _V) ** 2)
+_KINDS = {0: "offset", 2: "dice", 4: "flip"}
+"""Errors by their V / P."""
 _CORNER = ((0.78, 0.6), (1.0, 1.0))
+_ACROSS, _UP = "correlation of neighbours ρ₁", "two frames apart ρ₂"
+
+Ratios = tuple[Number, Number]
 
 
-def _drawn(error: sp.Expr, frame: sp.Symbol, *marks: Mark) -> Panel:
+def _drawn(error: sp.Expr, *marks: Mark) -> Panel:
     """An error over one period, and what else is to stand there."""
     return Panel(
-        [Stems(error, frame, (1, _PERIOD), look="position", width=3), *marks],
+        [Stems(error, _FRAME, (1, _PERIOD), look="position", width=3), *marks],
         Axis(0, _PERIOD + 1, "frame"),
         Axis(-3.2, 3.2, "error"),
         "An error that would log this",
@@ -102,32 +124,52 @@ def ruler(
         ours: likewise of our own motion and networks, without arrows.
     """
     ours = ours or {}
-    v, frame = sp.Symbol("V_P", nonnegative=True), sp.Symbol("frame", integer=True)
-    rho_1 = 1 - v / 2
-    kinds = {0: "offset", 2: "dice", 4: "flip"}
+    dots = [Dots([(at, 0) for at in log.values()], look="P+V+A+L", label="Ditto's face", size=3)]
+    if ours:
+        dots.append(Dots([(at, 0) for at in ours.values()], look="p", label="ours", size=3))
+    said = (
+        "V/P is {v:.2f}. From one frame to the next the error changes by {step:.2f} times its own "
+        "size (both as root mean squares)."
+    )
+    kinds = {kind: at for at, kind in _KINDS.items()}
+    return Scene(
+        "ruler",
+        "What V/P says of an error",
+        {_V: Range(0, 4, 2, 0.01, label="V / P")},
+        [
+            _from_0_to_4(dots),
+            _from_0_to_1(dots, log, ours),
+            _drawn(an_error(_RHO_1, _RHO_1**2, _FRAME)),
+        ],
+        [(said, {"v": _V, "step": sp.sqrt(_V)})],
+        presets([_V], {name: [at] for name, at in (kinds | {**log, **ours}).items()}),
+        arrays={_PHASE: _PHASES},
+    )
+
+
+def _from_0_to_4(dots: Sequence[Dots]) -> Panel:
+    """All ratios that an error can have, with dots on them and your own."""
     marks: list[Mark] = [
         Line([(0, 0), (4, 0)], look="neutral", width=1),
-        Dots(
-            [(at, 0) for at in log.values()],
-            look="P+V+A+L",
-            label="Ditto's face",
-            size=3,
-        ),
+        *dots,
+        Dots([(_V, 0)], look="position", label="chosen V/P", size=6.5, hollow=True),
+        *(Line([(at, -0.12), (at, 0.12)], look="neutral", width=1) for at in _KINDS),
+        *(Text((at, 0.62), kind, anchor="middle") for at, kind in _KINDS.items()),
     ]
-    if ours:
-        own = [(at, 0) for at in ours.values()]
-        marks.append(Dots(own, look="p", label="ours", size=3))
-    marks.append(Dots([(v, 0)], look="position", label="chosen V/P", size=6.5, hollow=True))
-    whole = [
-        *marks,
-        *(Line([(at, -0.12), (at, 0.12)], look="neutral", width=1) for at in kinds),
-        *(Text((at, 0.62), kind, anchor="middle") for at, kind in kinds.items()),
-    ]
-    # The first quarter, larger, with names; your own dot only while it is there.
-    here = v * sp.sqrt(sp.sign(sp.Float(1.000001) - v))
-    closer: list[Mark] = [
+    across = Axis(-0.25, 4.25, ticks={at: f"{at}" for at in range(5)})
+    return Panel(
+        marks, across, Axis(-0.8, 0.9, ticks={}), "V / P from 0 to 4", height=120, wide=True
+    )
+
+
+def _from_0_to_1(
+    dots: Sequence[Dots], log: Mapping[str, Number], ours: Mapping[str, Number]
+) -> Panel:
+    """The first quarter, larger, with names; your own dot only while it is there."""
+    here = _V * sp.sqrt(sp.sign(sp.Float(1.000001) - _V))
+    marks: list[Mark] = [
         Line([(0, 0), (1, 0)], look="neutral", width=1),
-        *(dataclasses.replace(mark, label="") for mark in marks[1:-1]),
+        *(dataclasses.replace(mark, label="") for mark in dots),
         Dots([(here, 0)], look="position", size=6.5, hollow=True),
         *(
             Arrow((at, 0.3), (then - at, 0), look="P+V+A+L", width=1.5)
@@ -136,44 +178,9 @@ def ruler(
         *_named(log, 0.72),
         *(Text((at, -0.85), name, anchor="middle") for name, at in ours.items()),
     ]
-    return Scene(
-        "ruler",
-        "What V/P says of an error",
-        {v: Range(0, 4, 2, 0.01, label="V / P")},
-        [
-            Panel(
-                whole,
-                Axis(-0.25, 4.25, ticks={at: f"{at}" for at in range(5)}),
-                Axis(-0.8, 0.9, ticks={}),
-                "V / P from 0 to 4",
-                height=120,
-                wide=True,
-            ),
-            Panel(
-                closer,
-                Axis(-0.0625, 1.0625, ticks={at / 4: f"{at / 4:g}" for at in range(5)}),
-                Axis(-1.1, 1.1, ticks={}),
-                "From 0 to 1, enlarged",
-                height=145,
-                wide=True,
-            ),
-            _drawn(an_error(rho_1, rho_1**2, frame), frame),
-        ],
-        [
-            (
-                "V/P is {v:.2f}. From one frame to the next the error changes by {step:.2f} times "
-                "its own size (both as root mean squares).",
-                {"v": v, "step": sp.sqrt(v)},
-            )
-        ],
-        [
-            Button("offset", {v: 0}),
-            Button("dice", {v: 2}),
-            Button("flip", {v: 4}),
-            *(Button(name, {v: at}) for name, at in (*log.items(), *ours.items())),
-        ],
-        arrays={_PHASE: _PHASES},
-    )
+    across = Axis(-0.0625, 1.0625, ticks={at / 4: f"{at / 4:g}" for at in range(5)})
+    up = Axis(-1.1, 1.1, ticks={})
+    return Panel(marks, across, up, "From 0 to 1, enlarged", height=145, wide=True)
 
 
 def _named(log: Mapping[str, Number], height: float) -> list[Text]:
@@ -186,9 +193,9 @@ def _named(log: Mapping[str, Number], height: float) -> list[Text]:
 
 
 def reader(
-    log: Mapping[str, tuple[Number, Number]],
-    motion: Mapping[str, tuple[Number, Number]] | None = None,
-    others: Iterable[tuple[Number, Number]] = (),
+    log: Mapping[str, Ratios],
+    motion: Mapping[str, Ratios] | None = None,
+    others: Iterable[Ratios] = (),
 ) -> Scene:
     """Read from two ratios of a log how the errors of neighbouring frames hang together.
 
@@ -199,88 +206,63 @@ def reader(
         others: ratios of its other parts, which have neither name nor button.
     """
     motion = motion or {}
-    v, a = sp.symbols("V_P A_P", nonnegative=True)
-    rho = {symbolic.rho_1: 1 - v / 2}
-    # What A / P says, solved for the correlation two frames apart.
-    (second,) = sp.solve(symbolic.ACCELERATION_RATIO - a, symbolic.rho_2)
-    first, second = rho[symbolic.rho_1], second.subs(rho)
-
-    def placed(ratios: Iterable[tuple[Number, Number]]) -> list[tuple[float, float]]:
-        ends = ({v: x, a: y} for x, y in ratios)
-        return [(float(first.subs(at)), float(second.subs(at))) for at in ends]
-
-    # Of a wave A / V is V / P, and no mixture of waves has less; and none has more than a flip.
-    # Where there is such an error the root is 1, elsewhere it is no number, and nothing is drawn.
-    room = sp.Min(a - v**2, 4 * v - a) + sp.Float(1e-9)
-    steady, none = sp.sqrt(sp.sign(room)), sp.sqrt(sp.sign(-room))
-    x = sp.Symbol("x", real=True)
-    frame = sp.Symbol("frame", integer=True)
-    # So small that it says 1 of a flip, of which both are 0, and nothing of any other.
-    spread, top = a - v**2 + sp.Float(1e-13), symbolic.VELOCITY_GAIN.subs(symbolic.omega, sp.pi)
-    across = Axis(-1.05, 1.05, "correlation of neighbours ρ₁")
-    marks: list[Mark] = [
-        Curve(2 * x**2 - 1, x, label="no steady error lies below", look="neutral", width=1.5),
-        Curve(x**2, x, label="memory of one frame: ρ₂ = ρ₁²", look="velocity"),
-        Dots(placed([*log.values(), *others]), look="P+V+A+L", label="Ditto's parts", size=3),
-    ]
+    parts = _placed([*log.values(), *others])
+    dots = [Dots(parts, look="P+V+A+L", label="Ditto's parts", size=3)]
     if motion:
-        own = placed(motion.values())
-        marks.append(Dots(own, look="ground truth", label="the motion itself", size=3))
-    here = (first * steady, second * steady)
-    names: list[Mark] = [
-        Text(place, name, shift=(-9, 4), anchor="end")
-        for name, place in zip(log, placed(log.values()), strict=True)
-    ]
-    names += [
-        Text(place, name, shift=(9, 4), anchor="start")
-        for name, place in zip(motion, placed(motion.values()), strict=True)
-    ]
-    # Where a public log lies, larger; your own dot only while it is there.
-    low, high = _CORNER
-    near = sp.sqrt(sp.sign(sp.Min(here[0] - low[0], here[1] - low[1]) + sp.Float(1e-9)))
-    marks.append(Dots([here], look="position", label="chosen", size=6.5, hollow=True))
-    closer = [dataclasses.replace(mark, label="") for mark in marks[:-1]]
-    closer.append(Dots([(here[0] * near, here[1])], look="position", size=6.5, hollow=True))
-    drawn = steady * an_error(first, second, frame)
-    gone = ((_PERIOD + 1) / 2 * none, 0.6 * none)
+        own = _placed(motion.values())
+        dots.append(Dots(own, look="ground truth", label="the motion itself", size=3))
+    error = _STEADY * an_error(_RHO_1, _RHO_2, _FRAME)
+    gone = ((_PERIOD + 1) / 2 * _NONE, 0.6 * _NONE)
+    none = Text(gone, "no steady error logs this", anchor="middle")
+    said = (
+        "ρ₁ is {one:.2f}, ρ₂ is {two:.2f}. At most {share:.0%} of the power of such an error can "
+        "be a flip."
+    )
     return Scene(
         "reader",
         "Read a log by V and A",
-        {
-            v: Range(0, 4, 2, 0.01, label="V / P"),
-            a: Range(0, 16, 6, 0.01, label="A / P"),
-        },
-        [
-            Panel(marks, across, Axis(-1.05, 1.05, "two frames apart ρ₂"), "Its place", height=300),
-            Panel(
-                [*closer, *names],
-                Axis(low[0], high[0], "correlation of neighbours ρ₁"),
-                Axis(low[1], high[1], "two frames apart ρ₂"),
-                "The upper right corner, enlarged",
-                height=300,
-            ),
-            _drawn(drawn, frame, Text(gone, "no steady error logs this", anchor="middle")),
-        ],
-        [
-            (
-                "ρ₁ is {one:.2f}, ρ₂ is {two:.2f}. At most {share:.0%} of the power of such an "
-                "error can be a flip.",
-                {
-                    "one": first * steady,
-                    "two": second * steady,
-                    # V / P and A / P are mean and mean square of a weight that for a flip is 4:
-                    # Cantelli's inequality says how much of it there can be.
-                    "share": steady * spread / (spread + (top - v) ** 2),
-                },
-            )
-        ],
-        [
-            Button("dice", {v: 2, a: 6}),
-            Button("flip", {v: 4, a: 16}),
-            *(
-                Button(name, dict(zip((v, a), at, strict=True)))
-                for name, at in (*log.items(), *motion.items())
-            ),
-        ],
+        {_V: Range(0, 4, 2, 0.01, label="V / P"), _A: Range(0, 16, 6, 0.01, label="A / P")},
+        [_all_places(dots), _corner(dots, log, motion), _drawn(error, none)],
+        [(said, {"one": _HERE[0], "two": _HERE[1], "share": _MOST_FLIP})],
+        presets((_V, _A), {"dice": (2, 6), "flip": (4, 16), **log, **motion}),
         arrays={_PHASE: _PHASES},
     )
+
+
+def _placed(ratios: Iterable[Ratios]) -> list[tuple[float, float]]:
+    """The two correlations of each pair of ratios."""
+    ends = ({_V: x, _A: y} for x, y in ratios)
+    return [(float(_RHO_1.subs(at)), float(_RHO_2.subs(at))) for at in ends]
+
+
+def _curves() -> list[Curve]:
+    """What the correlations of a steady error cannot pass, and those that remember one frame."""
+    x = sp.Symbol("x", real=True)
+    return [
+        Curve(2 * x**2 - 1, x, label="no steady error lies below", look="neutral", width=1.5),
+        Curve(x**2, x, label="memory of one frame: ρ₂ = ρ₁²", look="velocity"),
+    ]
+
+
+def _all_places(dots: Sequence[Dots]) -> Panel:
+    """All pairs of correlations, with dots at some of them and your own."""
+    here = Dots([_HERE], look="position", label="chosen", size=6.5, hollow=True)
+    marks: list[Mark] = [*_curves(), *dots, here]
+    return Panel(marks, Axis(-1.05, 1.05, _ACROSS), Axis(-1.05, 1.05, _UP), "Its place", height=300)
+
+
+def _corner(dots: Sequence[Dots], log: Mapping[str, Ratios], motion: Mapping[str, Ratios]) -> Panel:
+    """Where a public log lies, larger, with names; your own dot only while it is there."""
+    low, high = _CORNER
+    near = sp.sqrt(sp.sign(sp.Min(_HERE[0] - low[0], _HERE[1] - low[1]) + sp.Float(1e-9)))
+    here = (_HERE[0] * near, _HERE[1])
+    marks: list[Mark] = [
+        *(dataclasses.replace(curve, label="") for curve in _curves()),
+        *(dataclasses.replace(mark, label="") for mark in dots),
+        Dots([here], look="position", size=6.5, hollow=True),
+    ]
+    for names, shift, anchor in ((log, (-9, 4), "end"), (motion, (9, 4), "start")):
+        for name, place in zip(names, _placed(names.values()), strict=True):
+            marks.append(Text(place, name, shift=shift, anchor=anchor))
+    across, up = Axis(low[0], high[0], _ACROSS), Axis(low[1], high[1], _UP)
+    return Panel(marks, across, up, "The upper right corner, enlarged", height=300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import sympy as sp
@@ -20,7 +21,6 @@ from lossbook.lab.page.objects import (
     Axis,
     Button,
     Clip,
-    Dots,
     Line,
     Panel,
     Range,
@@ -28,6 +28,7 @@ from lossbook.lab.page.objects import (
     Stems,
     Text,
 )
+from lossbook.lab.page.shorthand import cursor, dotted, series, view
 
 __all__ = ["FACE", "anatomy", "bins", "heads", "many_noises", "ten_calls"]
 
@@ -65,68 +66,46 @@ def heads(
         made: before the look in the title of each head, such as ``"trained with "``.
     """
     frame = sp.Symbol("frame", integer=True)
-    count = len(truth)
+    across, up = Axis(1, len(truth), f"frame, {fps:.0f} a second"), Axis(*span, "yaw [°]")
     beneath = Clip(truth, frame, LINES, look="ground truth", label="truth", width=1.5)
-    panels = [
-        Panel(
-            [beneath, Clip(face, frame, LINES, look=look, width=2.5)],
-            *FACE,
-            f"{made}{look}",
-            equal=True,
-            frame=False,
-        )
-        for look, face in faces.items()
-    ]
-    cursor = Line([(frame, span[0]), (frame, span[1])], look="neutral", width=1)
-    lines = [
-        Line(
-            [(k + 1, float(v)) for k, v in enumerate(values)],
-            look=look,
-            label="truth" if look == "ground truth" else look,
-            solid=True,
-            width=2,
-        )
+    panels = []
+    for look, face in faces.items():
+        turning = Clip(face, frame, LINES, look=look, width=2.5)
+        panels.append(view([beneath, turning], *FACE, f"{made}{look}"))
+    lines = [cursor(frame, up), *_yaws(yaw)]
+    # One head leaves room beside it.
+    wide = len(faces) > 1
+    panels.append(Panel(lines, across, up, "Yaw over time", height=270, wide=wide))
+    if steps:
+        panels[-1:] = _with_steps(panels[-1], yaw, frame)
+    said = [(sentence, {"frame": frame})] if "{frame" in sentence else [sentence] * bool(sentence)
+    control = Range(1, len(truth), 1, 1, label="frame", fps=round(fps / slow))
+    return Scene(name, title, {frame: control}, panels, said)
+
+
+def _yaws(yaw: Mapping[str, Sequence[float]]) -> list[Line]:
+    """A line for each look."""
+    labels = {look: "truth" if look == "ground truth" else look for look in yaw}
+    return [
+        series(map(float, values), look=look, label=labels[look], solid=True)
         for look, values in yaw.items()
     ]
-    across = Axis(1, count, f"frame, {fps:.0f} a second")
+
+
+def _with_steps(
+    above: Panel, yaw: Mapping[str, Sequence[float]], frame: sp.Symbol
+) -> tuple[Panel, Panel]:
+    """The yaw and, between the frames that it leads from and to, each step of it."""
     of_frames = {look: np.diff(values).tolist() for look, values in yaw.items()}
     most = 1.1 * max(abs(step) for values in of_frames.values() for step in values)
-    up, up_step = Axis(*span, "yaw [°]"), Axis(-most, most, "step of the yaw [°]")
+    up = Axis(-most, most, "step of the yaw [°]")
+    lines = [series(v, first=1.5, look=look, solid=True) for look, v in of_frames.items()]
+    marks = [cursor(frame, up), *lines]
     # Both begin at the same place, so that a step stands beneath its frames.
-    letters = max(map(len, [*up.marked().values(), *up_step.marked().values()])) if steps else 0
-    panels.append(
-        # One head leaves room beside it.
-        Panel(
-            [cursor, *lines],
-            across,
-            up,
-            "Yaw over time",
-            height=270,
-            wide=len(faces) > 1,
-            letters=letters,
-        )
-    )
-    if steps:
-        panels.append(
-            Panel(
-                [Line([(frame, -most), (frame, most)], look="neutral", width=1)]
-                + [
-                    Line(
-                        [(k + 1.5, v) for k, v in enumerate(values)], look=look, solid=True, width=2
-                    )
-                    for look, values in of_frames.items()
-                ],
-                across,
-                up_step,
-                "Steps of the yaw from frame to frame",
-                height=230,
-                wide=True,
-                letters=letters,
-            )
-        )
-    said = [(sentence, {"frame": frame})] if "{frame" in sentence else [sentence] * bool(sentence)
-    control = Range(1, count, 1, 1, label="frame", fps=round(fps / slow))
-    return Scene(name, title, {frame: control}, panels, said)
+    letters = max(map(len, [*above.y.marked().values(), *up.marked().values()]))
+    title = "Steps of the yaw from frame to frame"
+    beneath = Panel(marks, above.x, up, title, height=230, wide=True, letters=letters)
+    return replace(above, letters=letters), beneath
 
 
 def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
@@ -139,46 +118,47 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
     """
     at = (signer.clip == clip).nonzero().flatten()
     frame = sp.Symbol("frame", integer=True)
-    count = len(at)
     euler, t, exp = signer.euler[at], signer.t[at], signer.exp[at]
-    points = mesh.vertices[list(signer.points)] + exp.reshape(count, -1, 3)
+    points = mesh.vertices[list(signer.points)] + exp.reshape(len(at), -1, 3)
     head = [
         Clip(outline(euler, mesh, t=t), frame, LINES, look="neutral", width=1.5),
         Clip(seen(points, euler, t=t), frame, look="velocity", size=3, label="21 points"),
     ]
-    rows = {
-        "pitch, yaw, roll: 3 × 66": (euler.T, ("pitch", "yaw", "roll"), Axis(-16, 16, "[°]")),
-        "exp: 63, three of them": (
-            10 * exp[:, _SHOWN].T,
-            ("brow", "upper lip", "lower lip"),
-            Axis(-8, 8, "[mm]"),
-        ),
-        "t: 3, and scale: 1": (
-            torch.cat([10 * t, 100 * (signer.scale[at, None] - 1)], 1).T,
-            ("x", "y", "z", "scale"),
-            Axis(-12, 12, "x, y, z [mm]; scale [%]"),
-        ),
-    }
-    panels = [Panel(head, *FACE, "The head", equal=True, frame=False)]
-    for title, (values, names, axis) in rows.items():
-        cursor = Line([(frame, axis.start), (frame, axis.stop)], look="neutral", width=1)
-        lines = [
-            Line(list(enumerate(line, 1)), look=look, solid=True, width=2)
-            for look, line in zip(_HUES, np.round(values.tolist(), 3).tolist(), strict=False)
-        ]
-        heights = _apart(values[:, -1].tolist(), axis)
-        names_at = [
-            Text((count, height), name, shift=(4, 0), look=look)
-            for look, name, height in zip(_HUES, names, heights, strict=False)
-        ]
-        across = Axis(1, count + 12, "frame", ticks={at: f"{at}" for at in range(5, count, 10)})
-        panels.append(Panel([cursor, *lines, *names_at], across, axis, title))
-    control = Range(1, count, 1, 1, label="frame", fps=round(signer.fps))
-    said = (
-        "Pitch, yaw and roll are drawn as angles. Press Play: heads turn slowly, lips move fast. "
-        "So a zigzag is no proof of a fault: compare it with the truth."
-    )
-    return Scene("anatomy", "A clip: 265 numbers a frame", {frame: control}, panels, [said])
+    place = torch.cat([10 * t, 100 * (signer.scale[at, None] - 1)], 1)
+    panels = [
+        view(head, *FACE, "The head"),
+        _lines("pitch, yaw, roll: 3 × 66", euler, Axis(-16, 16, "[°]"), frame),
+        _lines("exp: 63, three of them", 10 * exp[:, _SHOWN], Axis(-8, 8, "[mm]"), frame),
+        _lines("t: 3, and scale: 1", place, Axis(-12, 12, "x, y, z [mm]; scale [%]"), frame),
+    ]
+    control = Range(1, len(at), 1, 1, label="frame", fps=round(signer.fps))
+    title = "A clip: 265 numbers a frame"
+    return Scene("anatomy", title, {frame: control}, panels, [_NO_PROOF])
+
+
+_DIMENSIONS = {
+    "pitch, yaw, roll: 3 × 66": ("pitch", "yaw", "roll"),
+    "exp: 63, three of them": ("brow", "upper lip", "lower lip"),
+    "t: 3, and scale: 1": ("x", "y", "z", "scale"),
+}
+"""The lines of each panel, by its title."""
+_NO_PROOF = (
+    "Pitch, yaw and roll are drawn as angles. Press Play: heads turn slowly, lips move fast. "
+    "So a zigzag is no proof of a fault: compare it with the truth."
+)
+
+
+def _lines(title: str, values: Tensor, up: Axis, frame: sp.Symbol) -> Panel:
+    """Some dimensions over the frames, ``(frames, dimensions)``, with their names at the end."""
+    count = len(values)
+    marks: list[Mark] = [cursor(frame, up)]
+    for look, line in zip(_HUES, np.round(values.T.tolist(), 3).tolist(), strict=False):
+        marks.append(series(line, look=look, solid=True))
+    heights = _apart(values[-1].tolist(), up)
+    for look, name, height in zip(_HUES, _DIMENSIONS[title], heights, strict=False):
+        marks.append(Text((count, height), name, shift=(4, 0), look=look))
+    across = Axis(1, count + 12, "frame", ticks={at: f"{at}" for at in range(5, count, 10)})
+    return Panel(marks, across, up, title)
 
 
 def _apart(heights: Sequence[float], axis: Axis) -> list[float]:
@@ -203,96 +183,83 @@ _NEAR = (20, 47)
 """Bins that are drawn: those within 40 degrees of 0."""
 
 
+_ANGLE, _SHIFT, _PUSH = sp.symbols("theta shift push", real=True)
+_AT, _K, _J = sp.symbols("bin k j", integer=True)
+"""The bin that is pushed, and counters of all."""
+_CENTRE = SPACING * (_K - sp.Rational(BINS + 1, 2))
+_PUSHED = sp.Piecewise((1, sp.Eq(_K, _AT)), (0, True))
+# As in lab/motion/bins.py; a constant in all logits would change nothing, and is left out.
+_LOGIT = -((_CENTRE - _ANGLE) ** 2) / (2 * WIDTH**2) + _SHIFT + _PUSH * _PUSHED
+_MASS = sp.exp(_LOGIT - _SHIFT)
+
+
+def _of_all(formula: sp.Expr) -> sp.Expr:
+    """The sum over all bins."""
+    return sp.Sum(formula.subs(_K, _J), (_J, 1, BINS))
+
+
+_SHARE = _MASS / _of_all(_MASS)
+_DECODED = _of_all(_CENTRE * _MASS) / _of_all(_MASS)
+_ERROR = _of_all((_SHIFT + _PUSH * _PUSHED) ** 2) / BINS
+
+
 def bins() -> Scene:
     """66 logits of an angle, disturbed in three ways, and the angle that is read off them.
 
     The bins in the middle are drawn; all count.
     """
-    theta, shift, push = sp.symbols("theta shift push", real=True)
-    at, k = sp.Symbol("bin", integer=True), sp.Symbol("k", integer=True)
-    centre = SPACING * (k - sp.Rational(BINS + 1, 2))
-    pushed = sp.Piecewise((1, sp.Eq(k, at)), (0, True))
-    # As in lab/motion/bins.py; a constant in all logits would change nothing, and is left out.
-    logit = -((centre - theta) ** 2) / (2 * WIDTH**2) + shift + push * pushed
-    share = sp.exp(logit - shift)
-    j = sp.Symbol("j", integer=True)
-    mass = sp.Sum(share.subs(k, j), (j, 1, BINS))
-    read = sp.Sum((centre * share).subs(k, j), (j, 1, BINS)) / mass
-    error = sp.Sum((shift + push * pushed.subs(k, j)) ** 2, (j, 1, BINS)) / BINS
-    true_at, read_at = (BINS / 2 + 0.5 + angle / SPACING for angle in (theta, read))
     first, last = _NEAR
-    ticks: dict[Number, str] = {
-        1 + BINS / 2 + angle / SPACING - 0.5: f"{angle}" for angle in (-30, -15, 0, 15, 30)
-    }
+    ticks = {1 + BINS / 2 + angle / SPACING - 0.5: f"{angle}" for angle in range(-30, 31, 15)}
     across = Axis(first - 1, last + 1, "centre of the bin [°]", ticks=ticks)
-    top = 0.3
-    # Seen only where the share of the pushed bin is higher than the axis.
-    above = top * sp.sqrt(sp.sign((share / mass).subs(k, at) - top))
+    said = (
+        "Bin {k:.0f} stands for {c:.1f}°. The MSE on the logits is {m:.2f}. The decoded "
+        "angle is wrong by {d:.2f}°."
+    )
+    off = sp.Abs(_DECODED - _ANGLE)
     return Scene(
         "bins",
         "How 66 bins give one angle",
         {
             # Which bin and by how much stand side by side, also where a row holds two or three.
-            at: Range(first, last, 42, 1, label="push bin"),
-            push: Range(-2, 2, 2, 0.25, label="by"),
-            theta: Range(-15, 15, 12, 1, "°", "true angle"),
-            shift: Range(-4, 4, 0, 0.5, label="add to all"),
+            _AT: Range(first, last, 42, 1, label="push bin"),
+            _PUSH: Range(-2, 2, 2, 0.25, label="by"),
+            _ANGLE: Range(-15, 15, 12, 1, "°", "true angle"),
+            _SHIFT: Range(-4, 4, 0, 0.5, label="add to all"),
         },
         [
-            Panel(
-                [
-                    Stems(logit, k, _NEAR, look="position", width=3),
-                    Stems(
-                        logit * pushed,
-                        k,
-                        _NEAR,
-                        look="acceleration",
-                        label="the pushed bin",
-                        width=5,
-                    ),
-                ],
-                across,
-                Axis(-22, 6),
-                "Logits of the middle bins",
-            ),
-            Panel(
-                [
-                    Stems(share / mass, k, _NEAR, look="velocity", width=3),
-                    Stems(
-                        share / mass * pushed,
-                        k,
-                        _NEAR,
-                        look="acceleration",
-                        label="the pushed bin",
-                        width=5,
-                    ),
-                    Line([(true_at, 0), (true_at, top)], look="truth", label="true angle"),
-                    Line(
-                        [(read_at, 0), (read_at, 0.2)],
-                        look="prediction",
-                        label="decoded angle",
-                        width=3,
-                    ),
-                    Text((at, above), "↑ {p:.2f}", {"p": (share / mass).subs(k, at)}, shift=(5, 8)),
-                ],
-                across,
-                Axis(0, top),
-                "Their softmax",
-            ),
+            Panel(_stems(_LOGIT, "position"), across, Axis(-22, 6), "Logits of the middle bins"),
+            _softmax(across, Axis(0, 0.3)),
         ],
+        [(said, {"k": _AT, "c": _CENTRE.subs(_K, _AT), "m": _ERROR, "d": off})],
         [
-            (
-                "Bin {k:.0f} stands for {c:.1f}°. The MSE on the logits is {m:.2f}. The decoded "
-                "angle is wrong by {d:.2f}°.",
-                {"k": at, "c": centre.subs(k, at), "m": error, "d": sp.Abs(read - theta)},
-            )
-        ],
-        [
-            Button("all bins by 4", {shift: 4, push: 0}),
-            Button("one far bin by 2", {shift: 0, push: 2, at: 22}),
-            Button("one bin on the flank by 2", {shift: 0, push: 2, at: 42}),
+            Button("all bins by 4", {_SHIFT: 4, _PUSH: 0}),
+            Button("one far bin by 2", {_SHIFT: 0, _PUSH: 2, _AT: 22}),
+            Button("one bin on the flank by 2", {_SHIFT: 0, _PUSH: 2, _AT: 42}),
         ],
     )
+
+
+def _stems(formula: sp.Expr, look: str) -> list[Stems]:
+    """A number of each bin, and over it that of the pushed bin."""
+    every = Stems(formula, _K, _NEAR, look=look, width=3)
+    one = formula * _PUSHED
+    pushed = Stems(one, _K, _NEAR, look="acceleration", label="the pushed bin", width=5)
+    return [every, pushed]
+
+
+def _softmax(across: Axis, up: Axis) -> Panel:
+    """The shares of the bins, with the true angle, and the one that is read off them."""
+    true, read = (BINS / 2 + 0.5 + angle / SPACING for angle in (_ANGLE, _DECODED))
+    pushed, top = _SHARE.subs(_K, _AT), up.stop
+    # Seen only where the share of the pushed bin is higher than the axis.
+    above = top * sp.sqrt(sp.sign(pushed - top))
+    marks: list[Mark] = [
+        *_stems(_SHARE, "velocity"),
+        Line([(true, 0), (true, top)], look="truth", label="true angle"),
+        Line([(read, 0), (read, 0.2)], look="prediction", label="decoded angle", width=3),
+        Text((_AT, above), "↑ {p:.2f}", {"p": pushed}, shift=(5, 8)),
+    ]
+    return Panel(marks, across, up, "Their softmax")
 
 
 def ten_calls(
@@ -309,48 +276,33 @@ def ten_calls(
         span: ends of the axes, degrees.
     """
     call = sp.Symbol("call", integer=True)
-    true = truth.tolist()
-    frames, count = len(true), len(next(iter(paths.values())))
+    frames, count = len(truth), len(next(iter(paths.values())))
+    across, up = Axis(1, frames, "frame"), Axis(*span, "yaw [°]")
+    places = [frames * (call - 1) + n for n in range(1, frames + 1)]
+    true = series(truth.tolist(), look="ground truth", label="truth")
     panels, arrays = [], {}
     for number, (arm, path) in enumerate(paths.items()):
         given, answer = sp.IndexedBase(f"g_{number}"), sp.IndexedBase(f"a_{number}")
-        for symbol, side in ((given, 0), (answer, 1)):
-            arrays[symbol] = np.round(torch.cat([step[side] for step in path]).tolist(), 3)
-        at = [frames * (call - 1) + n for n in range(1, frames + 1)]
-        noisy = [(n, given[place]) for n, place in enumerate(at, 1)]
-        clean = [(n, answer[place]) for n, place in enumerate(at, 1)]
-        marks: list[Mark] = [
-            Line(noisy, look="neutral", label="input of the network", width=1, solid=True),
-            Line(list(enumerate(true, 1)), look="ground truth", label="truth"),
-            Line(clean, look=arm, label=f"answer of {arm}", solid=True, width=3),
-            Dots(clean, look=arm, size=2.5),
-        ]
-        panels.append(
-            Panel(
-                marks,
-                Axis(1, frames, "frame"),
-                Axis(*span, "yaw [°]"),
-                f"A network trained with {arm}",
-                height=300,
-            )
-        )
+        for symbol, parts in zip((given, answer), zip(*path, strict=True), strict=True):
+            arrays[symbol] = np.round(torch.cat(parts).tolist(), 3)
+        label = "input of the network"
+        noisy = series([given[p] for p in places], look="neutral", label=label, width=1, solid=True)
+        clean = dotted([answer[p] for p in places], look=arm, label=f"answer of {arm}", width=3)
+        title = f"A network trained with {arm}"
+        panels.append(Panel([noisy, true, *clean], across, up, title, height=300))
     # As `generate` goes down from nothing but noise, and `signal` says what that leaves.
     level = 1 - (call - 1) / sp.Integer(count)
     share = sp.cos(sp.pi * level / 2) ** 2
-    return Scene(
-        "calls",
-        "Ten calls from noise to motion",
-        {call: Range(1, count, 1, 1, label="call", fps=1)},
-        panels,
-        [
-            (
-                "At call {n:.0f}, the share of the clip in the network's input is α = {share:.0%}. "
-                "Compare the thick line with the ragged input and with the truth.",
-                {"n": call, "share": share},
-            )
-        ],
-        arrays=arrays,
-    )
+    control = Range(1, count, 1, 1, label="call", fps=1)
+    said = [(_COMPARE, {"n": call, "share": share})]
+    title = "Ten calls from noise to motion"
+    return Scene("calls", title, {call: control}, panels, said, arrays=arrays)
+
+
+_COMPARE = (
+    "At call {n:.0f}, the share of the clip in the network's input is α = {share:.0%}. "
+    "Compare the thick line with the ragged input and with the truth."
+)
 
 
 def many_noises(
@@ -369,48 +321,33 @@ def many_noises(
     count, frames = answers.shape
     one, mean = sp.IndexedBase("one"), sp.IndexedBase("mean")
     so_far = answers.cumsum(0) / torch.arange(1, count + 1)[:, None]
-    at = [(n, frames * (many - 1) + n) for n in range(1, frames + 1)]
-    middle = [(n, mean[place]) for n, place in at]
-    faint = [
-        [(n, one[frames * (sp.Min(nth, many) - 1) + n]) for n in range(1, frames + 1)]
-        for nth in range(1, count + 1)
-    ]
+
+    def of(base: sp.IndexedBase, nth: sp.Expr) -> list[sp.Expr]:
+        return [base[frames * (nth - 1) + n] for n in range(1, frames + 1)]
+
+    newest, zeros = "answer to the newest noise", "answer to zeros instead of noise"
+    earlier = [of(one, sp.Min(nth, many)) for nth in range(1, count + 1)]
     marks: list[Mark] = [
-        *(Line(earlier, look="neutral", width=0.4, solid=True) for earlier in faint),
-        Line(list(enumerate(truth.tolist(), 1)), look="ground truth", label="truth"),
-        Line(
-            [(n, one[place]) for n, place in at],
-            look="neutral",
-            label="answer to the newest noise",
-            width=1.5,
-            solid=True,
-        ),
-        Line(
-            list(enumerate(without.tolist(), 1)),
-            look="prediction",
-            label="answer to zeros instead of noise",
-            width=2,
-        ),
-        Line(middle, look=arm, label="mean of the answers", solid=True, width=3),
-        Dots(middle, look=arm, size=2.5),
+        *(series(values, look="neutral", width=0.4) for values in earlier),
+        series(truth.tolist(), look="ground truth", label="truth"),
+        series(of(one, many), look="neutral", label=newest, width=1.5),
+        series(without.tolist(), look="prediction", label=zeros),
+        *dotted(of(mean, many), look=arm, label="mean of the answers", width=3),
     ]
-    arrays = {
-        symbol: np.round(values.flatten().tolist(), 3)
-        for symbol, values in ((one, answers), (mean, so_far))
-    }
-    across = Axis(1, frames, "frame")
+    tables = {one: answers, mean: so_far}
+    axes = Axis(1, frames, "frame"), Axis(*span, "yaw [°]")
     return Scene(
         "noises",
         "Sixteen answers to different noise",
         # With one the mean is the answer, and hides it.
         {many: Range(1, count, 2, 1, label="noises", fps=3)},
-        [Panel(marks, across, Axis(*span, "yaw [°]"), "The first call", wide=True, height=300)],
-        [
-            (
-                "Answers so far: {n:.0f}, in grey. The thick line is their mean. Watch it become "
-                "calmer than each of them.",
-                {"n": many},
-            )
-        ],
-        arrays=arrays,
+        [Panel(marks, *axes, "The first call", wide=True, height=300)],
+        [(_CALMER, {"n": many})],
+        arrays={base: np.round(v.flatten().tolist(), 3) for base, v in tables.items()},
     )
+
+
+_CALMER = (
+    "Answers so far: {n:.0f}, in grey. The thick line is their mean. Watch it become "
+    "calmer than each of them."
+)
