@@ -22,8 +22,8 @@ from lossbook.lab.page.objects import (
     Scene,
     Stems,
     Text,
+    presets,
 )
-from lossbook.lab.page.shorthand import presets
 from lossbook.motion import symbolic
 
 __all__ = ["an_error", "reader", "ruler"]

@@ -27,8 +27,11 @@ from lossbook.lab.page.objects import (
     Scene,
     Stems,
     Text,
+    cursor,
+    dotted,
+    series,
+    view,
 )
-from lossbook.lab.page.shorthand import cursor, dotted, series, view
 
 __all__ = ["FACE", "anatomy", "bins", "heads", "many_noises", "ten_calls"]
 

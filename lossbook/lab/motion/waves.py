@@ -23,9 +23,12 @@ from lossbook.lab.page.objects import (
     Stems,
     Switch,
     bars,
+    dotted,
+    presets,
+    series,
+    view,
 )
 from lossbook.lab.page.sheet import Place
-from lossbook.lab.page.shorthand import dotted, presets, series, view
 from lossbook.motion import symbolic
 from lossbook.symbolic import B
 

@@ -23,6 +23,7 @@ from lossbook.lab.page.numbered import Path, Stems
 from lossbook.lab.page.panels import Axis, Panel, bars
 from lossbook.lab.page.program import Minimum, Recurrence
 from lossbook.lab.page.scene import Scene
+from lossbook.lab.page.shorthand import cursor, dotted, presets, series, shares, view
 from lossbook.lab.page.sliders import slider
 
 __all__ = [
@@ -48,8 +49,14 @@ __all__ = [
     "Text",
     "Trail",
     "bars",
+    "cursor",
     "derivative",
+    "dotted",
     "pointer_x",
     "pointer_y",
+    "presets",
+    "series",
+    "shares",
     "slider",
+    "view",
 ]
