@@ -25,12 +25,14 @@ from lossbook.hands import (
 )
 from lossbook.lab.hands.labels import CROP_A_MM, STUCK, TIP_LABELS
 from lossbook.lab.hands.scenes import BATCH, LOGGED, some_hand
+from lossbook.lab.motion import same_clip, windows
 from lossbook.lab.motion.bins import to_degrees, to_logits
 from lossbook.lab.motion.clips import load_talking_head
-from lossbook.lab.motion.experiment import load_record
+from lossbook.lab.motion.experiment import load_motions, load_record, windows_of
 from lossbook.lab.motion.model import signal, smoothed
 from lossbook.landmarks import attribute_weight, pose_weight, smooth_l1_loss, wing_loss
 from lossbook.motion import pva_loss
+from lossbook.motion.metrics import motion_metrics
 
 
 def _weighted_l1(error, zero, *, c, reduction):
@@ -164,7 +166,17 @@ def _smoother(at):
     """What is left in its place of a clip that is 0 but for one frame."""
     alone = (torch.arange(5) == 2).double()[None, :, None]
     clips = [alone, *(smoothed(alone, middle) for middle in (22, 10, 6, 4, 2))]
-    return [clips[round(at["much"])][0, 2, 0]]
+    return [clips[round(at["which"])][0, 2, 0]]
+
+
+def _by_loss(at):
+    """The jerk of the head over that of the true clip, from the recorded angles."""
+    motions = load_motions()
+    part = windows_of(motions, *windows.split_by_language(motions.heads, 0))
+    true = windows.angles(part.norm.undo(part.test.motion[same_clip.CLIP]))[None].double()
+    made = torch.tensor([same_clip.load_record().results[round(at["which"])].euler])
+    found = motion_metrics(made.double(), true, fps=motions.heads.fps)
+    return [found.jitter / found.jitter_target]
 
 
 def _bins(at):
@@ -337,6 +349,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (
     {
         "anatomy": lambda at: [],
         "bins": _bins,
+        "by-loss": _by_loss,
         "calls": _calls,
         "circle": _circle,
         "confidence": _confidence,
