@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import sympy as sp
@@ -26,9 +27,9 @@ from lossbook.lab.page.objects import (
     bars,
     pointer_x,
     pointer_y,
+    view,
 )
 from lossbook.lab.page.scene import Sentence
-from lossbook.lab.page.sheet import Place
 
 __all__ = ["CENTER", "IDEAS", "LENGTHEN", "LOOKS", "MARGIN", "circle"]
 
@@ -71,6 +72,57 @@ class Idea:
     at: tuple[Number, Number | None]
     strongest: int
     buttons: Mapping[str, tuple[Number, Number | None, Number | None, Number | None]]
+
+    @cached_property
+    def length(self) -> sp.Expr:
+        """Of the feature."""
+        return sp.Integer(1) if self.at[1] is None else _length
+
+    @cached_property
+    def outward(self) -> tuple[sp.Expr, sp.Expr]:
+        """The feature's direction."""
+        return _on_circle(_angle)
+
+    @cached_property
+    def place(self) -> tuple[sp.Expr, sp.Expr]:
+        """The feature."""
+        return self.length * self.outward[0], self.length * self.outward[1]
+
+    @cached_property
+    def negatives(self) -> list[tuple[sp.Expr, sp.Expr]]:
+        """The templates of other people."""
+        return [_on_circle(rival) for rival in _rivals[: self.rivals]]
+
+    @cached_property
+    def cosines(self) -> list[sp.Expr]:
+        """Of the feature with each of them."""
+        return [
+            sum(o * n for o, n in zip(self.outward, one, strict=True)) for one in self.negatives
+        ]
+
+    @cached_property
+    def costs(self) -> Mapping[str, sp.Expr]:
+        """Each loss of the feature."""
+        return self._losses_and_pulls[0]
+
+    @cached_property
+    def pulls(self) -> Mapping[str, tuple[sp.Expr, sp.Expr]]:
+        """Each loss's pull at the feature."""
+        return self._losses_and_pulls[1]
+
+    @cached_property
+    def _losses_and_pulls(
+        self,
+    ) -> tuple[dict[str, sp.Expr], dict[str, tuple[sp.Expr, sp.Expr]]]:
+        return _of_feature(tuple(self.losses), self.outward, self.length, self.negatives)
+
+    @cached_property
+    def along(self) -> Mapping[str, sp.Expr]:
+        """Each pull along the radius."""
+        return {
+            name: sum(p * o for p, o in zip(pull, self.outward, strict=True))
+            for name, pull in self.pulls.items()
+        }
 
 
 IDEAS: Mapping[str, Idea] = {
@@ -115,47 +167,65 @@ def circle(idea: str) -> Scene:
         idea: One of `IDEAS`.
     """
     of = IDEAS[idea]
-    free = of.at[1] is not None
-    length = _length if free else sp.Integer(1)
-    negatives = [_on_circle(rival) for rival in _rivals[: of.rivals]]
-    outward = _on_circle(_angle)
-    place = tuple(length * along for along in outward)
-    losses, pulls = _of_feature(tuple(of.losses), outward, length, negatives)
-    sizes = {name: _tau if name == "C" else sp.Integer(1) for name in losses}
-
-    arrows: list[Mark] = []
-    for name, beside in of.losses.items():
-        start = tuple(p + beside * o for p, o in zip(place, outward, strict=True))
-        by = tuple(LENGTHEN * sizes[name] * along for along in pulls[name])
-        arrows.append(Arrow(start, by, look=LOOKS[name], label=_called(name), width=3))
-    moves = {_angle: _turned}
-    if free:
-        moves[_length] = sp.sqrt(pointer_x**2 + pointer_y**2)
-    ring = [(float(np.cos(a)), float(np.sin(a))) for a in np.linspace(0, 2 * np.pi, 73)]
-    end = 1.58 if free else 1.4
-    picture = Panel(
-        [
-            *([_resting(_rivals[0])] if idea == "margin" else []),
-            Line(ring, look="neutral", width=1, closed=True),
-            Line([(0, 0), place], look="neutral", width=1, solid=True),
-            Dots([(0, 0)], look="neutral", size=2.5),
-            Dots([(1, 0)], look="ground truth", size=6),
-            Text((1, 0), "t", look="ground truth", anchor="middle", shift=(16, 16)),
-            *([Dots([CENTER], look="center", size=4)] if "center" in losses else []),
-            *([Text(CENTER, "c", look="center", shift=(8, 8))] if "center" in losses else []),
-            *arrows,
-            *_named(outward, negatives, shared="C" in losses),
-            Handle(place[0], place[1], moves, look="feature", label="feature"),
-        ],
-        Axis(-end, end),
-        Axis(-end if free else -1.15, end),
-        equal=True,
-        frame=False,
-    )
-    strength = {_called(name): sizes[name] * sp.sqrt(a**2 + b**2) for name, (a, b) in pulls.items()}
-    along = {
-        name: sum(p * o for p, o in zip(pull, outward, strict=True)) for name, pull in pulls.items()
+    strength = {
+        _called(name): _size(name) * sp.sqrt(a**2 + b**2) for name, (a, b) in of.pulls.items()
     }
+    strengths = bars(
+        strength,
+        Axis(0, of.strongest, ticks=[0, of.strongest / 2, of.strongest]),
+        title="Length of the gradient",
+        looks={_called(name): LOOKS[name] for name in of.losses},
+        format=".2f",
+    )
+    buttons = [Button(name, _preset(of, to)) for name, to in of.buttons.items()]
+    return Scene(of.name, of.title, _knobs(of), [_picture(of), strengths], _said(idea), buttons)
+
+
+def _size(name: str) -> sp.Expr:
+    """What a loss's arrow and bar are multiplied by."""
+    return _tau if name == "C" else sp.Integer(1)
+
+
+def _picture(of: Idea) -> Panel:
+    """The circle with its templates, and the feature with what pulls at it."""
+    ring = [(float(np.cos(a)), float(np.sin(a))) for a in np.linspace(0, 2 * np.pi, 73)]
+    marks: list[Mark] = [
+        Line(ring, look="neutral", width=1, closed=True),
+        Line([(0, 0), of.place], look="neutral", width=1, solid=True),
+        Dots([(0, 0)], look="neutral", size=2.5),
+        Dots([(1, 0)], look="ground truth", size=6),
+        Text((1, 0), "t", look="ground truth", anchor="middle", shift=(16, 16)),
+    ]
+    if of.rivals == 1:
+        marks.insert(0, _resting(_rivals[0]))
+    if "center" in of.losses:
+        marks.append(Dots([CENTER], look="center", size=4))
+        marks.append(Text(CENTER, "c", look="center", shift=(8, 8)))
+    marks += [*_arrows(of), *_named(of), _feature(of)]
+    end, low = (1.4, -1.15) if of.at[1] is None else (1.58, -1.58)
+    return view(marks, Axis(-end, end), Axis(low, end))
+
+
+def _arrows(of: Idea) -> list[Mark]:
+    """The pulls, side by side where they would lie on each other."""
+    marks: list[Mark] = []
+    for name, beside in of.losses.items():
+        start = tuple(p + beside * o for p, o in zip(of.place, of.outward, strict=True))
+        by = tuple(LENGTHEN * _size(name) * along for along in of.pulls[name])
+        marks.append(Arrow(start, by, look=LOOKS[name], label=_called(name), width=3))
+    return marks
+
+
+def _feature(of: Idea) -> Handle:
+    """The feature, dragged round its circle or, where its length is moved too, anywhere."""
+    moves = {_angle: _turned}
+    if of.at[1] is not None:
+        moves[_length] = sp.sqrt(pointer_x**2 + pointer_y**2)
+    return Handle(*of.place, moves, look="feature", label="feature")
+
+
+def _knobs(of: Idea) -> dict[sp.Symbol, Control]:
+    """What is moved: the feature, its rivals, and the temperature of the line-up."""
     controls: dict[sp.Symbol, Control] = {
         # No feature is as near to one rival as to the other: even, odd, whole degrees.
         _angle: Range(-180, 180, of.at[0], 1, "°", "angle from the template"),
@@ -166,30 +236,16 @@ def circle(idea: str) -> Scene:
     for number, (rival, ends, at) in enumerate(zip(_rivals, first_last, _AT, strict=True), 1):
         if number <= of.rivals:
             controls[rival] = Range(*ends, at, 2, "°", f"rival {number}, angle from the template")
-    if "C" in losses:
+    if "C" in of.losses:
         controls[_tau] = Range(0.01, 1, 0.1, label="temperature τ of the line-up", log=True)
-    return Scene(
-        of.name,
-        of.title,
-        controls,
-        [
-            picture,
-            bars(
-                strength,
-                Axis(0, of.strongest, ticks=[0, of.strongest / 2, of.strongest]),
-                title="Length of the gradient",
-                looks={_called(name): LOOKS[name] for name in losses},
-                format=".2f",
-            ),
-        ],
-        _said(idea, losses, along, outward, negatives),
-        [
-            Button(name, dict(zip(_rivals[: of.rivals], _AT, strict=False)) | {
-                s: v for s, v in zip((_angle, _length, _tau, _rivals[0]), to, strict=True)
-                if v is not None})
-            for name, to in of.buttons.items()
-        ],
-    )  # fmt: skip
+    return controls
+
+
+def _preset(of: Idea, to: Sequence[Number | None]) -> dict[sp.Symbol, Number]:
+    """What a button sets: the rivals as at first, and what it has of angle, length, τ and rival."""
+    rivals: dict[sp.Symbol, Number] = dict(zip(_rivals[: of.rivals], _AT, strict=False))
+    chosen = zip((_angle, _length, _tau, _rivals[0]), to, strict=True)
+    return rivals | {symbol: value for symbol, value in chosen if value is not None}
 
 
 def _called(name: str) -> str:
@@ -216,14 +272,12 @@ def _resting(rival: sp.Symbol) -> Mark:
     )
 
 
-def _named(
-    outward: Place, negatives: Sequence[tuple[sp.Expr, sp.Expr]], *, shared: bool
-) -> list[Mark]:
-    """The rivals, each with its handle, its name and, if it is `shared`, its part of C's push."""
-    cosines = [sum(o * n for o, n in zip(outward, one, strict=True)) for one in negatives]
-    softmax = [sp.exp((one - sp.Max(*cosines)) / _tau) for one in cosines]
+def _named(of: Idea) -> list[Mark]:
+    """The rivals, each with its handle and its name and, with C, its part of C's push."""
+    shared = "C" in of.losses
+    softmax = [sp.exp((one - sp.Max(*of.cosines)) / _tau) for one in of.cosines]
     marks: list[Mark] = []
-    for number, (rival, at) in enumerate(zip(_rivals, negatives, strict=False), 1):
+    for number, (rival, at) in enumerate(zip(_rivals, of.negatives, strict=False), 1):
         name, outside = "n" + "₁₂"[number - 1], tuple(1.25 * along for along in at)
         up = -8 if shared else 0
         marks.append(Text(outside, name, look="neutral", anchor="middle", shift=(0, up)))
@@ -238,59 +292,49 @@ def _named(
     return marks
 
 
-def _said(
-    idea: str,
-    losses: Mapping[str, sp.Expr],
-    along: Mapping[str, sp.Expr],
-    outward: Place,
-    negatives: Sequence[tuple[sp.Expr, sp.Expr]],
-) -> list[Sentence]:
-    """What stands beneath the picture."""
-    whose = (
-        "The percentage at a rival is its share of the line-up's push, whose arrow and bar are "
-        "both multiplied by τ. Arrows of one direction begin side by side."
-    )
-    far, values = (
-        {"angle": sp.Abs(_angle), "length": _length},
-        {
-            {"raw L2": "raw", "normalised L2": "unit"}.get(name, name): v
-            for name, v in losses.items()
-        },
-    )
-    if idea == "margin":
-        rival = sum(o * n for o, n in zip(outward, negatives[0], strict=True))
-        return [(
-            "The cosine is {own:.2f} with the template t and {rival:.2f} with the rival n₁, the "
-            "template of somebody else. The lead is {lead:.2f}; to the margin of 0.35, "
-            "{missing:.2f cosine margin} is missing: this is the margin loss. Arrows of one "
-            "direction begin side by side.",
-            {"own": outward[0], "rival": rival, "lead": outward[0] - rival, "missing": losses["A"]},
-        )]  # fmt: skip
-    if idea == "temperature":
-        return [(
-            "The margin loss is {A:.2f cosine margin}, the line-up's {C:.2f InfoNCE}. n₁ and n₂ "
-            f"are rivals: templates of other people. {whose}", values,
-        )]  # fmt: skip
-    placed = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
-    if idea == "length":
-        return [(
-            placed + "Raw L2 is {raw:.2f raw L2}, normalised L2 is {unit:.2f normalised L2}. Along "
-            "the radius, raw L2 pulls with {pull:.2f raw L2} (below 0 means inwards), normalised "
-            "L2 with 0.",
-            {**far, **values, "pull": along["raw L2"]},
-        )]  # fmt: skip
-    return [
-        (
-            placed + "Losses: {raw:.2f raw L2} raw L2, {unit:.2f normalised L2} normalised L2, "
-            "{A:.2f cosine margin} margin, {C:.2f InfoNCE} line-up, {center:.2f center} centre.",
-            {**far, **values},
-        ),
-        (
-            "Along the radius, raw L2 pulls with {pull:.2f raw L2} and the centre loss with "
-            f"{{middle:.2f center}} (below 0 means inwards), the other three with 0. {whose}",
-            {"pull": along["raw L2"], "middle": along["center"]},
-        ),
-    ]
+_WHOSE = (
+    " The percentage at a rival is its share of the line-up's push, whose arrow and bar are "
+    "both multiplied by τ. Arrows of one direction begin side by side."
+)
+_PLACED = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
+_TEXTS: Mapping[str, Sequence[str]] = {
+    "length": (
+        _PLACED + "Raw L2 is {raw:.2f raw L2}, normalised L2 is {unit:.2f normalised L2}. Along "
+        "the radius, raw L2 pulls with {pull:.2f raw L2} (below 0 means inwards), normalised "
+        "L2 with 0.",
+    ),
+    "margin": (
+        "The cosine is {own:.2f} with the template t and {rival:.2f} with the rival n₁, the "
+        "template of somebody else. The lead is {lead:.2f}; to the margin of 0.35, "
+        "{A:.2f cosine margin} is missing: this is the margin loss. Arrows of one "
+        "direction begin side by side.",
+    ),
+    "temperature": (
+        "The margin loss is {A:.2f cosine margin}, the line-up's {C:.2f InfoNCE}. n₁ and n₂ "
+        "are rivals: templates of other people." + _WHOSE,
+    ),
+    "all": (
+        _PLACED + "Losses: {raw:.2f raw L2} raw L2, {unit:.2f normalised L2} normalised L2, "
+        "{A:.2f cosine margin} margin, {C:.2f InfoNCE} line-up, {center:.2f center} centre.",
+        "Along the radius, raw L2 pulls with {pull:.2f raw L2} and the centre loss with "
+        "{middle:.2f center} (below 0 means inwards), the other three with 0." + _WHOSE,
+    ),
+}
+"""What stands beneath each of the pictures."""
+
+
+def _said(idea: str) -> list[Sentence]:
+    """What stands beneath the picture, and the numbers that there are in it."""
+    of = IDEAS[idea]
+    short = {"raw L2": "raw", "normalised L2": "unit"}
+    values = {short.get(name, name): cost for name, cost in of.costs.items()}
+    values |= {"angle": sp.Abs(_angle), "length": of.length}
+    pulls = {"raw L2": "pull", "center": "middle"}
+    values |= {pulls[name]: pull for name, pull in of.along.items() if name in pulls}
+    if of.negatives:
+        own, rival = of.outward[0], of.cosines[0]
+        values |= {"own": own, "rival": rival, "lead": own - rival}
+    return [(text, values) for text in _TEXTS[idea]]
 
 
 def _of_feature(

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import sympy as sp
 
 from lossbook.lab.inversion.noise import CLIMB
 from lossbook.lab.inversion.pictures import unpack
 from lossbook.lab.page.marks import Mark
-from lossbook.lab.page.objects import Axis, Choice, Dots, Line, Panel, Picture, Range, Scene, Text
+from lossbook.lab.page.objects import (
+    Axis,
+    Choice,
+    Dots,
+    Line,
+    Panel,
+    Picture,
+    Range,
+    Scene,
+    Text,
+    series,
+    view,
+)
+from lossbook.lab.page.sheet import Place
 
 __all__ = ["climb", "guidance"]
 
@@ -26,39 +40,41 @@ def climb(accepted: Mapping[str, float]) -> Scene:
     """
     recorded = json.loads(CLIMB.read_text(encoding="utf-8"))
     steps = recorded["steps"]
-    every = list(enumerate(recorded["every cosine"]))
     step = sp.Symbol("step", integer=True, nonnegative=True)
     number = step / steps[1] + 1
     cosine, distance = sp.IndexedBase("cosine"), sp.IndexedBase("distance")
-    door = accepted["cosine"]
+    here, far = cosine[number], distance[number]
     noise = Picture(unpack(recorded["shown"], _SIDE), (0, _SIDE), (0, _SIDE), frame=number)
-    values = {
-        "step": step, "cosine": cosine[number], "door": door,
-        "distance": distance[number], "far": accepted["distance"],
-    }  # fmt: skip
+    picture = view([noise], Axis(0, _SIDE), Axis(_SIDE, 0))
+    doors = {"door": accepted["cosine"], "near": accepted["distance"]}
     return Scene(
         "noise-climbs",
         "Forty gradient steps on noise",
         {step: Range(0, steps[-1], 0, steps[1], label="gradient step, in fives", fps=2)},
         [
-            Panel([noise], Axis(0, _SIDE), Axis(_SIDE, 0), equal=True, frame=False, small=True),
-            Panel(
-                [
-                    Line([(-1, door), (41, door)], look="neutral", label="accepted above", width=1),
-                    Line(every, look="feat", label="SFace's cosine with the template", solid=True),
-                    Dots([(step, cosine[number])], look="feat", size=5),
-                ],
-                Axis(-1, 41, "gradient step", ticks=[0, 10, 20, 30, 40]),
-                Axis(0, 1.05, "cosine", ticks=[0, 0.5, 1]),
-                height=310,
-            ),
+            replace(picture, small=True),
+            _cosines(recorded["every cosine"], accepted["cosine"], (step, here)),
         ],
-        [(
-            "After {step:.0f} steps SFace's cosine is {cosine:.4f feat} (accepted above "
-            "{door:.2f}). dlib's distance is {distance:.2f} (accepted below {far:.2f}).", values,
-        )],
+        [(_ACCEPTED, {"step": step, "cosine": here, "distance": far, **doors})],
         arrays={cosine: recorded["cosine"], distance: recorded["distance"]},
-    )  # fmt: skip
+    )
+
+
+_ACCEPTED = (
+    "After {step:.0f} steps SFace's cosine is {cosine:.4f feat} (accepted above "
+    "{door:.2f}). dlib's distance is {distance:.2f} (accepted below {near:.2f})."
+)
+
+
+def _cosines(every: Sequence[float], door: float, here: Place) -> Panel:
+    """SFace's cosine after each step, where it stands now, and from where on it accepts."""
+    marks: list[Mark] = [
+        Line([(-1, door), (41, door)], look="neutral", label="accepted above", width=1),
+        series(every, first=0, look="feat", label="SFace's cosine with the template", solid=True),
+        Dots([here], look="feat", size=5),
+    ]
+    across = Axis(-1, 41, "gradient step", ticks=[0, 10, 20, 30, 40])
+    return Panel(marks, across, Axis(0, 1.05, "cosine", ticks=[0, 0.5, 1]), height=310)
 
 
 def guidance(

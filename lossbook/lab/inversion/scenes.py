@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import sympy as sp
@@ -24,9 +27,12 @@ from lossbook.lab.page.objects import (
     Panel,
     Range,
     Scene,
-    bars,
+    cursor,
     pointer_x,
+    shares,
 )
+from lossbook.lab.page.scene import Sentence
+from lossbook.lab.page.sheet import Place
 
 __all__ = [
     "ADAM_RATE",
@@ -79,6 +85,91 @@ def under_adam(loss: float = 1.0) -> tuple[list[float], list[float]]:
     return steps, kept.tolist()
 
 
+_STEP = sp.Symbol("step", positive=True)
+_ADAM, _KEPT = sp.Symbol("adam", integer=True), sp.IndexedBase("kept")
+"""Whether the sigmoid weights are Adam's, and the logarithms of those that are kept."""
+_FLOW_RATE = sp.nsimplify(RATE)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A loss that stays as it is, and its two weights as they are learned.
+
+    Attributes:
+        name: In the palette and in the names of its symbols.
+        called: What the page calls its weight.
+    """
+
+    name: str
+    called: str
+
+    @cached_property
+    def loss(self) -> sp.Symbol:
+        """The constant."""
+        return sp.Symbol(f"L_{self.name}", positive=True)
+
+    @cached_property
+    def omega(self) -> sp.Symbol:
+        """What is learned of the sigmoid weight."""
+        return sp.Symbol(f"omega_{self.name}", real=True)
+
+    @cached_property
+    def reached(self) -> Minimum:
+        """ω after the chosen steps: the slope is 0 where that time has passed."""
+        passed = self.omega**2 + 2 * sp.cosh(self.omega)
+        return Minimum(passed + _FLOW_RATE * self.loss * _STEP * self.omega, self.omega, -12, 0)
+
+    @cached_property
+    def sigmoid(self) -> sp.Expr:
+        """The sigmoid weight after the chosen steps."""
+        along = _A_DECADE * sp.log(_STEP) / sp.log(10)
+        whole = sp.floor(along)
+        rise = _KEPT[whole + 2] - _KEPT[whole + 1]
+        with_adam = sp.exp(_KEPT[whole + 1] + (along - whole) * rise)
+        of_omega = symbolic.SIGMOID_TASK.diff(symbolic.L)
+        return _either(of_omega.subs(symbolic.omega, self.omega), with_adam)
+
+    def kendall(self, time: sp.Expr | Number) -> sp.Expr:
+        """Kendall's weight after some steps."""
+        variance = self.loss + (1 - self.loss) * sp.exp(-_FLOW_RATE * time / 2)
+        weight = symbolic.REGRESSION.diff(symbolic.L)
+        return weight.subs(symbolic.log_variance, sp.log(variance))
+
+    def falling(self, steps: Sequence[float], weights: Sequence[float]) -> list[Place]:
+        """The way of the sigmoid weight; with Adam it is this one, of as many places."""
+        # From the start to the end of the longest training: as far as the largest loss goes.
+        ways = [0.0001, 0.01, 0.05, *np.arange(0.1, 9.6, 0.2).round(1).tolist()]
+        last = len(steps) - 1
+        chosen = [round(k * last / (len(ways) - 1)) for k in range(len(ways))]
+        return [
+            (
+                _either(
+                    2 * _rounded(way + math.sinh(way)) / (_FLOW_RATE * self.loss),
+                    _rounded(steps[at]),
+                ),
+                _either(_rounded(1 / (1 + math.exp(way))), _rounded(weights[at])),
+            )
+            for way, at in zip(ways, chosen, strict=True)
+        ]
+
+    def settling(self) -> list[Place]:
+        """The way of Kendall's weight."""
+        times = np.logspace(0, 4, 61).round(3).tolist()
+        return [(time, self.kendall(time)) for time in times]
+
+
+_TASKS = (_Task("pixel", "weight of the pixel loss"), _Task("feat", "weight of the feature loss"))
+_ON_THEIR_WAY = (
+    "After {step:.0f} steps the sigmoid weights are {a:2 pixel} and {b:2 feat}, on "
+    "their way to 0. Kendall's weights are {c:2 pixel} and {d:2 feat}, on their way to "
+    "{e:2 pixel} and {f:2 feat}."
+)
+_TIMES_LOSS = (
+    "Weight times loss: {a:2 pixel} and {b:2 feat} with sigmoid weights, {c:2 pixel} "
+    "and {d:2 feat} with Kendall's."
+)
+
+
 def task_weights() -> Scene:
     """Two losses that stay as they are, and what becomes of their weights in training.
 
@@ -87,105 +178,66 @@ def task_weights() -> Scene:
     exp(s) = L + (1 - L) exp(-ηt/2). With Adam the sigmoids are those of `under_adam`, between whose
     places the logarithm of the weight is taken to be straight.
     """
-    step = sp.Symbol("step", positive=True)
-    losses = dict(zip(("pixel", "feat"), sp.symbols("L_pixel L_feat", positive=True), strict=True))
-    rate = sp.nsimplify(RATE)
-    omegas = {name: sp.Symbol(f"omega_{name}", real=True) for name in losses}
-    sigmoid = symbolic.SIGMOID_TASK.diff(symbolic.L)
-    uncertain = symbolic.REGRESSION.diff(symbolic.L)
-
-    def variance(loss: sp.Expr, time: sp.Expr | Number) -> sp.Expr:
-        return loss + (1 - loss) * sp.exp(-rate * time / 2)
-
-    # From the start to the end of the longest training: as far as the largest loss goes.
-    ways = [0.0001, 0.01, 0.05, *np.arange(0.1, 9.6, 0.2).round(1).tolist()]
-    times = np.logspace(0, 4, 61).round(3).tolist()
-    documented: list[Mark] = []
-    kendall: list[Mark] = []
-    minima, now = {}, {}
-    adam, kept = sp.Symbol("adam", integer=True), sp.IndexedBase("kept")
-    slow, light = under_adam()
+    steps, kept = under_adam()
     # The last place stands twice, as the one after it is asked for there.
-    logs = [_rounded(math.log(weight)) for weight in (*light, light[-1])]
-    along = _A_DECADE * sp.log(step) / sp.log(10)
-    whole = sp.floor(along)
-    with_adam = sp.exp(kept[whole + 1] + (along - whole) * (kept[whole + 2] - kept[whole + 1]))
-    # As many places as the curve of gradient descent has, of which it takes the place.
-    chosen = [round(k * (len(slow) - 1) / (len(ways) - 1)) for k in range(len(ways))]
-
-    def either(descent: sp.Expr | Number, other: sp.Expr | Number) -> sp.Expr:
-        return sp.Piecewise((other, adam > 0), (descent, True))
-
-    for name, loss in losses.items():
-        fallen = [
-            (
-                either(2 * _rounded(way + math.sinh(way)) / (rate * loss), _rounded(slow[at])),
-                either(_rounded(1 / (1 + math.exp(way))), _rounded(light[at])),
-            )
-            for way, at in zip(ways, chosen, strict=True)
-        ]
-        risen = [
-            (time, uncertain.subs(symbolic.log_variance, sp.log(variance(loss, time))))
-            for time in times
-        ]
-        # The slope of this is 0 where the time that has passed is that of ω.
-        omega = omegas[name]
-        passed = omega**2 + 2 * sp.cosh(omega) + rate * loss * step * omega
-        minima[omega] = Minimum(passed, omega, -12, 0)
-        now[name] = (
-            either(sigmoid.subs(symbolic.omega, omega), with_adam),
-            uncertain.subs(symbolic.log_variance, sp.log(variance(loss, step))),
-        )
-        for marks, line, weight in zip(
-            (documented, kendall), (fallen, risen), now[name], strict=True
-        ):
-            marks.append(Line(line, look=name, label=_TASKS[name], solid=True, width=2.5))
-            marks.append(Dots([(step, weight)], look=name, size=5))
+    logs = [_rounded(math.log(weight)) for weight in (*kept, kept[-1])]
+    pixel, feat = _TASKS
+    falling = [task.falling(steps, kept) for task in _TASKS]
+    settling = [task.settling() for task in _TASKS]
+    sigmoids = [task.sigmoid for task in _TASKS]
+    kendalls = [task.kendall(_STEP) for task in _TASKS]
     options = (f"descent, rate {RATE}", f"Adam, rate {ADAM_RATE}")
-    across, up = Axis(1, 10_000, "step", log=True), Axis(5e-5, 100, "weight", log=True)
-    cursor = Line([(step, up.start), (step, up.stop)], look="neutral", width=1)
-    first, second = losses
-    counted = [now[name][kind] * losses[name] for kind in (0, 1) for name in losses]
     return Scene(
         "task-weights",
         "What happens to learned weights",
         {
-            losses[first]: Range(0.01, 10, 0.1, label="pixel loss", log=True),
-            losses[second]: Range(0.01, 10, 3, label="feature loss", log=True),
-            step: Range(1, _LONGEST, 300, label="step", log=True),
-            adam: Choice("sigmoid weights with", options),
+            pixel.loss: Range(0.01, 10, 0.1, label="pixel loss", log=True),
+            feat.loss: Range(0.01, 10, 3, label="feature loss", log=True),
+            _STEP: Range(1, _LONGEST, 300, label="step", log=True),
+            _ADAM: Choice("sigmoid weights with", options),
         },
         [
-            Panel([cursor, *documented], across, up, "Sigmoid weights: sigmoid(ω)", height=290),
-            Panel([cursor, *kendall], across, up, "Kendall: exp(−s) / 2 (descent)", height=290),
+            _weights("Sigmoid weights: sigmoid(ω)", falling, sigmoids),
+            _weights("Kendall: exp(−s) / 2 (descent)", settling, kendalls),
         ],
-        [
-            (
-                "After {step:.0f} steps the sigmoid weights are {a:2 pixel} and {b:2 feat}, on "
-                "their way to 0. Kendall's weights are {c:2 pixel} and {d:2 feat}, on their way to "
-                "{e:2 pixel} and {f:2 feat}.",
-                {
-                    "step": step,
-                    "a": now[first][0],
-                    "b": now[second][0],
-                    "c": now[first][1],
-                    "d": now[second][1],
-                    "e": 1 / (2 * losses[first]),
-                    "f": 1 / (2 * losses[second]),
-                },
-            ),
-            (
-                "Weight times loss: {a:2 pixel} and {b:2 feat} with sigmoid weights, {c:2 pixel} "
-                "and {d:2 feat} with Kendall's.",
-                dict(zip("abcd", counted, strict=True)),
-            ),
-        ],
-        minima=minima,
-        arrays={kept: logs},
+        _told(sigmoids, kendalls),
+        minima={task.omega: task.reached for task in _TASKS},
+        arrays={_KEPT: logs},
     )
 
 
-_TASKS = {"pixel": "weight of the pixel loss", "feat": "weight of the feature loss"}
+def _either(descent: sp.Expr | Number, adam: sp.Expr | Number) -> sp.Expr:
+    return sp.Piecewise((adam, _ADAM > 0), (descent, True))
+
+
+def _told(sigmoids: Sequence[sp.Expr], kendalls: Sequence[sp.Expr]) -> list[Sentence]:
+    """The weights of both tasks after the chosen steps, and what the losses are with them."""
+    pixel, feat = (task.loss for task in _TASKS)
+    weights = dict(zip("abcd", (*sigmoids, *kendalls), strict=True))
+    goals = {"e": 1 / (2 * pixel), "f": 1 / (2 * feat)}
+    losses = dict(zip("abcd", (pixel, feat, pixel, feat), strict=True))
+    return [
+        (_ON_THEIR_WAY, {"step": _STEP, **weights, **goals}),
+        (_TIMES_LOSS, {name: weight * losses[name] for name, weight in weights.items()}),
+    ]
+
+
+def _weights(title: str, ways: Sequence[Sequence[Place]], now: Sequence[sp.Expr]) -> Panel:
+    """How the weights of the two tasks change, and where they are after the chosen steps."""
+    across, up = Axis(1, 10_000, "step", log=True), Axis(5e-5, 100, "weight", log=True)
+    marks: list[Mark] = [cursor(_STEP, up)]
+    for task, way, weight in zip(_TASKS, ways, now, strict=True):
+        marks.append(Line(way, look=task.name, label=task.called, solid=True, width=2.5))
+        marks.append(Dots([(_STEP, weight)], look=task.name, size=5))
+    return Panel(marks, across, up, title, height=290)
+
+
+_TIME, _CHOSEN = sp.Symbol("time", nonnegative=True), sp.Symbol("schedule", integer=True)
+_FEAT, _WIDTH = sp.symbols("L_feat k_width", positive=True)
+_EITHER_SIDE = (
+    "At u = {u:.2f}, λ is {now:.3f p}. At 0.33 it is {a0:.3f} from the left "
+    "and {b0:.3f} from the right, at 0.67 {a1:.3f} and {b1:.3f}."
+)
 
 
 def schedules(*, documented: bool = True) -> Scene:
@@ -198,74 +250,66 @@ def schedules(*, documented: bool = True) -> Scene:
     Args:
         documented: Whether those of scheme E and of the compromise are shown, or the others.
     """
-    time, chosen = sp.Symbol("time", nonnegative=True), sp.Symbol("schedule", integer=True)
-    feat, width = sp.symbols("L_feat k_width", positive=True)
-    share = symbolic.share
-    pieces = symbolic.combined_pieces(width)
-    stages = {
-        "staged": tuple(case for case, _ in symbolic.STAGED_SCHEDULE.args),
-        "combined": pieces,
-    } if documented else {
-        "linear": (symbolic.LINEAR_SCHEDULE,) * 3,
-        "sigmoid": (symbolic.SIGMOID_SCHEDULE,) * 3,
-        "smooth": symbolic.joined_pieces(pieces),
-    }  # fmt: skip
-    last = len(stages)
-    every = [
-        sp.Piecewise(
-            *((of[n], chosen < k if k < last else True) for k, of in enumerate(stages.values(), 1))
-        )
-        for n in range(3)
-    ]
-    ends = symbolic.STAGES
-    value = sp.Piecewise((every[0], share < ends[0]), (every[1], share < ends[1]), (every[2], True))
-    here = value.subs(share, time)
-    total = 1 + here * feat
+    names, (early, middle, late) = _stages(documented=documented)
+    share, ends = symbolic.share, symbolic.STAGES
+    value = sp.Piecewise((early, share < ends[0]), (middle, share < ends[1]), (late, True))
+    here = value.subs(share, _TIME)
     sides = {
-        f"{side}{n}": every[n + k].subs(share, end)
-        for n, end in enumerate(ends)
-        for k, side in enumerate("ab")
+        "a0": early.subs(share, ends[0]),
+        "b0": middle.subs(share, ends[0]),
+        "a1": middle.subs(share, ends[1]),
+        "b1": late.subs(share, ends[1]),
     }
-    controls: dict[sp.Symbol, Control] = {chosen: Choice("schedule", tuple(stages), last - 1)}
-    if not documented:
-        controls[symbolic.steepness] = Range(1, 20, 10, 0.5, label="steepness of the sigmoid")
-        controls[symbolic.midpoint] = Range(0.1, 0.9, 0.5, 0.01, label="its midpoint")
-    of_width = "width k of combined" if documented else "width k of smooth"
-    controls[width] = Range(0.02, 0.3, 0.05, 0.01, label=of_width)
-    controls[feat] = Range(0.01, 1000, 10, label="feature loss / pixel loss", log=True)
-    controls[time] = Range(0, 1, 0.5, 0.01, label="time u")
+    parts = {"pixel": sp.S.One, "λ · feature": here * _FEAT}
+    looks = {"pixel": "pixel", "λ · feature": "feat"}
+    widths = {f"combined, k = {k}": {_CHOSEN: 1, _WIDTH: k} for k in (0.05, 0.1)}
     return Scene(
         "schedules" if documented else "more-schedules",
         "Compose a schedule" if documented else "Three schedules without jumps",
-        controls,
-        [
-            Panel(
-                [
-                    Line([(0, 0), (1, 1)], look="baseline", label="linear", width=1.5),
-                    Curve(value, share, look="p", label="λ", width=3),
-                    Line([(time, 0), (time, 1)], look="neutral", width=1),
-                    Handle(time, here, {time: pointer_x}, look="p", title="time u"),
-                ],
-                Axis(0, 1, "u = step / T"),
-                Axis(0, 1.05, "λ", ticks=[0, 0.25, 0.5, 0.75, 1]),
-                height=290,
-            ),
-            bars(
-                {"pixel": 1 / total, "λ · feature": here * feat / total},
-                Axis(0, 1),
-                title="Share of the total loss",
-                looks={"pixel": "pixel", "λ · feature": "feat"},
-                format=".1%",
-            ),
-        ],
-        [
-            (
-                "At u = {u:.2f}, λ is {now:.3f p}. At 0.33 it is {a0:.3f} from the left "
-                "and {b0:.3f} from the right, at 0.67 {a1:.3f} and {b1:.3f}.",
-                {"u": time, "now": here, **sides},
-            )
-        ],
-        [
-            Button(f"combined, k = {k}", {chosen: 1, width: k}) for k in (0.05, 0.1)
-        ] if documented else [],
-    )  # fmt: skip
+        _knobs(names, documented=documented),
+        [_schedule(value, here), shares(parts, "Share of the total loss", looks=looks)],
+        [(_EITHER_SIDE, {"u": _TIME, "now": here, **sides})],
+        [Button(label, sets) for label, sets in widths.items() if documented],
+    )
+
+
+def _stages(*, documented: bool) -> tuple[tuple[str, ...], list[sp.Expr]]:
+    """The names of the schedules, and in each of the three stages the one that is chosen."""
+    pieces = symbolic.combined_pieces(_WIDTH)
+    stages: Mapping[str, Sequence[sp.Expr]] = {
+        "linear": (symbolic.LINEAR_SCHEDULE,) * 3,
+        "sigmoid": (symbolic.SIGMOID_SCHEDULE,) * 3,
+        "smooth": symbolic.joined_pieces(pieces),
+    }
+    if documented:
+        staged = tuple(case for case, _ in symbolic.STAGED_SCHEDULE.args)
+        stages = {"staged": staged, "combined": pieces}
+    *others, last = stages.values()
+    return tuple(stages), [
+        sp.Piecewise(*((of[n], k > _CHOSEN) for k, of in enumerate(others, 1)), (last[n], True))
+        for n in range(3)
+    ]
+
+
+def _knobs(names: tuple[str, ...], *, documented: bool) -> dict[sp.Symbol, Control]:
+    """What is moved: the schedule, what shapes it, the losses' ratio and the time."""
+    controls: dict[sp.Symbol, Control] = {_CHOSEN: Choice("schedule", names, len(names) - 1)}
+    if not documented:
+        controls[symbolic.steepness] = Range(1, 20, 10, 0.5, label="steepness of the sigmoid")
+        controls[symbolic.midpoint] = Range(0.1, 0.9, 0.5, 0.01, label="its midpoint")
+    controls[_WIDTH] = Range(0.02, 0.3, 0.05, 0.01, label=f"width k of {names[-1]}")
+    controls[_FEAT] = Range(0.01, 1000, 10, label="feature loss / pixel loss", log=True)
+    controls[_TIME] = Range(0, 1, 0.5, 0.01, label="time u")
+    return controls
+
+
+def _schedule(value: sp.Expr, here: sp.Expr) -> Panel:
+    """λ over the training, beside a straight line, and the time on it that is dragged."""
+    marks: list[Mark] = [
+        Line([(0, 0), (1, 1)], look="baseline", label="linear", width=1.5),
+        Curve(value, symbolic.share, look="p", label="λ", width=3),
+        Line([(_TIME, 0), (_TIME, 1)], look="neutral", width=1),
+        Handle(_TIME, here, {_TIME: pointer_x}, look="p", title="time u"),
+    ]
+    up = Axis(0, 1.05, "λ", ticks=[0, 0.25, 0.5, 0.75, 1])
+    return Panel(marks, Axis(0, 1, "u = step / T"), up, height=290)
