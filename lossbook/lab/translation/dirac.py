@@ -177,13 +177,6 @@ class _Gan:
     def plane(self, start: Mark, *, computed: bool = True) -> Panel:
         """The orbit, where R1 was computed on it, and what it does near the equilibrium."""
         edge = [0.3333, *(k / 20 for k in range(7, 61))]
-        # The place of a word that is wrong is no number; more than nine digits are not asked for.
-        off = sp.Float(1e-9)
-        words = {
-            "near 0 it settles": 1 - self.largest - off,
-            "near 0 it circles": off - sp.Abs(self.largest - 1),
-            "near 0 it spirals out": self.largest - 1 - off,
-        }
         marks: list[Mark] = [
             Line([(sign * at, -sign / at) for at in edge], look="baseline", width=1.5)
             for sign in (1, -1)
@@ -205,9 +198,20 @@ class _Gan:
             start,
             Dots([(_THETA[_SO_FAR + 1], _PSI[_SO_FAR + 1])], look="generator", size=5, label="now"),
         ]
-        marks += [Text((-2.9, -2.7 * sp.sqrt(sp.sign(true))), word) for word, true in words.items()]
+        marks += self._words()
         across, up = Axis(-3, 3, "fake θ, the real data being at 0"), Axis(-3, 3, "slope ψ of D")
         return Panel(marks, across, up, title, equal=True)
+
+    def _words(self) -> list[Text]:
+        """What it does near the equilibrium."""
+        # The place of a word that is wrong is no number; more than nine digits are not asked for.
+        off = sp.Float(1e-9)
+        words = {
+            "near 0 it settles": 1 - self.largest - off,
+            "near 0 it circles": off - sp.Abs(self.largest - 1),
+            "near 0 it spirals out": self.largest - 1 - off,
+        }
+        return [Text((-2.9, -2.7 * sp.sqrt(sp.sign(true))), word) for word, true in words.items()]
 
     def _flow(self) -> list[Mark]:
         """Short lines along a step, where R1 is computed in each."""
@@ -321,8 +325,7 @@ def circle() -> Scene:
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     panels = [gan.game(), gan.plane(start, computed=False), gan.log(more=False)]
-    return gan.scene("dirac-circle", "Step the smallest GAN", controls, panels,
-                     gan.told()[:1])  # fmt: skip
+    return gan.scene("dirac-circle", "Step the smallest GAN", controls, panels, gan.told()[:1])
 
 
 def lazy() -> Scene:
@@ -334,8 +337,9 @@ def lazy() -> Scene:
     controls = {_WEIGHT: _weight(1), _CHOSEN: _every(2), _SO_FAR: _steps(3 * 16)}
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     panels = [gan.plane(start), gan.windows()]
-    return gan.scene("dirac-lazy", "R1 in every step, or now and then", controls, panels,
-                     gan.told()[1:], _LAZY)  # fmt: skip
+    return gan.scene(
+        "dirac-lazy", "R1 in every step, or now and then", controls, panels, gan.told()[1:], _LAZY
+    )
 
 
 def dirac() -> Scene:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
 import sympy as sp
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Axis,
-    Button,
     Choice,
     Curve,
     Handle,
@@ -26,6 +27,8 @@ from lossbook.lab.page.objects import (
     Text,
     bars,
     pointer_x,
+    presets,
+    view,
 )
 from lossbook.lab.translation.letters import ALPHABET, load_letters
 from lossbook.translation import symbolic
@@ -46,37 +49,43 @@ def _either(which: sp.Symbol, first: sp.Expr, second: sp.Expr) -> sp.Expr:
     return sp.Piecewise((first, which < 1), (second, True))
 
 
+_COUNTER = sp.Symbol("counter", integer=True, nonnegative=True)
+"""Whether steps are counted through all epochs."""
+
+
+def _generator(diversity: sp.Expr) -> sp.Expr:
+    """The generator's loss in an epoch, with this weight of the diversity."""
+    terms = (sp.S.Zero, *(sp.nsimplify(RAW[name]) for name in ("sty", "cyc", "id", "ds")))
+    shown = dict(zip(symbolic.TERMS, terms, strict=True))
+    weights = dict.fromkeys(symbolic.WEIGHTS[:-1], sp.Integer(1))
+    return symbolic.GENERATOR.xreplace(shown | weights | {symbolic.WEIGHTS[-1]: diversity})
+
+
+_RUN = symbolic.steps * EPOCHS
+_IN_ALL = _either(_COUNTER, EPOCHS * symbolic.FIRES_RESTARTED, sp.floor(_RUN / symbolic.interval))
+"""Steps with R1, of all."""
+_R1 = sp.nsimplify(RAW["r1"])
+_MEAN = _R1 * _IN_ALL / _RUN
+"""What the log says of R1, on average."""
+_REST, _G_LOSS = _generator(sp.S.Zero), _generator(symbolic.DIVERSITY_WEIGHT)
+_SUMS = (
+    "g_loss goes from {a:.2f generator} in epoch 1 to {b:.2f generator} in epoch "
+    "40. R1 adds {p:.3f r1} to d_loss on average."
+)
+_COUNTED = "R1 is computed in {n:.0f} of {all:.0f} steps. On average the log shows {mean:.4f r1}."
+
+
 def log_terms() -> Scene:
     """Forty epochs of the log of networks that do not change.
 
     Every logit is 0, every other term as in `RAW`. What moves are the weight of the diversity and
     how often R1 is computed.
     """
-    e, every, many = symbolic.e, symbolic.interval, symbolic.steps
-    runs_on = sp.Symbol("counter", integer=True, nonnegative=True)
-    raw = {name: sp.nsimplify(value) for name, value in RAW.items()}
-    terms = (sp.S.Zero, raw["sty"], raw["cyc"], raw["id"], raw["ds"])
-    shown = dict(zip(symbolic.TERMS, terms, strict=True))
-    shown |= dict.fromkeys(symbolic.WEIGHTS[:-1], sp.Integer(1))
-    rest = symbolic.GENERATOR.xreplace(shown | {symbolic.WEIGHTS[-1]: sp.S.Zero})
-    g_loss = symbolic.GENERATOR.xreplace(shown | {symbolic.WEIGHTS[-1]: symbolic.DIVERSITY_WEIGHT})
-    fires = _either(runs_on, symbolic.FIRES_RESTARTED, symbolic.FIRES_GLOBAL)
-    values = {symbolic.r1_value: raw["r1"], symbolic.w: 1}
+    every, many = symbolic.interval, symbolic.steps
+    first, last = (_G_LOSS.subs(symbolic.e, epoch) for epoch in (1, EPOCHS))
+    fires = _either(_COUNTER, symbolic.FIRES_RESTARTED, symbolic.FIRES_GLOBAL)
+    values = {symbolic.r1_value: _R1, symbolic.w: 1}
     logged, paid = (of(fires).subs(values) for of in (symbolic.logged, symbolic.paid))
-    hinge = symbolic.at_equal(symbolic.HINGE, sp.S.Zero)
-    in_all = _either(runs_on, EPOCHS * symbolic.FIRES_RESTARTED, sp.floor(EPOCHS * many / every))
-    mean = raw["r1"] * in_all / (EPOCHS * many)
-    span, across = (1, EPOCHS), Axis(0, EPOCHS + 1, "epoch")
-
-    def curve(height: sp.Expr, look: str) -> list[Mark]:
-        return [
-            Path((e, height), e, span, look=look, solid=True, width=2),
-            Path((e, height), e, span, look=look, size=2.5),
-        ]
-
-    def word(at: sp.Expr | Number, text: str, look: str, up: int = -11, **values: sp.Expr) -> Text:
-        return Text((EPOCHS, at), text, values, look=look, anchor="end", shift=(0, up))
-
     return Scene(
         "log-terms",
         "A log that moves by itself",
@@ -85,64 +94,73 @@ def log_terms() -> Scene:
             symbolic.decay: Range(1, 40, 20, 1, "epochs", "decay of λ_ds"),
             every: Range(1, 32, 16, 1, label="R1 interval I"),
             many: Range(4, 200, 100, 1, label="steps of an epoch N"),
-            runs_on: Choice("step counter", ("starts again each epoch", "runs on")),
+            _COUNTER: Choice("step counter", ("starts again each epoch", "runs on")),
         },
+        [_of_generator(last), _of_discriminator(paid), _of_r1(logged)],
         [
-            Panel(
-                [
-                    Path((e, rest), e, span, look="baseline", width=2),
-                    *curve(g_loss, "generator"),
-                    word(rest, "dotted: without ds", "neutral"),
-                    word(g_loss.subs(e, EPOCHS), "g_loss", "generator", 14),
-                ],
-                across,
-                Axis(-2, 2),
-                "Loss of the generator",
-                height=230,
-                wide=True,
-            ),
-            Panel(
-                [
-                    Path((e, hinge), e, span, look="neutral", width=1.5),
-                    *curve(hinge + paid, "discriminator"),
-                    word(hinge, "hinge: 2; the distance is R1", "neutral", 14),
-                    word(hinge + every * mean, "d_loss", "discriminator"),
-                ],
-                across,
-                Axis(1.8, 2.9),
-                "Loss of the discriminator",
-                height=190,
-            ),
-            Panel(
-                [
-                    Line([(0, raw["r1"]), (EPOCHS, raw["r1"])], look="neutral", width=1.5),
-                    word(raw["r1"], "R1 itself: 0.1", "", -11),
-                    *curve(logged, "r1"),
-                    word(mean, "logged: {v:1}", "r1", v=mean),
-                ],
-                across,
-                Axis(-0.008, 0.125, ticks=[0, 0.05, 0.1]),
-                "r1 as logged, mean of each epoch",
-                height=190,
-            ),
+            (_SUMS, {"a": first, "b": last, "p": every * _MEAN}),
+            (_COUNTED, {"n": _IN_ALL, "all": _RUN, "mean": _MEAN}),
         ],
-        [
-            (
-                "g_loss goes from {a:.2f generator} in epoch 1 to {b:.2f generator} in epoch "
-                "40. R1 adds {p:.3f r1} to d_loss on average.",
-                {"a": g_loss.subs(e, 1), "b": g_loss.subs(e, EPOCHS), "p": every * mean},
-            ),
-            (
-                "R1 is computed in {n:.0f} of {all:.0f} steps. On average the log shows "
-                "{mean:.4f r1}.",
-                {"n": in_all, "all": EPOCHS * many, "mean": mean},
-            ),
-        ],
-        [
-            Button("12 steps an epoch", {many: 12, every: 16, runs_on: 0}),
-            Button("12, counted on", {many: 12, every: 16, runs_on: 1}),
-        ],
+        presets(
+            (many, every, _COUNTER),
+            {"12 steps an epoch": (12, 16, 0), "12, counted on": (12, 16, 1)},
+        ),
     )
+
+
+def _epochs(height: sp.Expr, look: str, width: Number = 2) -> Path:
+    """A line over the epochs; only the baseline is dotted."""
+    place, solid = (symbolic.e, height), look != "baseline"
+    return Path(place, symbolic.e, (1, EPOCHS), look=look, solid=solid, width=width)
+
+
+def _curve(height: sp.Expr, look: str) -> list[Mark]:
+    """A line over the epochs, with a dot at each."""
+    dots = Path((symbolic.e, height), symbolic.e, (1, EPOCHS), look=look, size=2.5)
+    return [_epochs(height, look), dots]
+
+
+def _word(at: sp.Expr | Number, text: str, look: str, up: int = -11, **values: sp.Expr) -> Text:
+    """What a line is, at its end."""
+    return Text((EPOCHS, at), text, values, look=look, anchor="end", shift=(0, up))
+
+
+_ACROSS = Axis(0, EPOCHS + 1, "epoch")
+
+
+def _of_generator(last: sp.Expr) -> Panel:
+    """g_loss, which is `last` in the last epoch, and what it would be without the diversity."""
+    marks: list[Mark] = [
+        _epochs(_REST, "baseline"),
+        *_curve(_G_LOSS, "generator"),
+        _word(_REST, "dotted: without ds", "neutral"),
+        _word(last, "g_loss", "generator", 14),
+    ]
+    return Panel(marks, _ACROSS, Axis(-2, 2), "Loss of the generator", height=230, wide=True)
+
+
+def _of_discriminator(paid: sp.Expr) -> Panel:
+    """d_loss, and the hinge alone: their distance is what is paid for R1."""
+    hinge = symbolic.at_equal(symbolic.HINGE, sp.S.Zero)
+    marks: list[Mark] = [
+        _epochs(hinge, "neutral", 1.5),
+        *_curve(hinge + paid, "discriminator"),
+        _word(hinge, "hinge: 2; the distance is R1", "neutral", 14),
+        _word(hinge + symbolic.interval * _MEAN, "d_loss", "discriminator"),
+    ]
+    return Panel(marks, _ACROSS, Axis(1.8, 2.9), "Loss of the discriminator", height=190)
+
+
+def _of_r1(logged: sp.Expr) -> Panel:
+    """R1 as the log has it, and as it is."""
+    marks: list[Mark] = [
+        Line([(0, _R1), (EPOCHS, _R1)], look="neutral", width=1.5),
+        _word(_R1, "R1 itself: 0.1", ""),
+        *_curve(logged, "r1"),
+        _word(_MEAN, "logged: {v:1}", "r1", v=_MEAN),
+    ]
+    up = Axis(-0.008, 0.125, ticks=[0, 0.05, 0.1])
+    return Panel(marks, _ACROSS, up, "r1 as logged, mean of each epoch", height=190)
 
 
 _LOGITS = {
@@ -154,121 +172,109 @@ _LOGITS = {
 """The means of the real and of the fake logits, and their spreads."""
 
 
+_NAMES = ("real", "fake")
+_MIDDLES = sp.symbols("real fake", real=True)
+_SPREADS = sp.symbols("spread_real spread_fake", nonnegative=True)
+_Z, _K = sp.IndexedBase("z"), sp.Symbol("k", integer=True, positive=True)
+_ROWS = [middle + spread * _Z[_K] for middle, spread in zip(_MIDDLES, _SPREADS, strict=True)]
+"""The k-th logit of either kind."""
+_HINGES = ((symbolic.HINGE_REAL, symbolic.r), (symbolic.HINGE_FAKE, symbolic.f))
+"""What one logit of either kind costs, and its symbol."""
+_COSTS = [hinge.subs(symbol, row) for (hinge, symbol), row in zip(_HINGES, _ROWS, strict=True)]
+_RIGHT = (
+    "d_loss is {d:.2f discriminator}. D is right, by the sign of the logit, "
+    "for {right:.0%} of the letters. The gap between the means is {gap:.2f}. "
+    "{learn:.0%} of the logits have a gradient; the others lie beyond their margin."
+)
+
+
+def _mean(formula: sp.Expr) -> sp.Expr:
+    """Over the logits of one kind."""
+    return sp.Sum(formula, (_K, 1, len(SPREAD))) / len(SPREAD)
+
+
+def _share(*conditions: sp.Basic) -> sp.Expr:
+    """Of the logits, that meet the condition of their kind."""
+    found = [_mean(sp.Piecewise((1, one), (0, True))) for one in conditions]
+    return sp.Add(*found) / len(found)
+
+
 def two_logits() -> Scene:
     """Twelve real and twelve fake logits, and the many ways in which d_loss is 2.
 
     The hinge is 2 - gap + what lies beyond the margins, so that at 2 these are equal.
     """
-    middles = sp.symbols("real fake", real=True)
-    spreads = sp.symbols("spread_real spread_fake", nonnegative=True)
-    z, k = sp.IndexedBase("z"), sp.Symbol("k", integer=True, positive=True)
-    count = len(SPREAD)
-    rows = [mid + spread * z[k] for mid, spread in zip(middles, spreads, strict=True)]
-    halves = [
-        half.subs(symbol, row)
-        for half, symbol, row in zip(
-            (symbolic.HINGE_REAL, symbolic.HINGE_FAKE), (symbolic.r, symbolic.f), rows, strict=True
-        )
-    ]
-
-    def mean(formula: sp.Expr) -> sp.Expr:
-        return sp.Sum(formula, (k, 1, count)) / count
-
-    def share(*conditions: sp.Basic) -> sp.Expr:
-        found = [mean(sp.Piecewise((1, one), (0, True))) for one in conditions]
-        return sp.Add(*found) / len(found)
-
-    real, fake = map(mean, halves)
-    beyond = mean(symbolic.BEYOND.subs({symbolic.r: rows[0], symbolic.f: rows[1]}))
-    logit = sp.Symbol("logit", real=True)
-    lines = [
-        half.subs(symbol, logit)
-        for half, symbol in ((symbolic.HINGE_REAL, symbolic.r), (symbolic.HINGE_FAKE, symbolic.f))
-    ]
-    names = {"real": -1.4, "fake": -2.9}
-    marks: list[Mark] = []
-    for name, row, half, line in zip(names, rows, halves, lines, strict=True):
-        marks.append(Curve(line, logit, look=name, label=f"loss of a {name}"))
-        marks.append(Path((row, half), k, (1, count), look=name, size=4))
-    for (name, height), row, middle in zip(names.items(), rows, middles, strict=True):
-        marks.append(Line([(-10, height), (10, height)], look="neutral", width=0.75))
-        marks.append(Path((row, height), k, (1, count), look=name, size=4))
-        marks.append(Text((-10, height), name, look=name, shift=(4, -10)))
-        title = f"mean of the {name} logits"
-        marks.append(Handle(middle, height, {middle: pointer_x}, look=name, title=title))
-    gap = middles[0] - middles[1]
-    correct, learning = (rows[0] > 0, rows[1] <= 0), (rows[0] < 1, rows[1] > -1)
+    d_loss, gap = sp.Add(*map(_mean, _COSTS)), _MIDDLES[0] - _MIDDLES[1]
+    right = _share(_ROWS[0] > 0, _ROWS[1] <= 0)
+    learning = _share(_ROWS[0] < 1, _ROWS[1] > -1)
+    means = {
+        middle: Range(-3, 3, 0, 0.05, label=f"mean of the {name} logits")
+        for name, middle in zip(_NAMES, _MIDDLES, strict=True)
+    }
+    spreads = {
+        spread: Range(0, 5, 0.3, 0.1, label=f"spread of the {name} logits")
+        for name, spread in zip(_NAMES, _SPREADS, strict=True)
+    }
     return Scene(
         "two-logits",
         "What makes d_loss 2",
-        {
-            middles[0]: Range(-3, 3, 0, 0.05, label="mean of the real logits"),
-            middles[1]: Range(-3, 3, 0, 0.05, label="mean of the fake logits"),
-            spreads[0]: Range(0, 5, 0.3, 0.1, label="spread of the real logits"),
-            spreads[1]: Range(0, 5, 0.3, 0.1, label="spread of the fake logits"),
-        },
-        [
-            Panel(
-                marks,
-                Axis(-10, 10, "logit"),
-                Axis(-3.5, 10, "loss of one logit", ticks=[0, 2, 4, 6, 8, 10]),
-                "Drag both rows of logits",
-                height=330,
-            ),
-            bars(
-                {
-                    "loss of reals": real,
-                    "loss of fakes": fake,
-                    "sum = d_loss": real + fake,
-                    "gap": gap,
-                    "beyond": beyond,
-                },
-                Axis(-4, 8, ticks=[-4, -2, 0, 2, 4, 6, 8]),
-                title="d_loss = 2 − gap + beyond",
-                looks={
-                    "loss of reals": "real",
-                    "loss of fakes": "fake",
-                    "sum = d_loss": "discriminator",
-                    "gap": "neutral",
-                    "beyond": "neutral",
-                },
-                format=".2f",
-            ),
-        ],
-        [
-            (
-                "d_loss is {d:.2f discriminator}. D is right, by the sign of the logit, "
-                "for {right:.0%} of the letters. The gap between the means is {gap:.2f}. "
-                "{learn:.0%} of the logits have a gradient; the others lie beyond their margin.",
-                {"d": real + fake, "right": share(*correct), "gap": gap, "learn": share(*learning)},
-            )
-        ],
-        [
-            Button(label, dict(zip((*middles, *spreads), at, strict=True)))
-            for label, at in _LOGITS.items()
-        ],
-        arrays={z: np.array(SPREAD)},
+        means | spreads,
+        [_rows(), _parts(d_loss, gap)],
+        [(_RIGHT, {"d": d_loss, "right": right, "gap": gap, "learn": learning})],
+        presets((*_MIDDLES, *_SPREADS), _LOGITS),
+        arrays={_Z: np.array(SPREAD)},
     )
+
+
+def _rows() -> Panel:
+    """The logits of either kind, on the curve of their loss and in a row that is dragged."""
+    logit = sp.Symbol("logit", real=True)
+    marks: list[Mark] = []
+    for name, row, cost, (hinge, symbol) in zip(_NAMES, _ROWS, _COSTS, _HINGES, strict=True):
+        curve = hinge.subs(symbol, logit)
+        marks.append(Curve(curve, logit, look=name, label=f"loss of a {name}"))
+        marks.append(Path((row, cost), _K, (1, len(SPREAD)), look=name, size=4))
+    for name, row, middle, height in zip(_NAMES, _ROWS, _MIDDLES, (-1.4, -2.9), strict=True):
+        title = f"mean of the {name} logits"
+        marks += [
+            Line([(-10, height), (10, height)], look="neutral", width=0.75),
+            Path((row, height), _K, (1, len(SPREAD)), look=name, size=4),
+            Text((-10, height), name, look=name, shift=(4, -10)),
+            Handle(middle, height, {middle: pointer_x}, look=name, title=title),
+        ]
+    up = Axis(-3.5, 10, "loss of one logit", ticks=[0, 2, 4, 6, 8, 10])
+    return Panel(marks, Axis(-10, 10, "logit"), up, "Drag both rows of logits", height=330)
+
+
+def _parts(d_loss: sp.Expr, gap: sp.Expr) -> Panel:
+    """The sum of two losses, which is also 2 minus the gap and what lies beyond."""
+    beyond = symbolic.BEYOND.subs({symbolic.r: _ROWS[0], symbolic.f: _ROWS[1]})
+    real, fake = map(_mean, _COSTS)
+    values = {
+        "loss of reals": real,
+        "loss of fakes": fake,
+        "sum = d_loss": d_loss,
+        "gap": gap,
+        "beyond": _mean(beyond),
+    }
+    looks = dict(zip(values, (*_NAMES, "discriminator", "neutral", "neutral"), strict=True))
+    axis = Axis(-4, 8, ticks=[-4, -2, 0, 2, 4, 6, 8])
+    return bars(values, axis, title="d_loss = 2 − gap + beyond", looks=looks, format=".2f")
 
 
 def cipher() -> Scene:
     """Letters that are moved on in the alphabet, and back: cyc sees the way back, not the way."""
     letters, many = load_letters(), len(ALPHABET)
     faces = [letters.images[letters.names.index(name), :, 0] for name in FACES]
-    grey = [(255 - 255 * face).round().to(torch.uint8).numpy() for face in faces]
     letter, there, back = sp.symbols("letter there back", integer=True)
     made = sp.Mod(letter - 1 + there, many) + 1
     again = sp.Mod(made - 1 + back, many) + 1
     sans, serif = map(sp.IndexedBase, ("sans", "serif"))
-    off = [(face[:, None] - face).square().mean((2, 3)).sqrt() for face in faces]
-    apart = [each.flatten().tolist() for each in off]
     row = many * (letter - 1)
-    cyc, id_, error = 100 * sans[row + again], 100 * sans[row + made], 100 * serif[row + made]
-    marks: list[Mark] = []
     drawn = {"content": letter, "translation": made, "and back": again}
-    for at, (name, number) in enumerate(drawn.items()):
-        marks.append(Text((80 * at + 32, 6), name, anchor="middle"))
-        marks.append(Picture(grey[at % 2], (80 * at, 80 * at + 64), (14, 78), number))
+    off = {"cyc": sans[row + again], "error": serif[row + made], "id": sans[row + made]}
+    terms = {name: 100 * share for name, share in off.items()}
+    looks = {"cyc": "generator", "error": "neutral", "id": "truth"}
     return Scene(
         "cipher",
         "A cipher: every letter is moved on in the alphabet",
@@ -278,14 +284,25 @@ def cipher() -> Scene:
             back: Range(1 - many, 0, 0, 1, label="shift back"),
         },
         [
-            Panel(marks, Axis(0, 224), Axis(80, 0), equal=True, frame=False),
-            bars(
-                {"cyc": cyc, "error": error, "id": id_},
-                Axis(0, 60, "% of black to white"),
-                looks={"cyc": "generator", "error": "neutral", "id": "truth"},
-                format=".0f",
-            ),
+            _letters(faces, drawn),
+            bars(terms, Axis(0, 60, "% of black to white"), looks=looks, format=".0f"),
         ],
-        buttons=[Button("R → S → R", {letter: 18, there: 1, back: -1})],
-        arrays={sans: np.round(apart[0], 4), serif: np.round(apart[1], 4)},
+        buttons=presets((letter, there, back), {"R → S → R": (18, 1, -1)}),
+        arrays={sans: _apart(faces[0]), serif: _apart(faces[1])},
     )
+
+
+def _letters(faces: Sequence[Tensor], drawn: Mapping[str, sp.Expr]) -> Panel:
+    """A letter of the one face, of the other, and of the first again, by what they are."""
+    grey = [(255 - 255 * face).round().to(torch.uint8).numpy() for face in faces]
+    marks: list[Mark] = []
+    for at, (name, number) in enumerate(drawn.items()):
+        marks.append(Text((80 * at + 32, 6), name, anchor="middle"))
+        marks.append(Picture(grey[at % 2], (80 * at, 80 * at + 64), (14, 78), number))
+    return view(marks, Axis(0, 224), Axis(80, 0))
+
+
+def _apart(face: Tensor) -> NDArray[np.float64]:
+    """Root mean square of the difference of any two letters, ``(letters * letters,)``."""
+    off = (face[:, None] - face).square().mean((2, 3)).sqrt()
+    return np.round(off.flatten().tolist(), 4)
