@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import sympy as sp
 
 from lossbook.hands import symbolic
+from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Arrow,
     Axis,
@@ -20,7 +21,7 @@ from lossbook.lab.page.objects import (
     Scene,
     Switch,
     Text,
-    bars,
+    shares,
 )
 
 __all__ = ["CROP_A_MM", "STUCK", "TIP_LABELS", "confidence", "pulls"]
@@ -39,154 +40,122 @@ STUCK = 0.05
 """The value of a term that cannot get smaller."""
 
 
+_X, _C, _AT = symbolic.x, symbolic.c, sp.Symbol("at", real=True)
+"""Any error, the chosen confidence, and the error that is looked at."""
+_ANY = sp.Symbol("chosen", positive=True)
+"""Any confidence."""
+_WHOLE = symbolic.LAPLACE_NLL.subs(symbolic.s, 1)
+_COSTS = (
+    "Labels of this confidence err by {mean:.1f} s on average. The error costs "
+    "{a:.2f weighted L1} with the weighted L1 and {b:.2f Laplace} with "
+    "\N{MINUS SIGN}ln p."
+)
+
+
 def confidence() -> Scene:
     """How wide errors of a confidence are, and what an error costs."""
-    x, c, at = symbolic.x, symbolic.c, sp.Symbol("at", real=True)
-    chosen = sp.Symbol("chosen", positive=True)
-    whole = symbolic.LAPLACE_NLL.subs(symbolic.s, 1)
-    weighted = symbolic.WEIGHTED_L1
-    density = sp.exp(-whole)
-    across = Axis(-20, 20, "error x, in units of s")
-    here = {x: at}
-    by_confidence = {x: at, c: chosen}
-    cheapest = 1 / sp.Max(1, sp.Abs(at))
-    least = whole.subs({x: at, c: cheapest})
+    weighted, whole = symbolic.WEIGHTED_L1.subs(_X, _AT), _WHOLE.subs(_X, _AT)
     return Scene(
         "confidence",
         "A confidence is a width",
         {
-            c: Range(0.05, 1, 0.5, 0.05, label="confidence"),
-            at: Range(-12, 12, 2, 0.1, "s", "an error of"),
+            _C: Range(0.05, 1, 0.5, 0.05, label="confidence"),
+            _AT: Range(-12, 12, 2, 0.1, "s", "an error of"),
         },
-        [
-            Panel(
-                [
-                    Curve(
-                        density.subs(c, 1), x, look="neutral", width=1, label="thin: confidence 1"
-                    ),
-                    Curve(density, x, look="neutral", label="thick: the chosen one"),
-                    Dots([(at, density.subs(here))], look="neutral", size=5),
-                ],
-                across,
-                Axis(0, 0.52),
-                "How often such an error comes",
-            ),
-            Panel(
-                [
-                    Curve(
-                        weighted.subs(by_confidence),
-                        chosen,
-                        look="weighted L1",
-                        span=(0.02, 1),
-                        label="weighted L1, c |x|",
-                    ),
-                    Curve(
-                        whole.subs(by_confidence),
-                        chosen,
-                        look="Laplace",
-                        span=(0.02, 1),
-                        label="\N{MINUS SIGN}ln p",
-                    ),
-                    Dots([(c, weighted.subs(here))], look="weighted L1", size=5),
-                    Dots([(c, whole.subs(here))], look="Laplace", size=5),
-                    Dots([(cheapest, least)], look="Laplace", size=9, hollow=True),
-                ],
-                Axis(0, 1, "confidence c"),
-                Axis(0, 13),
-                "What it costs at each confidence",
-            ),
-        ],
-        [
-            (
-                "Labels of this confidence err by {mean:.1f} s on average. The error costs "
-                "{a:.2f weighted L1} with the weighted L1 and {b:.2f Laplace} with "
-                "\N{MINUS SIGN}ln p.",
-                {"mean": 1 / c, "a": weighted.subs(here), "b": whole.subs(here)},
-            )
-        ],
-        [Button("sure", {c: 1}), Button("hidden", {c: 0.1, at: 10})],
+        [_how_often(), _at_each_confidence()],
+        [(_COSTS, {"mean": 1 / _C, "a": weighted, "b": whole})],
+        [Button("sure", {_C: 1}), Button("hidden", {_C: 0.1, _AT: 10})],
     )
+
+
+def _how_often() -> Panel:
+    """The density of errors, with the chosen confidence and with the largest."""
+    density = sp.exp(-_WHOLE)
+    one = density.subs(_C, 1)
+    marks: list[Mark] = [
+        Curve(one, _X, look="neutral", width=1, label="thin: confidence 1"),
+        Curve(density, _X, look="neutral", label="thick: the chosen one"),
+        Dots([(_AT, density.subs(_X, _AT))], look="neutral", size=5),
+    ]
+    across = Axis(-20, 20, "error x, in units of s")
+    return Panel(marks, across, Axis(0, 0.52), "How often such an error comes")
+
+
+def _at_each_confidence() -> Panel:
+    """What the error costs, where the chosen confidence is, and which would be the cheapest."""
+    losses = {
+        "weighted L1": (symbolic.WEIGHTED_L1, "weighted L1, c |x|"),
+        "Laplace": (_WHOLE, "\N{MINUS SIGN}ln p"),
+    }
+    marks: list[Mark] = []
+    for look, (loss, label) in losses.items():
+        cost = loss.subs({_X: _AT, _C: _ANY})
+        marks.append(Curve(cost, _ANY, look=look, span=(0.02, 1), label=label))
+    for look, (loss, _) in losses.items():
+        marks.append(Dots([(_C, loss.subs(_X, _AT))], look=look, size=5))
+    cheapest = 1 / sp.Max(1, sp.Abs(_AT))
+    least = _WHOLE.subs({_X: _AT, _C: cheapest})
+    marks.append(Dots([(cheapest, least)], look="Laplace", size=9, hollow=True))
+    across, up = Axis(0, 1, "confidence c"), Axis(0, 13)
+    return Panel(marks, across, up, "What it costs at each confidence")
+
+
+_TIP = sp.Symbol("x", real=True)
+_METRES, _STUCK = sp.symbols("metres stuck", integer=True)
+_UNIT = sp.Piecewise((sp.Rational(1, 1000), _METRES > 0), (1, True))
+_VALUES = {
+    "3D": _UNIT * sp.Abs(_TIP - TIP_LABELS["3d"]),
+    "2D": CROP_A_MM * sp.Abs(_TIP - TIP_LABELS["2d"]),
+    "third": sp.Piecewise((STUCK, _STUCK > 0), (0, True)),
+}
+_SLOPES = {name: value.diff(_TIP) for name, value in _VALUES.items()}
+_LOOKS = {"3D": "3d_joint", "2D": "2d", "third": "neutral"}
+_CHANGES = (
+    "Per millimetre the loss of 3D changes by {a:.4f}, that of 2D by {b:.4f}. "
+    f"Arrows are cut at {LONGEST}."
+)
 
 
 def pulls() -> Scene:
     """One fingertip between two labels: who has the value, who has the slope, and who gets it."""
-    x = sp.Symbol("x", real=True)
-    metres, stuck = sp.Symbol("metres", integer=True), sp.Symbol("stuck", integer=True)
-    unit = sp.Piecewise((sp.Rational(1, 1000), metres > 0), (1, True))
-    values = {
-        "3D": unit * sp.Abs(x - TIP_LABELS["3d"]),
-        "2D": CROP_A_MM * sp.Abs(x - TIP_LABELS["2d"]),
-        "third": sp.Piecewise((STUCK, stuck > 0), (0, True)),
-    }
-    slopes = {name: value.diff(x) for name, value in values.items()}
-    whole = sp.Add(*values.values())
-    pull = sp.Add(*map(sp.Abs, slopes.values()))
-    looks = {"3D": "3d_joint", "2D": "2d", "third": "neutral"}
-    # Where the sum is least, but for a little: on the label itself a loss has no slope.
-    first, last = sorted(TIP_LABELS.values())
-    near = {first: first + LET_GO_MM, last: last - LET_GO_MM}
-
-    def ends(metres_: int) -> float:
-        here = whole.subs({metres: metres_, stuck: 0})
-        return near[min(near, key=lambda place: float(here.subs(x, place)))]
-
-    end = sp.Piecewise((ends(1), metres > 0), (ends(0), True))
-    arrows = [
-        Arrow((x, y), (-ARROW_MM * cut, 0), look=looks[name], label=f"pull of {name}")
-        for name, y in (("3D", 0.45), ("2D", -0.45))
-        for cut in (sp.Max(-LONGEST, sp.Min(LONGEST, slopes[name])),)
-    ]
-    labels = [
-        mark
-        for name, key, y in (("3D", "3d", 0.9), ("2D", "2d", -0.9))
-        for mark in (
-            Dots([(TIP_LABELS[key], 0)], look=looks[name], size=6),
-            Text((TIP_LABELS[key], y), f"{name} label", anchor="middle", shift=(0, 4)),
-        )
-    ]
+    sizes = {name: sp.Abs(slope) for name, slope in _SLOPES.items()}
+    end = sp.Piecewise((_let_go(1), _METRES > 0), (_let_go(0), True))
     return Scene(
         "pulls",
         "A fingertip between two labels",
         {
-            x: Range(-5, 11, 1, 0.1, "mm", "the fingertip is at"),
-            metres: Choice("3D in", ("millimetres", "metres"), 1),
-            stuck: Switch("a third term, which cannot get smaller"),
+            _TIP: Range(-5, 11, 1, 0.1, "mm", "the fingertip is at"),
+            _METRES: Choice("3D in", ("millimetres", "metres"), 1),
+            _STUCK: Switch("a third term, which cannot get smaller"),
         },
         [
-            Panel(
-                [
-                    Line([(-7.5, 0), (13.5, 0)], look="neutral", solid=True, width=1),
-                    *labels,
-                    *arrows,
-                    Dots([(x, 0)], look="predicted hand", label="predicted fingertip", size=7),
-                ],
-                Axis(-8, 14),
-                Axis(-1.2, 1.2),
-                frame=False,
-                wide=True,
-                height=130,
-            ),
-            bars(
-                {name: value / whole for name, value in values.items()},
-                Axis(0, 1),
-                title="Share of the loss",
-                looks=looks,
-                format=".0%",
-            ),
-            bars(
-                {name: sp.Abs(slope) / pull for name, slope in slopes.items()},
-                Axis(0, 1),
-                title="Share of the pull",
-                looks=looks,
-                format=".0%",
-            ),
+            _between(),
+            shares(_VALUES, "Share of the loss", looks=_LOOKS, format=".0%"),
+            shares(sizes, "Share of the pull", looks=_LOOKS, format=".0%"),
         ],
-        [
-            (
-                "Per millimetre the loss of 3D changes by {a:.4f}, that of 2D by {b:.4f}. "
-                f"Arrows are cut at {LONGEST}.",
-                {"a": sp.Abs(slopes["3D"]), "b": sp.Abs(slopes["2D"])},
-            )
-        ],
-        [Button("let go", {x: end})],
+        [(_CHANGES, {"a": sizes["3D"], "b": sizes["2D"]})],
+        [Button("let go", {_TIP: end})],
     )
+
+
+def _let_go(metres: int) -> float:
+    """Where the sum is least, but for a little: on the label itself a loss has no slope."""
+    first, last = sorted(TIP_LABELS.values())
+    near = {first: first + LET_GO_MM, last: last - LET_GO_MM}
+    whole = sp.Add(*_VALUES.values()).subs({_METRES: metres, _STUCK: 0})
+    return near[min(near, key=lambda place: float(whole.subs(_TIP, place)))]
+
+
+def _between() -> Panel:
+    """The fingertip between its labels, and how hard each pulls."""
+    marks: list[Mark] = [Line([(-7.5, 0), (13.5, 0)], look="neutral", solid=True, width=1)]
+    for name, y in (("3D", 0.9), ("2D", -0.9)):
+        at = TIP_LABELS[name.lower()]
+        marks.append(Dots([(at, 0)], look=_LOOKS[name], size=6))
+        marks.append(Text((at, y), f"{name} label", anchor="middle", shift=(0, 4)))
+    for name, y in (("3D", 0.45), ("2D", -0.45)):
+        pull = sp.Max(-LONGEST, sp.Min(LONGEST, _SLOPES[name]))
+        by = (-ARROW_MM * pull, 0)
+        marks.append(Arrow((_TIP, y), by, look=_LOOKS[name], label=f"pull of {name}"))
+    marks.append(Dots([(_TIP, 0)], look="predicted hand", label="predicted fingertip", size=7))
+    return Panel(marks, Axis(-8, 14), Axis(-1.2, 1.2), frame=False, wide=True, height=130)

@@ -39,41 +39,44 @@ def skeleton(places: Places, look: str, *, label: str = "", width: Number = 3) -
     return [*lines, Dots(places, look=look, label=called, size=width + 0.5)]
 
 
+_NEEDS = {
+    "aux": "pose and\nshape",
+    "prior": "none",
+    "3d_joint": "joints in\nspace",
+    "2d": "2D points",
+}
+_CHAIN = {
+    "picture": "picture,\ndepth map",
+    "coarse": "coarse\nhand",
+    "final": "final\nhand",
+    "joints": "21 joints\nin space",
+    "points": "points in\npicture",
+}
+_LOSSES = {
+    "aux": "auxiliary\nloss",
+    "prior": "shape\nprior",
+    "3d_joint": "3D loss",
+    "2d": "2D loss",
+}
+
+
 def losses() -> Chart:
     """The two stages, the loss of each result, and the label that it needs."""
-    needs = {
-        "aux": "pose and\nshape",
-        "prior": "none",
-        "3d_joint": "joints in\nspace",
-        "2d": "2D points",
-    }
-    boxes = {
-        "picture": Box("picture,\ndepth map", 0, 0),
-        "coarse": Box("coarse\nhand", 1, 0),
-        "final": Box("final\nhand", 2, 0),
-        "joints": Box("21 joints\nin space", 3, 0),
-        "points": Box("points in\npicture", 4, 0),
-        "aux": Box("auxiliary\nloss", 1, 1.15, "aux"),
-        "prior": Box("shape\nprior", 2, 1.15, "prior"),
-        "3d_joint": Box("3D loss", 3, 1.15, "3d_joint"),
-        "2d": Box("2D loss", 4, 1.15, "2d"),
-    }
-    chain = ["picture", "coarse", "final", "joints", "points"]
-    arrows = [*pairwise(chain), *zip(chain[1:], needs, strict=True)]
-    chart = diagram(
-        "Below each result is its loss, and below that the label it needs", boxes, arrows
-    )
-    (panel,) = chart.panels
+    boxes = {name: Box(text, column, 0) for column, (name, text) in enumerate(_CHAIN.items())}
+    for column, (name, text) in enumerate(_LOSSES.items(), 1):
+        boxes[name] = Box(text, column, 1.15, name)
+    arrows = [*pairwise(_CHAIN), *zip([*_CHAIN][1:], _LOSSES, strict=True)]
+    title = "Below each result is its loss, and below that the label it needs"
+    (panel,) = diagram(title, boxes, arrows).panels
     marks = [*panel.marks, Text((0, 2.2), "label:", anchor="middle")]
-    for name, label in needs.items():
-        column, lines = boxes[name].column, label.split("\n")
+    for column, (name, label) in enumerate(_NEEDS.items(), 1):
+        lines = label.split("\n")
         if name != "prior":
             marks.append(Arrow((column, 1.9), (0, -0.38), look="neutral", width=1.5))
-        marks += [
-            Text((column, 2.2), line, anchor="middle", shift=(0, 19 * (n - (len(lines) - 1) / 2)))
-            for n, line in enumerate(lines)
-        ]
-    return Chart(chart.title, [replace(panel, marks=marks, y=Axis(2.55, -0.45), height=265)])
+        for n, line in enumerate(lines):
+            shift = (0, 19 * (n - (len(lines) - 1) / 2))
+            marks.append(Text((column, 2.2), line, anchor="middle", shift=shift))
+    return Chart(title, [replace(panel, marks=marks, y=Axis(2.55, -0.45), height=265)])
 
 
 def hand_row(hands: Sequence[tuple[str, Mapping[str, NDArray[np.float64]]]]) -> Panel:
@@ -120,6 +123,14 @@ def hand_panel(
     return Panel([frame, *marks], *axes, title, equal=True, frame=False)
 
 
+_HEADS = (
+    "loss share,\nUTNet's log",
+    "pull share,\nour network",
+    "2D error,\nreal hands",
+    "3D error,\nmade hands",
+)
+
+
 def units(rows: Mapping[str, tuple[float, float, float, float]]) -> Panel:
     """Two ways to train: shares of the loss and of the pull, and the errors that they lead to.
 
@@ -127,15 +138,9 @@ def units(rows: Mapping[str, tuple[float, float, float, float]]) -> Panel:
         rows: by unit, shares of 2D in the loss and in the pull, 2D error in per cent of the crop
             and 3D error in millimetres.
     """
-    heads = (
-        "loss share,\nUTNet's log",
-        "pull share,\nour network",
-        "2D error,\nreal hands",
-        "3D error,\nmade hands",
-    )
     marks: list[Mark] = [
         Text((1 + column, -0.75), line, shift=(0, 19 * n))
-        for column, head in enumerate(heads)
+        for column, head in enumerate(_HEADS)
         for n, line in enumerate(head.split("\n"))
     ]
     longest = 0.85

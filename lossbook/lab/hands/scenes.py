@@ -18,7 +18,6 @@ from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Arrow,
     Axis,
-    Button,
     Choice,
     Curve,
     Dots,
@@ -29,6 +28,9 @@ from lossbook.lab.page.objects import (
     Switch,
     Text,
     bars,
+    presets,
+    shares,
+    view,
 )
 from lossbook.lab.page.sheet import Place
 
@@ -85,115 +87,101 @@ def _over_truth(
     ]
 
 
+_W_2D, _W_3D, _, _W_PRIOR, _ = symbolic.WEIGHTS
+_METRES, _AVERAGED = sp.symbols("metres averaged", integer=True)
+_COUNT = sp.Piecewise((BATCH, _AVERAGED > 0), (1, True))
+_UNIT = sp.Piecewise((sp.Rational(1, 1000), _METRES > 0), (1, True))
+_TERMS = {
+    "2D points": _W_2D * LOGGED["2d"] / _COUNT,
+    "3D joints": _W_3D * LOGGED["3d_joint"] * _UNIT / _COUNT,
+    "shape prior": _W_PRIOR * LOGGED["prior"],
+}
+
+
 def mixer() -> Scene:
     """The terms of a logged step under other weights, units and reductions."""
-    w_2d, w_3d, _, w_prior, _ = symbolic.WEIGHTS
-    metres, averaged = sp.Symbol("metres", integer=True), sp.Symbol("averaged", integer=True)
-    count = sp.Piecewise((BATCH, averaged > 0), (1, True))
-    unit = sp.Piecewise((sp.Rational(1, 1000), metres > 0), (1, True))
-    terms = {
-        "2D points": w_2d * LOGGED["2d"] / count,
-        "3D joints": w_3d * LOGGED["3d_joint"] * unit / count,
-        "shape prior": w_prior * LOGGED["prior"],
-    }
-    looks = dict(zip(terms, ("2d", "3d_joint", "prior"), strict=True))
-    total = sp.Add(*terms.values())
-
-    def preset(weights: HandLossWeights) -> dict[sp.Symbol, float]:
-        return {w_2d: weights.w_2d, w_3d: weights.w_3d_joint, w_prior: weights.w_prior}
-
-    file = HandLossWeights.config()
+    looks = dict(zip(_TERMS, LOGGED, strict=True))
+    axis = Axis(1e-3, 1e5, log=True, ticks=[1e-3, 0.1, 10, 1e3, 1e5])
+    said = "The total is {total:5}. The 2D term is {ratio:2} times the 3D term."
+    ratio = _TERMS["2D points"] / _TERMS["3D joints"]
+    file, code = HandLossWeights.config(), HandLossWeights.code()
+    weights = {"configuration file": file, "code": code}
     return Scene(
         "mixer",
         "The first step of the log",
         {
-            w_2d: Range(0.001, 100, file.w_2d, label="weight of 2D", log=True),
-            w_3d: Range(0.001, 10, file.w_3d_joint, label="weight of 3D", log=True),
-            w_prior: Range(0.00001, 10, file.w_prior, label="weight of the prior", log=True),
-            metres: Choice("3D joints in", ("millimetres", "metres")),
-            averaged: Switch(f"2D and 3D as means over {BATCH} hands"),
+            _W_2D: Range(0.001, 100, file.w_2d, label="weight of 2D", log=True),
+            _W_3D: Range(0.001, 10, file.w_3d_joint, label="weight of 3D", log=True),
+            _W_PRIOR: Range(0.00001, 10, file.w_prior, label="weight of the prior", log=True),
+            _METRES: Choice("3D joints in", ("millimetres", "metres")),
+            _AVERAGED: Switch(f"2D and 3D as means over {BATCH} hands"),
         },
         [
-            bars(
-                terms,
-                Axis(1e-3, 1e5, log=True, ticks=[1e-3, 0.1, 10, 1e3, 1e5]),
-                title="Weight times term",
-                looks=looks,
-                format="4",
-            ),
-            bars(
-                {name: term / total for name, term in terms.items()},
-                Axis(0, 1),
-                title="Share of the total",
-                looks=looks,
-                format=".1%",
-            ),
+            bars(_TERMS, axis, title="Weight times term", looks=looks, format="4"),
+            shares(_TERMS, "Share of the total", looks=looks),
         ],
-        [
-            (
-                "The total is {total:5}. The 2D term is {ratio:2} times the 3D term.",
-                {"total": total, "ratio": terms["2D points"] / terms["3D joints"]},
-            )
-        ],
-        [
-            Button("configuration file", preset(file)),
-            Button("code", preset(HandLossWeights.code())),
-        ],
+        [(said, {"total": sp.Add(*_TERMS.values()), "ratio": ratio})],
+        presets(
+            (_W_2D, _W_3D, _W_PRIOR),
+            {name: (w.w_2d, w.w_3d_joint, w.w_prior) for name, w in weights.items()},
+        ),
     )
 
 
 def anatomy() -> Scene:
     """A hand with its 21 joints, which can be turned."""
-    joints = some_hand(0.2)
     turn = sp.Symbol("turn", real=True)
-    angle = turn * sp.pi / 180
-    places = [(float(x) * sp.cos(angle) + float(z) * sp.sin(angle), float(y)) for x, y, z in joints]
-    names = {chain[-1]: f"{chain[-1]} {finger}" for finger, chain in FINGERS.items()}
-    names[0] = "0 wrist"
-    # Between two fingers there is room for one number.
-    to_the_left = {*FINGERS["pinky"], FINGERS["ring"][-1]}
-    numbers = [
-        Text(
-            place,
-            names.get(n, str(n)),
-            shift=(0, 18) if n == 0 else (0, -14) if n == 12 else (-7 if left else 7, 0),
-            anchor="middle" if n in (0, 12) else "end" if left else "start",
-        )
-        for n, place in enumerate(places)
-        for left in (n in to_the_left,)
-    ]
+    places = _turned_about(some_hand(0.2), turn * sp.pi / 180)
+    marks = [*skeleton(places, "label", label="a joint"), *_numbers(places)]
     return Scene(
         "anatomy",
         "21 joints",
         {turn: Range(-45, 45, 0, 1, "°", "turned by", fps=20)},
-        [
-            Panel(
-                [*skeleton(places, "label", label="a joint"), *numbers],
-                Axis(-135, 135),
-                Axis(24, -205),
-                equal=True,
-                frame=False,
-            )
-        ],
+        [view(marks, Axis(-135, 135), Axis(24, -205))],
     )
+
+
+def _numbers(places: Places) -> list[Text]:
+    """The numbers of the joints, and the names of wrist and fingertips."""
+    names = {chain[-1]: f"{chain[-1]} {finger}" for finger, chain in FINGERS.items()}
+    names[0] = "0 wrist"
+    beneath_and_above = {0: (0, 18), 12: (0, -14)}
+    # Between two fingers there is room for one number.
+    to_the_left = {*FINGERS["pinky"], FINGERS["ring"][-1]}
+    texts = []
+    for n, place in enumerate(places):
+        shift, anchor = ((-7, 0), "end") if n in to_the_left else ((7, 0), "start")
+        if n in beneath_and_above:
+            shift, anchor = beneath_and_above[n], "middle"
+        texts.append(Text(place, names.get(n, str(n)), shift=shift, anchor=anchor))
+    return texts
+
+
+def _turned_about(
+    joints: NDArray[np.float64], angle: sp.Expr | Number, depth: sp.Expr | Number = 1
+) -> Places:
+    """A hand in space from the front, turned about an upright axis.
+
+    Args:
+        joints: in millimetres, ``(21, 3)``.
+        angle: in radians.
+        depth: what all depths are multiplied by.
+    """
+    cos, sin = sp.cos(angle), sp.sin(angle)
+    return [(float(x) * cos + depth * float(z) * sin, float(y)) for x, y, z in joints]
 
 
 def depth() -> Scene:
     """Two hands that differ in depth alone: what the picture says, and what the side says."""
     joints = some_hand()
-    k, turn = sp.Symbol("k", real=True), sp.Symbol("turn", real=True)
-    angle = turn * sp.pi / 180
-
-    def seen(factor: sp.Expr | Number, by: sp.Expr | Number) -> Places:
-        return [
-            (float(x) * sp.cos(by) + factor * float(z) * sp.sin(by), float(y)) for x, y, z in joints
-        ]
-
-    def drawn(by: sp.Expr | Number) -> list[Mark]:
-        return _over_truth(seen(1, by), seen(k, by))
-
+    k, turn = sp.symbols("k turn", real=True)
     axes = (Axis(-164, 92), Axis(12, -145))
+
+    def seen(angle: sp.Expr | Number) -> list[Mark]:
+        return _over_truth(_turned_about(joints, angle), _turned_about(joints, angle, k))
+
     in_space = sp.Add(*(sp.Abs(k * float(z) - float(z)) for _, _, z in joints))
+    said = "Sum of the errors: 0 mm in the picture, {space:.0f} mm in space."
     return Scene(
         "depth",
         "One picture, many hands",
@@ -202,39 +190,24 @@ def depth() -> Scene:
             turn: Range(0, 90, 70, 1, "°", "right view turned by"),
         },
         [
-            Panel(drawn(0), *axes, "In the picture", equal=True, frame=False),
-            Panel(drawn(angle), *axes, "The same, turned", equal=True, frame=False),
+            view(seen(0), *axes, "In the picture"),
+            view(seen(turn * sp.pi / 180), *axes, "The same, turned"),
         ],
-        [
-            (
-                "Sum of the errors: 0 mm in the picture, {space:.0f} mm in space.",
-                {"space": in_space},
-            )
-        ],
+        [(said, {"space": in_space})],
     )
 
 
 def root() -> Scene:
     """A label whose wrist is wrong, and what a loss that measures from it sees."""
-    joints = some_hand(0.2)[:, :2]
     u, which = sp.Symbol("u", real=True), sp.Symbol("which", integer=True)
-    right = [(float(x), float(y)) for x, y in joints]
-    label: list[Place] = [(right[0][0] + u, right[0][1])]
-    label += right[1:]
+    right = [(float(x), float(y)) for x, y in some_hand(0.2)[:, :2]]
+    label = [(right[0][0] + u, right[0][1]), *right[1:]]
     # Measured from the wrist, all others move; from the knuckle, nothing but the wrist is off.
     moved = sp.Piecewise((0, which > 0), (u, True))
     aligned = [(x - moved, y) for x, y in label]
-    names = ("label, its wrist wrong", "prediction, right")
-
-    def measured_from(joint: int) -> sp.Expr:
-        errors = (
-            (p - right[joint][0]) - (x - label[joint][0])
-            for (x, _), (p, _) in zip(label, right, strict=True)
-        )
-        return sp.Add(*map(sp.Abs, errors))
-
-    axes = (Axis(-85, 117), Axis(14, -196))
-
+    losses = {"a": _from_root(right, label, 0), "b": _from_root(right, label, 9)}
+    names, axes = ("label, its wrist wrong", "prediction, right"), (Axis(-85, 117), Axis(14, -196))
+    said = "The loss is {a:.0f} mm measured from the wrist, {b:.0f} mm from the knuckle."
     return Scene(
         "root",
         "Only the wrist is wrong",
@@ -243,109 +216,116 @@ def root() -> Scene:
             which: Choice("measured from", ("the wrist", "the middle knuckle, 9")),
         },
         [
-            Panel(_over_truth(drawn, right, names), *axes, title, equal=True, frame=False)
-            for drawn, title in (
-                (label, "Label and prediction"),
-                (aligned, "What the loss compares"),
-            )
+            view(_over_truth(label, right, names), *axes, "Label and prediction"),
+            view(_over_truth(aligned, right, names), *axes, "What the loss compares"),
         ],
-        [
-            (
-                "The loss is {a:.0f} mm measured from the wrist, {b:.0f} mm from the knuckle.",
-                {"a": measured_from(0), "b": measured_from(9)},
-            )
-        ],
+        [(said, losses)],
     )
+
+
+def _from_root(hand: Places, label: Places, root: int) -> sp.Expr:
+    """The sum of the errors across, measured from a joint."""
+    errors = (
+        (p - hand[root][0]) - (x - label[root][0])
+        for (x, _), (p, _) in zip(label, hand, strict=True)
+    )
+    return sp.Add(*map(sp.Abs, errors))
+
+
+_FOUND, _TRUE, _ALONG = sp.symbols("found true along", real=True)
+"""By how much prediction and label are turned, in degrees, and any label."""
+
+
+def _radians(degrees: sp.Expr) -> sp.Expr:
+    return degrees * sp.pi / 180
+
+
+_STORED = symbolic.WRAPPED.subs(symbolic.theta, _radians(_TRUE)) * 180 / sp.pi
+"""What is stored of the label."""
+_SLOPES = {
+    "axis-angle": 2 * _radians(_FOUND - _STORED),
+    "rotation matrix": 4 * sp.sin(_radians(_FOUND - _TRUE)),
+}
+"""Of either loss, by the prediction."""
+
+
+def _of_rotations(label: sp.Expr) -> dict[str, sp.Expr]:
+    """Two losses of the prediction, with a label that is turned by so many degrees."""
+    theta, other = symbolic.theta, symbolic.theta_gt
+    axis_angle = {theta: _radians(label), other: _radians(_FOUND)}
+    matrix = {theta: _radians(_FOUND), other: _radians(label)}
+    return {
+        "axis-angle": symbolic.AXIS_ANGLE_DISTANCE.subs(axis_angle),
+        "rotation matrix": symbolic.POSE_DISTANCE.subs(matrix),
+    }
 
 
 def rotations() -> Scene:
     """A label that turns across 180°, the number that is stored of it, and two losses."""
-    joints = some_hand(0.2)[:, :2]
-    found, true, along = sp.symbols("found true along", real=True)
-
-    def radians(degrees: sp.Expr) -> sp.Expr:
-        return degrees * sp.pi / 180
-
-    def turned(degrees: sp.Expr) -> Places:
-        cos, sin = sp.cos(radians(degrees)), sp.sin(radians(degrees))
-        return [
-            (float(x) * cos - float(y) * sin, float(x) * sin + float(y) * cos) for x, y in joints
-        ]
-
-    def way(degrees: sp.Expr, radius: float) -> Places:
-        """From upright to a stored rotation."""
-        angles = [radians(degrees) * n / 30 for n in range(31)]
-        return [(radius * sp.sin(a), -radius * sp.cos(a)) for a in angles]
-
-    def losses(label: sp.Expr) -> dict[str, sp.Expr]:
-        theta, other = symbolic.theta, symbolic.theta_gt
-        axis_angle = {theta: radians(label), other: radians(found)}
-        matrix = {theta: radians(found), other: radians(label)}
-        return {
-            "axis-angle": symbolic.AXIS_ANGLE_DISTANCE.subs(axis_angle),
-            "rotation matrix": symbolic.POSE_DISTANCE.subs(matrix),
-        }
-
-    stored = symbolic.WRAPPED.subs(symbolic.theta, radians(true)) * 180 / sp.pi
-    here = losses(true)
-    # By the prediction.
-    slopes = {
-        "axis-angle": 2 * radians(found - stored),
-        "rotation matrix": 4 * sp.sin(radians(found - true)),
-    }
-    high, broad = 222, 240
-    tip = turned(found)[12]
-    arrows: list[Mark] = []
-    for (name, slope), out in zip(slopes.items(), (1.02, 1.09), strict=True):
-        # At the middle finger's tip; each turns the hand the way that its loss falls.
-        start = (tip[0] * out, tip[1] * out)
-        pull = -12 * slope / sp.sqrt(start[0] ** 2 + start[1] ** 2)
-        arrows.append(Arrow(start, (-start[1] * pull, start[0] * pull), look=name, width=3))
+    losses = _of_rotations(_TRUE)
+    said = (
+        "The loss is {a:.2f axis-angle} with axis-angles and {m:.2f rotation matrix} with matrices."
+    )
     return Scene(
         "rotations",
         "The label turns across 180°",
         {
-            true: Range(120, 240, 175, 1, "°", "the label is turned by"),
-            found: Range(0, 180, 170, 1, "°", "the prediction by"),
+            _TRUE: Range(120, 240, 175, 1, "°", "the label is turned by"),
+            _FOUND: Range(0, 180, 170, 1, "°", "the prediction by"),
         },
-        [
-            Panel(
-                [
-                    Line(way(stored, 70), look="label", width=3, solid=True),
-                    Line(way(found, 52), look="predicted hand", width=1.5, solid=True),
-                    *_over_truth(turned(true), turned(found), ("label", "prediction")),
-                    *arrows,
-                    Text((-236, -205), "label, stored: {s:.0f}°", {"s": stored}),
-                    Text((-236, -175), "prediction: {p:.0f}°", {"p": found}),
-                ],
-                Axis(-broad, broad),
-                Axis(high, -high),
-                equal=True,
-                frame=False,
-            ),
-            Panel(
-                [
-                    *(
-                        Curve(loss, along, look=name, label=name, span=(120, 240))
-                        for name, loss in reversed(losses(along).items())  # the dashed one above
-                    ),
-                    *(Dots([(true, loss)], look=name, size=5) for name, loss in here.items()),
-                ],
-                Axis(120, 240, "rotation of the label [°]", ticks=[120, 150, 180, 210, 240]),
-                Axis(0, 42, "loss", ticks=[0, 10, 20, 30, 40]),
-                "Loss of the same prediction",
-                height=240,
-            ),
-        ],
-        [
-            (
-                "The loss is {a:.2f axis-angle} with axis-angles and {m:.2f rotation matrix} with "
-                "matrices.",
-                {"a": here["axis-angle"], "m": here["rotation matrix"]},
-            )
-        ],
-        [
-            Button("across the seam", {true: 185, found: 170}),
-            Button("half a turn", {true: 180, found: 0}),
-        ],
+        [_turning(), _jumping()],
+        [(said, {"a": losses["axis-angle"], "m": losses["rotation matrix"]})],
+        presets((_TRUE, _FOUND), {"across the seam": (185, 170), "half a turn": (180, 0)}),
     )
+
+
+def _turning() -> Panel:
+    """Label and prediction, how far each is turned as it is stored, and where the losses pull."""
+    joints = some_hand(0.2)[:, :2]
+    true, found = _in_picture(joints, _TRUE), _in_picture(joints, _FOUND)
+    marks: list[Mark] = [
+        Line(_way(_STORED, 70), look="label", width=3, solid=True),
+        Line(_way(_FOUND, 52), look="predicted hand", width=1.5, solid=True),
+        *_over_truth(true, found, ("label", "prediction")),
+        *_pulls_at(found[12]),
+        Text((-236, -205), "label, stored: {s:.0f}°", {"s": _STORED}),
+        Text((-236, -175), "prediction: {p:.0f}°", {"p": _FOUND}),
+    ]
+    return view(marks, Axis(-240, 240), Axis(222, -222))
+
+
+def _in_picture(joints: NDArray[np.float64], degrees: sp.Expr) -> Places:
+    """A hand that is turned in the picture."""
+    cos, sin = sp.cos(_radians(degrees)), sp.sin(_radians(degrees))
+    return [(float(x) * cos - float(y) * sin, float(x) * sin + float(y) * cos) for x, y in joints]
+
+
+def _way(degrees: sp.Expr, radius: Number) -> Places:
+    """From upright to a stored rotation."""
+    angles = [_radians(degrees) * n / 30 for n in range(31)]
+    return [(radius * sp.sin(a), -radius * sp.cos(a)) for a in angles]
+
+
+def _pulls_at(tip: Place) -> list[Arrow]:
+    """At the middle finger's tip; each turns the hand the way that its loss falls."""
+    arrows = []
+    for (name, slope), out in zip(_SLOPES.items(), (1.02, 1.09), strict=True):
+        start = (tip[0] * out, tip[1] * out)
+        pull = -12 * slope / sp.sqrt(start[0] ** 2 + start[1] ** 2)
+        arrows.append(Arrow(start, (-start[1] * pull, start[0] * pull), look=name, width=3))
+    return arrows
+
+
+def _jumping() -> Panel:
+    """Both losses over the label's rotation."""
+    every, here = _of_rotations(_ALONG), _of_rotations(_TRUE)
+    marks: list[Mark] = [
+        *(
+            Curve(loss, _ALONG, look=name, label=name, span=(120, 240))
+            for name, loss in reversed(every.items())  # the dashed one above
+        ),
+        *(Dots([(_TRUE, loss)], look=name, size=5) for name, loss in here.items()),
+    ]
+    across = Axis(120, 240, "rotation of the label [°]", ticks=[120, 150, 180, 210, 240])
+    up = Axis(0, 42, "loss", ticks=[0, 10, 20, 30, 40])
+    return Panel(marks, across, up, "Loss of the same prediction", height=240)
