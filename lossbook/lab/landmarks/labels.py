@@ -10,7 +10,6 @@ from lossbook.lab.page.formulas import derivative
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Axis,
-    Button,
     Curve,
     Dots,
     Handle,
@@ -20,6 +19,7 @@ from lossbook.lab.page.objects import (
     Range,
     Scene,
     pointer_x,
+    presets,
 )
 from lossbook.landmarks import symbolic
 
@@ -45,71 +45,71 @@ def few_labels() -> Scene:
     return _labels("few-labels", costs=False)
 
 
+_GIVEN = sp.symbols("l1:8", real=True)
+_START = (-1.5, -1.2, -1, 0, 1, 2, 8)
+"""Each loss has an answer of its own: 1.0 (L2), 0 (L1), −1 (Wing)."""
+_CAMPS = (0, 0, 0, 5, 6, 8, 10)
+_ANSWER, _WORST = sp.symbols("answer worst", real=True)
+"""Any answer, and that which costs most with Wing."""
+_BEST = {loss: sp.Symbol(f"best_{loss}", real=True) for loss in ("L2", "Wing", "L1")}
+_TOTALS = {
+    loss: sp.Add(*(LOSSES[loss].subs(x, _ANSWER - label) for label in _GIVEN)) / 7 for loss in _BEST
+}
+_BEST_ANSWERS = (
+    "The best answer: {L2:.1f L2} px for L2, {L1:.1f L1} px for L1, {Wing:.1f Wing} px for Wing."
+)
+
+
 def _labels(name: str, *, costs: bool) -> Scene:
-    given = sp.symbols("l1:8", real=True)
-    # Each loss has an answer of its own: 1.0 (L2), 0 (L1), −1 (Wing).
-    start = (-1.5, -1.2, -1, 0, 1, 2, 8)
-    camps = (0, 0, 0, 5, 6, 8, 10)
-    answer = sp.Symbol("answer", real=True)
-    best = {loss: sp.Symbol(f"best_{loss}", real=True) for loss in ("L2", "Wing", "L1")}
-    totals = {
-        loss: sp.Add(*(LOSSES[loss].subs(x, answer - label) for label in given)) / 7
-        for loss in best
-    }
-    across = Axis(-4, 12, "place [px]")
-    lines = [
-        Line([(at, 0.4), (at, 7.6)], look=loss, label=f"{loss}'s answer", width=3)
-        for loss, at in best.items()
-    ]
-    dragged = [
-        Handle(label, 7 - n, {label: pointer_x}, look="ground truth", title=f"label {n + 1}")
-        for n, label in enumerate(given)
-    ]
-    rows = Axis(0.3, 7.7, "label", ticks={float(7 - n): f"{n + 1}." for n in range(7)})
-    panels = [
-        Panel(
-            [*lines, *dragged],
-            across,
-            rows,
-            "Drag a label. A line is a loss's answer",
-            height=300 if costs else 270,
-            wide=costs,
-            letters=5 * costs,
-        )
-    ]
-    minima = {at: Minimum(totals[loss], answer, -4, 12) for loss, at in best.items()}
+    numbered = enumerate(zip(_GIVEN, _START, strict=True), 1)
+    minima = {at: Minimum(_TOTALS[loss], _ANSWER, -4, 12) for loss, at in _BEST.items()}
     if costs:
-        total, least, worst = totals["Wing"], best["Wing"], sp.Symbol("worst", real=True)
-        minima[worst] = Minimum(-total, answer, -4, 12)
-        low, high = (total.subs(answer, end) for end in (least, worst))
-        height = (total - low) / (high - low)
-        seen = [(_if_dip(at, given), height.subs(answer, at)) for at in given]
-        curves: list[Mark] = [
-            Curve(height, answer, look="Wing"),
-            Dots(seen, look="Wing", label="dip", size=6, hollow=True),
-            Dots([(least, 0)], look="Wing", label="lowest dip", size=7),
-        ]
-        up = Axis(-0.06, 1.04, "cost", ticks={0: "least", 1: "most"})
-        title = "What an answer costs with Wing"
-        panels.append(Panel(curves, across, up, title, height=250, wide=True))
+        minima[_WORST] = Minimum(-_TOTALS["Wing"], _ANSWER, -4, 12)
     return Scene(
         name,
         "Seven labels, one answer",
-        {
-            label: Range(-3, 11, at, 0.1, "px", f"label {n + 1}")
-            for n, (label, at) in enumerate(zip(given, start, strict=True))
-        },
-        panels,
-        [
-            (
-                "The best answer: {L2:.1f L2} px for L2, {L1:.1f L1} px for L1, "
-                "{Wing:.1f Wing} px for Wing.",
-                best,
-            )
-        ],
-        [Button("two camps", dict(zip(given, camps, strict=True)))],
+        {label: Range(-3, 11, at, 0.1, "px", f"label {n}") for n, (label, at) in numbered},
+        [_dragged(wide=True), _costs()] if costs else [_dragged(wide=False)],
+        [(_BEST_ANSWERS, _BEST)],
+        presets(_GIVEN, {"two camps": _CAMPS}),
         minima=minima,
     )
+
+
+def _dragged(*, wide: bool) -> Panel:
+    """The labels, each in its row, and the answers."""
+    marks: list[Mark] = [
+        Line([(at, 0.4), (at, 7.6)], look=loss, label=f"{loss}'s answer", width=3)
+        for loss, at in _BEST.items()
+    ]
+    for n, label in enumerate(_GIVEN):
+        title = f"label {n + 1}"
+        marks.append(Handle(label, 7 - n, {label: pointer_x}, look="ground truth", title=title))
+    return Panel(
+        marks,
+        Axis(-4, 12, "place [px]"),
+        Axis(0.3, 7.7, "label", ticks={float(7 - n): f"{n + 1}." for n in range(7)}),
+        "Drag a label. A line is a loss's answer",
+        height=300 if wide else 270,
+        wide=wide,
+        letters=5 * wide,
+    )
+
+
+def _costs() -> Panel:
+    """What each answer costs with Wing, where it dips, and where it is least."""
+    total, least = _TOTALS["Wing"], _BEST["Wing"]
+    low, high = (total.subs(_ANSWER, end) for end in (least, _WORST))
+    height = (total - low) / (high - low)
+    dips = [(_if_dip(at, _GIVEN), height.subs(_ANSWER, at)) for at in _GIVEN]
+    marks: list[Mark] = [
+        Curve(height, _ANSWER, look="Wing"),
+        Dots(dips, look="Wing", label="dip", size=6, hollow=True),
+        Dots([(least, 0)], look="Wing", label="lowest dip", size=7),
+    ]
+    across = Axis(-4, 12, "place [px]")
+    up = Axis(-0.06, 1.04, "cost", ticks={0: "least", 1: "most"})
+    return Panel(marks, across, up, "What an answer costs with Wing", height=250, wide=True)
 
 
 def _if_dip(place: sp.Symbol, given: Sequence[sp.Symbol]) -> sp.Expr:

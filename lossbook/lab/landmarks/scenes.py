@@ -37,7 +37,10 @@ from lossbook.lab.page.objects import (
     Text,
     Trail,
     bars,
+    cursor,
     pointer_x,
+    presets,
+    view,
 )
 from lossbook.lab.page.sheet import Place
 from lossbook.landmarks import symbolic
@@ -109,6 +112,16 @@ def outline(points: Sequence[Place], look: str) -> list[Mark]:
     ]
 
 
+_MANY = sp.Symbol("many", integer=True)
+"""Points that are wrong on the right."""
+_OFF = 98 * ERROR / _MANY
+"""By how much, in pixels, along either axis."""
+_OTHERS_RIGHT = (
+    "On the right both coordinates of {n:.0f} points are off by {e:.1f} px, and the "
+    "others are right. Lines join neighbouring points."
+)
+
+
 def spread(faces: Faces, index: int) -> Scene:
     """The same error on all points, and gathered on few of them.
 
@@ -120,68 +133,60 @@ def spread(faces: Faces, index: int) -> Scene:
     generator = np.random.default_rng(1)
     order = generator.permutation(98)
     sign = generator.choice([-1, 1], (98, 2))
-    many = sp.Symbol("many", integer=True)
-    error = 98 * ERROR / many
     right = [(float(a), float(b)) for a, b in true]
-
-    def panel(title: str, places: Sequence[tuple[sp.Expr, sp.Expr]]) -> Panel:
-        marks = [
-            picture,
-            *outline(right, "ground truth"),
-            *outline(places, PREDICTED),
-            Dots(places, look=PREDICTED, label="predicted points", size=2),
-            Dots(right, look="ground truth", label="true points", size=2),
-        ]
-        # With a frame, if an empty one: frameless panels stand in pairs on a phone, too small here.
-        across, down = Axis(6, 106, ticks={}), Axis(112, 12, ticks={})
-        return Panel(marks, across, down, title, equal=True)
-
     alike = [(p + ERROR * s, q + ERROR * t) for (p, q), (s, t) in zip(true, sign, strict=True)]
     gathered = []
-    for rank, (p, q), (s, t) in zip(order, true, sign, strict=True):
-        off = sp.Piecewise((error, many > int(rank)), (0, True))
-        gathered.append((float(p) + int(s) * off, float(q) + int(t) * off))
-    ratio = {
-        name: many * loss.subs(x, error) / (98 * loss.subs(x, sp.Float(ERROR)))
-        for name, loss in LOSSES.items()
-    }
-    axis = Axis(
-        0.1,
-        20,
-        "loss of the right face / loss of the left face",
-        log=True,
-        ticks=[0.1, 0.3, 1, 3, 10],
-    )
-    compared = bars(ratio, axis, format=".2f", base=1, wide=True)
-    same = (ratio["L1"], len(ratio) - 1 - list(ratio).index("L1"))
-    below = [
-        Text((0.1, -1.1), "← prefers the right face", shift=(-40, 0)),
-        Text((20, -1.1), "prefers the left face →", anchor="end", shift=(60, 0)),
-    ]
-    compared = replace(
-        compared,
-        marks=[*compared.marks, Dots([same], look="L1", size=3), *below],
-        y=replace(compared.y, start=-1.5),
-        height=float(compared.height) + 30,
-    )
+    for rank, (p, q), (s, t) in zip(order, right, sign, strict=True):
+        off = sp.Piecewise((_OFF, int(rank) < _MANY), (0, True))
+        gathered.append((p + int(s) * off, q + int(t) * off))
     return Scene(
         "spread",
         "Two faces, equally wrong",
-        {many: Range(7, 98, 10, 1, label="how many points are wrong on the right")},
+        {_MANY: Range(7, 98, 10, 1, label="how many points are wrong on the right")},
         [
-            panel("all points off", alike),
-            panel("the slider's points off", gathered),
-            compared,
+            _wrong("all points off", picture, right, alike),
+            _wrong("the slider's points off", picture, right, gathered),
+            _preferred(),
         ],
         [
-            (
-                "On the right both coordinates of {n:.0f} points are off by {e:.1f} px, and the "
-                "others are right. Lines join neighbouring points.",
-                {"n": many, "e": error},
-            ),
+            (_OTHERS_RIGHT, {"n": _MANY, "e": _OFF}),
             "Move the slider: the fewer points are wrong, the more the losses disagree.",
         ],
     )
+
+
+def _wrong(title: str, picture: Picture, right: Sequence[Place], places: Sequence[Place]) -> Panel:
+    """A face with its true points, and with predicted ones that are wrong."""
+    marks = [
+        picture,
+        *outline(right, "ground truth"),
+        *outline(places, PREDICTED),
+        Dots(places, look=PREDICTED, label="predicted points", size=2),
+        Dots(right, look="ground truth", label="true points", size=2),
+    ]
+    # With a frame, if an empty one: frameless panels stand in pairs on a phone, too small here.
+    across, down = Axis(6, 106, ticks={}), Axis(112, 12, ticks={})
+    return Panel(marks, across, down, title, equal=True)
+
+
+def _preferred() -> Panel:
+    """How much larger each loss is on the right than on the left, and what that prefers."""
+    ratio = {
+        name: _MANY * loss.subs(x, _OFF) / (98 * loss.subs(x, sp.Float(ERROR)))
+        for name, loss in LOSSES.items()
+    }
+    label = "loss of the right face / loss of the left face"
+    axis = Axis(0.1, 20, label, log=True, ticks=[0.1, 0.3, 1, 3, 10])
+    compared = bars(ratio, axis, format=".2f", base=1, wide=True)
+    same = (ratio["L1"], len(ratio) - 1 - list(ratio).index("L1"))
+    marks = [
+        *compared.marks,
+        Dots([same], look="L1", size=3),
+        Text((0.1, -1.1), "← prefers the right face", shift=(-40, 0)),
+        Text((20, -1.1), "prefers the left face →", anchor="end", shift=(60, 0)),
+    ]
+    up, height = replace(compared.y, start=-1.5), float(compared.height) + 30
+    return replace(compared, marks=marks, y=up, height=height)
 
 
 def prices() -> Chart:
@@ -196,6 +201,15 @@ def prices() -> Chart:
     )
 
 
+_U = sp.Symbol("u", real=True)
+"""How far the landmark is to the right of the true one."""
+_SLOPE = {name: derivative(loss, x) for name, loss in LOSSES.items()}
+_PULLS = (
+    "The point is {r:.1f} px off. A pull of 1 is drawn 2 px long, so an arrow may "
+    "reach beyond the label; L2's ends at the edge."
+)
+
+
 def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
     """A predicted landmark that is dragged, and how hard each loss pulls it back.
 
@@ -204,63 +218,47 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
         index: whose face.
         point: which of the 98; a corner of the mouth.
     """
-    picture, true = face(faces, index)
-    a, b = (round(float(v), 1) for v in true[point])
-    u = sp.Symbol("u", real=True)
-    slope = {name: derivative(loss, x) for name, loss in LOSSES.items()}
-    pull = {name: of.subs(x, sp.Abs(u)) for name, of in slope.items()}
-    beside = {"L2": -2.6, "Wing": -0.9, "L1": 0.9, "SmoothL1": 2.6}
-    written = {"L2": (9, -10), "Wing": (9, -10), "L1": (9, 11), "SmoothL1": (36, 11)}
-    near = [(float(p), float(q)) for p, q in true]
-
-    def inside(by: sp.Expr) -> sp.Expr:
-        """An arrow's length, cut so that its head stays in the picture."""
-        return sp.Max(-17 - u, sp.Min(17 - u, by))
-
-    axes = (Axis(a - 18, a + 18), Axis(b + 18, b - 18))
-    photograph: list[Mark] = [
-        picture,
-        *outline(near, "ground truth"),
-        Dots([(a, b)], look="ground truth", label="true point", size=6, hollow=True),
-        *(
-            Arrow((a + u, b + row), (inside(-2 * slope[name].subs(x, u)), 0), look=name, label=name)
-            for name, row in beside.items()
-        ),
-        Handle(a + u, b, {u: pointer_x - a}, look=PREDICTED, label="predicted point"),
-    ]
-    chart: list[Mark] = [
-        Line([(sp.Abs(u), 0), (sp.Abs(u), 6)], look="neutral", width=1, solid=True),
-        *(Curve(of, x, look=name, span=(0.001, 15)) for name, of in slope.items()),
-        *(Dots([(sp.Abs(u), of)], look=name, size=5) for name, of in pull.items()),
-        *(
-            Text((sp.Abs(u), sp.Min(of, 5.6)), "{v:.1f}", {"v": of}, look=name, shift=written[name])
-            for name, of in pull.items()
-        ),
-    ]
     return Scene(
         "landmark",
         "Drag the corner of the mouth",
-        {u: Range(-14, 14, 5, 0.1, "px", "error to the right")},
-        [
-            Panel(photograph, *axes, equal=True, frame=False),
-            Panel(
-                chart,
-                Axis(0, 15, "error [px]"),
-                Axis(0, 6),
-                "How hard each loss pulls: its slope",
-                height=360,
-                right=24,
-            ),
-        ],
-        [
-            (
-                "The point is {r:.1f} px off. A pull of 1 is drawn 2 px long, so an arrow may "
-                "reach beyond the label; L2's ends at the edge.",
-                {"r": sp.Abs(u)},
-            )
-        ],
-        [Button("nearly right", {u: 0.5}), Button("far off", {u: 12.8})],
+        {_U: Range(-14, 14, 5, 0.1, "px", "error to the right")},
+        [_dragged(*face(faces, index), point), _pulling()],
+        [(_PULLS, {"r": sp.Abs(_U)})],
+        presets([_U], {"nearly right": [0.5], "far off": [12.8]}),
     )
+
+
+def _dragged(picture: Picture, true: NDArray[np.float64], point: int) -> Panel:
+    """The surroundings of a landmark, and the predicted one with what pulls at it."""
+    a, b = (round(float(v), 1) for v in true[point])
+    marks: list[Mark] = [
+        picture,
+        *outline([(float(p), float(q)) for p, q in true], "ground truth"),
+        Dots([(a, b)], look="ground truth", label="true point", size=6, hollow=True),
+    ]
+    for name, row in {"L2": -2.6, "Wing": -0.9, "L1": 0.9, "SmoothL1": 2.6}.items():
+        # Cut so that the arrow's head stays in the picture.
+        by = sp.Max(-17 - _U, sp.Min(17 - _U, -2 * _SLOPE[name].subs(x, _U)))
+        marks.append(Arrow((a + _U, b + row), (by, 0), look=name, label=name))
+    handle = Handle(a + _U, b, {_U: pointer_x - a}, look=PREDICTED, label="predicted point")
+    return view([*marks, handle], Axis(a - 18, a + 18), Axis(b + 18, b - 18))
+
+
+def _pulling() -> Panel:
+    """The slopes of the losses, and how large they are at the error."""
+    error, up = sp.Abs(_U), Axis(0, 6)
+    pull = {name: slope.subs(x, error) for name, slope in _SLOPE.items()}
+    beside = {"L2": (9, -10), "Wing": (9, -10), "L1": (9, 11), "SmoothL1": (36, 11)}
+    marks: list[Mark] = [
+        cursor(error, up),
+        *(Curve(slope, x, look=name, span=(0.001, 15)) for name, slope in _SLOPE.items()),
+        *(Dots([(error, of)], look=name, size=5) for name, of in pull.items()),
+    ]
+    for name, of in pull.items():
+        place = (error, sp.Min(of, 5.6))
+        marks.append(Text(place, "{v:.1f}", {"v": of}, look=name, shift=beside[name]))
+    title = "How hard each loss pulls: its slope"
+    return Panel(marks, Axis(0, 15, "error [px]"), up, title, height=360, right=24)
 
 
 def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
@@ -312,66 +310,59 @@ def _class(faces: Faces, index: int) -> str:
     return named[tuple(has)]
 
 
+_ANGLE, _SQUARE = sp.Symbol("angle", nonnegative=True), sp.Symbol("D", nonnegative=True)
+_THETA = _ANGLE * sp.pi / 180
+_KEPT = _SQUARE + 8 * sp.log(sp.cos(_THETA / 2))
+"""What many small steps do not change."""
+_TURNED = _THETA - _SQUARE * sp.sin(_THETA) / 100
+_DESCENT = {
+    # The angle by its slope; D as if the step were many small ones, on the path.
+    _ANGLE: _TURNED * 180 / sp.pi,
+    _SQUARE: _KEPT - 8 * sp.log(sp.cos(_TURNED / 2)),
+}
+_LOSS = symbolic.POSE_ERROR.subs(symbolic.theta, _THETA) * _SQUARE
+
+
 def product() -> Scene:
     """Two errors that are multiplied, as gradient descent makes them smaller."""
-    angle, square = sp.Symbol("angle", nonnegative=True), sp.Symbol("D", nonnegative=True)
-    theta = angle * sp.pi / 180
-    kept = square + 8 * sp.log(sp.cos(theta / 2))
-    loss = symbolic.POSE_ERROR.subs(symbolic.theta, theta) * square
-    turned = theta - square * sp.sin(theta) / 100
-    step = {
-        # The angle by its slope; D as if the step were many small ones, on the path.
-        angle: turned * 180 / sp.pi,
-        square: square + 8 * sp.log(sp.cos(theta / 2)) - 8 * sp.log(sp.cos(turned / 2)),
-    }
-    at = sp.Symbol("at", nonnegative=True)
-    done = loss < sp.Rational(1, 100)
-    path = kept - 8 * sp.log(sp.cos(at * sp.pi / 360))
-    way = sp.Piecewise((path, done), (sp.nan, True))
-    left = sp.Max(kept, 0)
-    still = sp.Piecewise((360 / sp.pi * sp.acos(sp.exp(sp.Min(kept, 0) / 8)), kept < 0), (0, True))
-    seen = sp.Piecewise((still, done), (sp.nan, True))
+    said = "The angle is off by {angle:.1f}°, D is {square:.2f}, the loss is {loss:.3f}."
     return Scene(
         "product",
         "Two errors that are multiplied",
         {
-            angle: Range(0, 130, 60, 0.1, "°", "error of the angle"),
-            square: Range(0, 4, 3, 0.001, "", "squared error of the points, D"),
+            _ANGLE: Range(0, 130, 60, 0.1, "°", "error of the angle"),
+            _SQUARE: Range(0, 4, 3, 0.001, "", "squared error of the points, D"),
         },
+        [_descent()],
         [
-            Panel(
-                [
-                    Curve(way, at, look="neutral", label="path of the descent", span=(0, 130)),
-                    Trail((angle, square), look="PFLD"),
-                    Dots(
-                        [(seen, left)], look=PREDICTED, label="where it ends", size=11, hollow=True
-                    ),
-                    Text(
-                        (seen, left),
-                        "{still:.0f}°, D = {left:.2f}",
-                        {"still": still, "left": left},
-                        shift=(16, -24),
-                    ),
-                    Handle(angle, square, look="PFLD", label="now"),
-                ],
-                Axis(0, 130, "error of the angle [°]"),
-                Axis(0, 4, "D"),
-                height=290,
-                wide=True,
-            )
-        ],
-        [
-            (
-                "The angle is off by {angle:.1f}°, D is {square:.2f}, the loss is {loss:.3f}.",
-                {"angle": angle, "square": square, "loss": loss},
-            ),
+            (said, {"angle": _ANGLE, "square": _SQUARE, "loss": _LOSS}),
             "D is the squared error of the points. Drag the dot to start elsewhere.",
         ],
         [
-            Button("400 steps", step, times=400),
-            Button("points win", {angle: 120, square: 2}),
+            Button("400 steps", _DESCENT, times=400),
+            Button("points win", {_ANGLE: 120, _SQUARE: 2}),
         ],
     )
+
+
+def _descent() -> Panel:
+    """The two errors, the way that they went and, once there, the path and its end."""
+    at, done = sp.Symbol("at", nonnegative=True), sp.Rational(1, 100) > _LOSS
+    path = _KEPT - 8 * sp.log(sp.cos(at * sp.pi / 360))
+    way = sp.Piecewise((path, done), (sp.nan, True))
+    left, turn = sp.Max(_KEPT, 0), 360 / sp.pi * sp.acos(sp.exp(sp.Min(_KEPT, 0) / 8))
+    still = sp.Piecewise((turn, _KEPT < 0), (0, True))
+    end = (sp.Piecewise((still, done), (sp.nan, True)), left)
+    told, numbers = "{still:.0f}°, D = {left:.2f}", {"still": still, "left": left}
+    marks: list[Mark] = [
+        Curve(way, at, look="neutral", label="path of the descent", span=(0, 130)),
+        Trail((_ANGLE, _SQUARE), look="PFLD"),
+        Dots([end], look=PREDICTED, label="where it ends", size=11, hollow=True),
+        Text(end, told, numbers, shift=(16, -24)),
+        Handle(_ANGLE, _SQUARE, look="PFLD", label="now"),
+    ]
+    across, up = Axis(0, 130, "error of the angle [°]"), Axis(0, 4, "D")
+    return Panel(marks, across, up, height=290, wide=True)
 
 
 def shown(
