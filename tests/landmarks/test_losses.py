@@ -102,7 +102,7 @@ def test_the_gradient_of_wing_has_all_digits_of_float32(w, epsilon, weighted):
     assert loss.item() == pytest.approx(value.sum().item(), rel=1e-6)
 
 
-def test_training_with_wing_finds_the_median():
+def test_training_with_wing_stays_with_the_many_where_a_few_outliers_draw_the_mean_away():
     generator = torch.Generator().manual_seed(0)
     target = torch.randn(101, 1, generator=generator)
     target[:5] += 500.0
@@ -116,6 +116,27 @@ def test_training_with_wing_finds_the_median():
     assert wing_loss(guess.expand_as(target), target).item() < 0.7 * start
     assert abs(guess.item() - target.median().item()) < 0.5
     assert abs(target.mean().item()) > 10
+
+
+@pytest.mark.parametrize(
+    ("labels", "median"), [((0, 0, 0, 4, 5, 6, 7), 4), ((0, 0, 0, 5, 6, 8, 10), 5)]
+)
+def test_the_optimum_of_wing_need_not_be_the_median(labels, median):
+    target = torch.tensor(labels, dtype=torch.float64)
+    guesses = torch.arange(-200, 1201, dtype=torch.float64) / 100
+
+    def best(loss, **options):
+        losses = loss(guesses[:, None].expand(-1, 7), target.expand(1401, 7), **options)
+        return guesses[losses.sum(1).argmin()].item(), losses.sum(1)
+
+    assert target.median() == median
+    assert best(smooth_l1_loss, beta=0.0, reduction="none")[0] == median
+    optimum, losses = best(wing_loss, reduction="none")
+    assert optimum == 0
+    at = dict(zip(guesses.tolist(), losses.tolist(), strict=True))
+    assert at[0] < at[median] - 0.5
+    # Two labels with a higher loss between them: Wing is not convex.
+    assert max(at[0], at[median]) < at[2]
 
 
 @pytest.mark.own_errors
