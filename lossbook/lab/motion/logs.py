@@ -84,8 +84,8 @@ _ROOM = sp.Min(_A - _V**2, 4 * _V - _A) + sp.Float(1e-9)
 _STEADY, _NONE = sp.sqrt(sp.sign(_ROOM)), sp.sqrt(sp.sign(-_ROOM))
 _HERE = (_RHO_1 * _STEADY, _RHO_2 * _STEADY)
 # V / P and A / P are mean and mean square of a weight that for a flip is 4: Cantelli's inequality
-# says how much of it there can be. So small that it says 1 of a flip, of which both are 0, and
-# nothing of any other.
+# says how much of it there can be. What is added is so small that it says 1 of a flip, of which
+# spread and distance are 0, and nothing of any other error.
 _SPREAD = _A - _V**2 + sp.Float(1e-13)
 _FLIP = symbolic.VELOCITY_GAIN.subs(symbolic.omega, sp.pi)
 _MOST_FLIP = _STEADY * _SPREAD / (_SPREAD + (_FLIP - _V) ** 2)

@@ -128,37 +128,33 @@ def anatomy(signer: Heads, mesh: FaceMesh, clip: int) -> Scene:
         Clip(seen(points, euler, t=t), frame, look="velocity", size=3, label="21 points"),
     ]
     place = torch.cat([10 * t, 100 * (signer.scale[at, None] - 1)], 1)
-    panels = [
-        view(head, *FACE, "The head"),
-        _lines("pitch, yaw, roll: 3 × 66", euler, Axis(-16, 16, "[°]"), frame),
-        _lines("exp: 63, three of them", 10 * exp[:, _SHOWN], Axis(-8, 8, "[mm]"), frame),
-        _lines("t: 3, and scale: 1", place, Axis(-12, 12, "x, y, z [mm]; scale [%]"), frame),
-    ]
+    values = zip(_DIMENSIONS, (euler, 10 * exp[:, _SHOWN], place), strict=True)
+    panels = [view(head, *FACE, "The head"), *(_lines(title, v, frame) for title, v in values)]
     control = Range(1, len(at), 1, 1, label="frame", fps=round(signer.fps))
     title = "A clip: 265 numbers a frame"
     return Scene("anatomy", title, {frame: control}, panels, [_NO_PROOF])
 
 
-_DIMENSIONS = {
-    "pitch, yaw, roll: 3 × 66": ("pitch", "yaw", "roll"),
-    "exp: 63, three of them": ("brow", "upper lip", "lower lip"),
-    "t: 3, and scale: 1": ("x", "y", "z", "scale"),
+_DIMENSIONS: Mapping[str, tuple[Sequence[str], Axis]] = {
+    "pitch, yaw, roll: 3 × 66": (("pitch", "yaw", "roll"), Axis(-16, 16, "[°]")),
+    "exp: 63, three of them": (("brow", "upper lip", "lower lip"), Axis(-8, 8, "[mm]")),
+    "t: 3, and scale: 1": (("x", "y", "z", "scale"), Axis(-12, 12, "x, y, z [mm]; scale [%]")),
 }
-"""The lines of each panel, by its title."""
+"""The lines of each panel and their axis, by its title."""
 _NO_PROOF = (
     "Pitch, yaw and roll are drawn as angles. Press Play: heads turn slowly, lips move fast. "
     "So a zigzag is no proof of a fault: compare it with the truth."
 )
 
 
-def _lines(title: str, values: Tensor, up: Axis, frame: sp.Symbol) -> Panel:
+def _lines(title: str, values: Tensor, frame: sp.Symbol) -> Panel:
     """Some dimensions over the frames, ``(frames, dimensions)``, with their names at the end."""
-    count = len(values)
+    count, (names, up) = len(values), _DIMENSIONS[title]
     marks: list[Mark] = [cursor(frame, up)]
     for look, line in zip(_HUES, np.round(values.T.tolist(), 3).tolist(), strict=False):
         marks.append(series(line, look=look, solid=True))
     heights = _apart(values[-1].tolist(), up)
-    for look, name, height in zip(_HUES, _DIMENSIONS[title], heights, strict=False):
+    for look, name, height in zip(_HUES, names, heights, strict=False):
         marks.append(Text((count, height), name, shift=(4, 0), look=look))
     across = Axis(1, count + 12, "frame", ticks={at: f"{at}" for at in range(5, count, 10)})
     return Panel(marks, across, up, title)
