@@ -195,12 +195,56 @@ def test_chapters_have_equations_and_objects_to_move(visit, path):
     assert facts["equations"]
 
 
-def test_search_finds_a_word(page):
+LANDED = """(word) => {
+  const section = document.querySelector(location.hash);
+  const shown = [...CSS.highlights.get("search")].filter((range) => {
+    const {top, bottom} = range.getBoundingClientRect();
+    return 0 <= top && bottom <= innerHeight && range.toString().toLowerCase() === word
+      && range.startContainer.parentElement.checkVisibility();
+  });
+  return {
+    first: section === document.querySelector("article section"), scrolled: scrollY,
+    words: shown.length, inside: shown.some((range) => section.contains(range.startContainer)),
+  };
+}"""
+FOCUSED = """() => {
+  const section = document.querySelector(location.hash), focused = document.activeElement;
+  return Boolean(section.compareDocumentPosition(focused) & Node.DOCUMENT_POSITION_FOLLOWING);
+}"""
+
+
+def _lands_at_the_word(page, word, chapter):
+    page.locator(f"#search-results li a[href*='{chapter}.html']:not([href*='#'])").click()
+    page.wait_for_url(f"**/{chapter}.html?*#*")
+    _settle(page)
+    page.wait_for_timeout(300)
+    found = page.evaluate(LANDED, word)
+    assert found["inside"] and found["scrolled"] > PHONE["height"] and not found["first"], found
+
+
+@pytest.mark.parametrize(
+    ("word", "chapter"), [("Wing", "landmarks"), ("seam", "hands"), ("seams", "hands")]
+)
+def test_search_finds_a_word_and_lands_in_its_section(page, word, chapter):
     page.goto("/search.html")
     box = page.locator("input[name=q]:visible").first
-    box.fill("Wing")
+    box.fill(word)
     box.press("Enter")
-    page.wait_for_selector("#search-results li a[href*='landmarks']")
+    _lands_at_the_word(page, word.lower().rstrip("s"), chapter)
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUSED)
+
+
+def test_who_has_moved_on_or_comes_by_another_way_stays(page):
+    page.goto("/book/landmarks.html")
+    _settle(page)
+    assert page.evaluate("[location.hash, scrollY, CSS.highlights.size]") == ["", 0, 0]
+    page.goto("/book/landmarks.html?highlight=Wing#exercises")
+    _settle(page)
+    assert page.evaluate("location.hash") == "#exercises"
+    page.goto("/book/landmarks.html?highlight=zzzz")
+    _settle(page)
+    assert page.evaluate("[location.hash, scrollY]") == ["", 0]
 
 
 @pytest.mark.parametrize("path", ["index.html", "book/landmarks.html"])
@@ -220,7 +264,7 @@ def test_page_opens_from_the_disk(browser, path):
 
 
 def test_search_works_from_the_disk(browser):
-    page = browser.new_page()
-    page.goto(f"{(HTML / 'search.html').as_uri()}?q=Wing")
-    page.wait_for_selector("#search-results li a[href*='landmarks']")
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{(HTML / 'search.html').as_uri()}?q=seam")
+    _lands_at_the_word(page, "seam", "hands")
     page.close()
