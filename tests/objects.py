@@ -362,7 +362,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (
         "mixer": _mixer,
         "made-by-p": lambda at: [],
         "noise": _noise,
-        "noises": lambda at: [at["noises"]],
+        "noises": lambda at: [at["noises"], at["noises"] ** -0.5],
         "product": _product,
         "pulls": _pulls,
         "puzzle": lambda at: [],

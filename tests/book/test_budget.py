@@ -1,6 +1,7 @@
 """What a reader meets before the first click, counted on the built page and in the notebook."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,27 @@ def test_a_lesson_keeps_its_budget(browser, chapter, capsys):
     with capsys.disabled():
         print(f"\n{chapter}: {found}")
     assert found.broken() == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("chapter", LESSONS)
+def test_a_lesson_says_how_long_it_takes(browser, chapter):
+    page = browser.new_page()
+    page.goto((HTML / f"{chapter}.html").as_uri())
+    before = page.evaluate(
+        """() => {
+          const range = document.createRange(), article = document.querySelector("article");
+          range.setStart(article, 0);
+          range.setEndBefore(article.querySelector("h2"));
+          return range.toString();
+        }"""
+    )
+    words = measure(page).words
+    page.close()
+    (minutes,) = re.findall(r"Reading takes about (\d+) minutes", before)
+    assert 35 <= int(minutes) <= 40
+    # A careful reader, with formulas and objects to move: a hundred words a minute.
+    assert words / int(minutes) <= 100
 
 
 def cells(chapter):

@@ -98,4 +98,5 @@ def test_the_mean_of_the_answers_is_drawn_after_each_noise(generator):
         for drawn, wanted in zip(found, wanted_, strict=True):
             torch.testing.assert_close(drawn, wanted, atol=6e-4, rtol=0)
     ((_, said),) = scene.sentences
-    assert list(said.values()) == [symbol] and SHOWN["noises"]({"noises": 3}) == [3]
+    found = [float(sympify(formula).subs(symbol, 4)) for formula in said.values()]
+    assert found == SHOWN["noises"]({"noises": 4}) == [4, 0.5]

@@ -221,7 +221,7 @@ def bins() -> Scene:
         {
             # Which bin and by how much stand side by side, also where a row holds two or three.
             _AT: Range(first, last, 42, 1, label="push bin"),
-            _PUSH: Range(-2, 2, 2, 0.25, label="by"),
+            _PUSH: Range(-2, 2, 0, 0.25, label="by"),
             _ANGLE: Range(-15, 15, 12, 1, "°", "true angle"),
             _SHIFT: Range(-4, 4, 0, 0.5, label="add to all"),
         },
@@ -341,12 +341,12 @@ def many_noises(
         # With one the mean is the answer, and hides it.
         {many: Range(1, count, 2, 1, label="noises", fps=3)},
         [Panel(marks, *axes, "The first call", wide=True, height=300)],
-        [(_CALMER, {"n": many})],
+        [(_CALMER, {"n": many, "kept": 1 / sp.sqrt(many)})],
         arrays={base: np.round(v.flatten().tolist(), 3) for base, v in tables.items()},
     )
 
 
 _CALMER = (
-    "Answers so far: {n:.0f}, in grey. The thick line is their mean. Watch it become "
-    "calmer than each of them."
+    "Answers so far: {n:.0f}, in grey. The thick line is their mean. If all their jerk were noise, "
+    "it would keep {kept:.0%} of it."
 )

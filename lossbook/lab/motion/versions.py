@@ -19,7 +19,19 @@ from lossbook.lab.motion.heads import LINES
 from lossbook.lab.motion.scenes import FACE
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
-from lossbook.lab.page.objects import Axis, Choice, Clip, Dots, Line, Panel, Range, Scene, Text
+from lossbook.lab.page.objects import (
+    Axis,
+    Choice,
+    Clip,
+    Dots,
+    Line,
+    Panel,
+    Range,
+    Scene,
+    Text,
+    cursor,
+    series,
+)
 
 __all__ = ["Versions", "by_loss", "smoother"]
 
@@ -84,15 +96,16 @@ class Versions:
             label: of its line.
             *beneath: drawn before it.
         """
-        places = [(n, _FOUND[self.frames * _WHICH + n]) for n in range(1, self.frames + 1)]
+        up = Axis(*self.span, "yaw [°]")
+        chosen = [_FOUND[self.frames * _WHICH + n] for n in range(1, self.frames + 1)]
         marks = [
-            Line([(_FRAME, end) for end in self.span], look="neutral", width=1),
-            _path(self.truth[0], "ground truth"),
+            cursor(_FRAME, up),
+            series(self.truth[0].tolist(), look="ground truth", solid=True),
             *beneath,
-            Line(places, look=look, label=label, solid=True, width=3),
+            series(chosen, look=look, label=label, solid=True, width=3),
         ]
         across = Axis(1, self.frames, f"frame, {self.fps:.0f} a second")
-        return Panel(marks, across, Axis(*self.span, "yaw [°]"), "Yaw over time", height=270)
+        return Panel(marks, across, up, "Yaw over time", height=270)
 
     def arrays(self) -> dict[sp.IndexedBase, npt.ArrayLike]:
         """What the curve reads."""
@@ -111,7 +124,7 @@ def smoother(middles: Sequence[int], clip: Versions, jerk: Mapping[str, Number])
     names = tuple(map(str, middles))
     if len(clip.yaw) != len(names) + 1:
         raise ValueError(f"{len(names)} n's need {len(names) + 1} clips, got {len(clip.yaw)}")
-    as_made = _path(clip.yaw[0], "neutral", "as P made it", 1.5)
+    made = series(clip.yaw[0].tolist(), look="P", label="as P made it", solid=True, width=1.5)
     arrays = clip.arrays() | {
         _SAID: [1.0, *(n / (n + 2) for n in middles)],
         _ACROSS: np.round([float(jerk[n]) for n in ("P", *names)], 3),
@@ -119,7 +132,7 @@ def smoother(middles: Sequence[int], clip: Versions, jerk: Mapping[str, Number])
     }
     said = (
         "Each frame keeps {own:.0%} of itself and takes the rest from its two neighbours. "
-        "See the blue curve calm down, and the ring pass the green line."
+        "See the thick curve calm down, and the ring pass the green line."
     )
     choice = Choice("smoothed 1 : n : 1 with n =", ("not smoothed", *names))
     # The ring is seen together with what moves it, also on a phone.
@@ -127,7 +140,7 @@ def smoother(middles: Sequence[int], clip: Versions, jerk: Mapping[str, Number])
         "smoother",
         "P's clip, smoothed afterwards",
         {_WHICH: choice, _FRAME: clip.player()},
-        [_strip(names, jerk), clip.head("P"), clip.curve("P", "smoothed", as_made)],
+        [_strip(names, jerk), clip.head(_LOOK), clip.curve(_LOOK, "smoothed", made)],
         [(said, {"own": _SAID[_WHICH + 1]})],
         arrays=arrays,
     )
@@ -152,11 +165,6 @@ def by_loss(arms: Sequence[str], clip: Versions, jerk: Sequence[Number]) -> Scen
         [(said, {"jerk": _SAID[_WHICH + 1]})],
         arrays=clip.arrays() | {_SAID: np.round([float(value) for value in jerk], 3)},
     )
-
-
-def _path(values: Tensor, look: str, label: str = "", width: Number = 2) -> Line:
-    places = list(enumerate(values.tolist(), 1))
-    return Line(places, look=look, label=label, solid=True, width=width)
 
 
 def _strip(names: Sequence[str], jerk: Mapping[str, Number]) -> Panel:

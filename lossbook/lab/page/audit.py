@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -89,7 +89,7 @@ class Audit:
     def decide(
         self,
         name: str,
-        outcome: bool | Mapping[str, bool | None],
+        outcome: bool | Mapping[str, bool | None] | None,
         evidence: str,
         *,
         advice: str = "",
@@ -98,8 +98,9 @@ class Audit:
 
         Args:
             name: Of the claim.
-            outcome: Whether it holds, or whether it does under each of some conditions; None for a
-                condition that nothing here can decide.
+            outcome: Whether it holds, or whether it does under each of some conditions. None is
+                neither: what was computed shows it no more than the contrary; see `all_of` and
+                `any_of`.
             evidence: The numbers that decide it.
             advice: What a reader should do about it.
 
@@ -108,12 +109,15 @@ class Audit:
         """
         if not evidence.strip():
             raise ValueError(f"{name}: a verdict needs evidence")
-        self._settle(name, _verdict(outcome), evidence, advice)
+        verdict = _verdict(outcome)
+        if verdict == _UNDECIDED:
+            evidence = f"nothing is shown either way. {evidence}"
+        self._settle(name, verdict, evidence, advice)
 
     def read(
         self,
         name: str,
-        outcome: bool | Mapping[str, bool | None],
+        outcome: bool | Mapping[str, bool | None] | None,
         source: str,
         *,
         advice: str = "",
@@ -123,7 +127,7 @@ class Audit:
         Args:
             name: Of the claim.
             outcome: What the source says of it, or what it says under each of some conditions; None
-                for a condition of which it says nothing.
+                for what it says nothing of.
             source: What was read, where, and what it says.
             advice: What a reader should do about it.
 
@@ -147,7 +151,7 @@ class Audit:
         """
         if not reason.strip():
             raise ValueError(f"{name}: say why it cannot be decided here")
-        self._settle(name, "cannot be decided here", reason, advice)
+        self._settle(name, _UNDECIDED, reason, advice)
 
     def leave_open(self, question: str, *, place: str, answer: str = "") -> None:
         """Enter what the note leaves open; that is not a claim.
@@ -213,15 +217,38 @@ class Audit:
         return f"{self.url}/blob/{commit}/{quote(line[1])}#L{line[2]}{last}"
 
 
-def _verdict(outcome: bool | Mapping[str, bool | None]) -> str:
+def all_of(outcomes: Iterable[bool | None]) -> bool | None:
+    """Whether all hold; None if none is refuted and some are open.
+
+    Args:
+        outcomes: Each True if it is shown, False if the contrary is, None if neither is.
+    """
+    found = list(outcomes)
+    return False if False in found else None if None in found else True
+
+
+def any_of(outcomes: Iterable[bool | None]) -> bool | None:
+    """Whether one of them holds; None if none is shown and some are open.
+
+    Args:
+        outcomes: As for `all_of`.
+    """
+    found = list(outcomes)
+    return True if True in found else None if None in found else False
+
+
+_UNDECIDED = "cannot be decided here"
+
+
+def _verdict(outcome: bool | Mapping[str, bool | None] | None) -> str:
     if not isinstance(outcome, Mapping):
-        return "holds" if outcome else "does not hold"
+        return _UNDECIDED if outcome is None else "holds" if outcome else "does not hold"
     if not outcome:
         raise ValueError("an outcome by conditions needs at least one condition")
     under = [condition for condition, holds in outcome.items() if holds]
     unknown = [condition for condition, holds in outcome.items() if holds is None]
     if len(unknown) == len(outcome):
-        raise ValueError("no condition is decided; use undecided()")
+        return _UNDECIDED
     if len(under) == len(outcome):
         return "holds"
     known = f"holds if {' or '.join(under)}" if under else "does not hold"

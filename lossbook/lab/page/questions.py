@@ -101,7 +101,7 @@ class Log:
         says: What ``check_values()`` says, word by word.
         mended: The log after the mend.
         notes: Words at the foot of a term's picture, such as how far below it the values are.
-        beside: Another run, drawn faintly behind it.
+        beside: Another run, drawn dotted behind it once there is an answer.
         hints: By choice, what is said of it here, in place of "Not that." and the hint of all logs.
     """
 

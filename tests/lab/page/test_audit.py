@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 import scenes
 
-from lossbook.lab.page.audit import Audit
+from lossbook.lab.page.audit import Audit, all_of, any_of
 from lossbook.lab.page.shown import asset
 from lossbook.lab.page.tables import table
 
@@ -20,6 +20,8 @@ from lossbook.lab.page.tables import table
         ({"a": True, "b": False, "c": True}, "holds if a or c"),
         ({"a": True, "b": None}, "holds if a, open if b"),
         ({"a": False, "b": None, "c": None}, "does not hold, open if b or c"),
+        ({"a": None, "b": None}, "cannot be decided here"),
+        (None, "cannot be decided here"),
     ],
 )
 def test_the_verdict_follows_from_the_outcome(outcome, verdict):
@@ -34,8 +36,28 @@ def test_no_condition_is_refused():
     audit.state("claim", "It is so.", place="section 1", criterion="it is")
     with pytest.raises(ValueError, match="at least one condition"):
         audit.decide("claim", {}, "nothing")
-    with pytest.raises(ValueError, match="no condition is decided"):
-        audit.decide("claim", {"a": None}, "nothing")
+
+
+def test_what_is_not_decided_says_so_before_its_numbers():
+    audit = Audit("a note", "0a1b2c3")
+    audit.state("claim", "It is so.", place="section 1", criterion="it is")
+    audit.decide("claim", {"a": None}, "0.1 ± 0.3")
+    assert audit["claim"].evidence == "nothing is shown either way. 0.1 ± 0.3"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "all_hold", "one_holds"),
+    [
+        ((True, True), True, True),
+        ((True, False), False, True),
+        ((True, None), None, True),
+        ((False, None), False, None),
+        ((None, None), None, None),
+        ((False, False), False, False),
+    ],
+)
+def test_several_outcomes_make_one(outcomes, all_hold, one_holds):
+    assert (all_of(outcomes), any_of(outcomes)) == (all_hold, one_holds)
 
 
 def test_the_head_of_a_ledger_counts_its_verdicts_if_asked():
