@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Int64
 from pydantic import model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossbook.lab.landmarks.data import Faces, crop, load_faces, mean_shape, split_by_subject
 from lossbook.lab.landmarks.model import ARMS, SIZE, ArmLoss, Settings, evaluate, train
@@ -127,6 +127,7 @@ def run(
     *,
     losses: Mapping[str, ArmLoss] = ARMS,
     taught: Mapping[str, Teach] = FAITHFUL,
+    scored: Callable[[nn.Module, Faces, Tensor], dict[str, Any]] = evaluate,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Result:
@@ -140,6 +141,7 @@ def run(
         losses: that are compared, by arm.
         taught: by arm, what makes of the faces, the indices to train on and the seed the faces and
             the indices that are trained on in their place; tests see the faces as they are.
+        scored: gives the scores; may add ``"units"``, more scores of each face by name.
         device: where to train.
         progress: whether to show a progress bar.
     """
@@ -156,8 +158,8 @@ def run(
         progress=progress,
         description=f"{arm}, fold {fold}",
     )
-    scores = evaluate(model, faces, test)
-    units = {"nme": scores.pop("errors")}
+    scores = scored(model, faces, test)
+    units = {"nme": scores.pop("errors"), **scores.pop("units", {})}
     return Result(arm=arm, fold=fold, seconds=history.seconds, units=units, **scores)
 
 
