@@ -342,7 +342,8 @@ def _rotations(at):
         rows = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, zero + 1])
         matrices.append(rows.reshape(1, 1, 3, 3))
     squares = 48 * auxiliary_loss(vectors[0], no_shape, vectors[1], no_shape)
-    return [torch.rad2deg(stored), at["found"], squares, rotation_loss(*matrices)]
+    of_matrices = [rotation_loss(*matrices, form=form) for form in ("chordal", "geodesic")]
+    return [torch.rad2deg(stored), at["found"], squares, *of_matrices]
 
 
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (

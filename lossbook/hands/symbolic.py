@@ -70,6 +70,9 @@ WRAPPED = sp.Piecewise(
 )
 """The angle that an axis-angle stands for, from -pi to pi, for angles up to a full turn."""
 
+GEODESIC_DISTANCE = sp.Abs(WRAPPED.subs(theta, theta - theta_gt))
+"""The angle between two rotations about one axis, less than a full turn apart."""
+
 AXIS_ANGLE_DISTANCE = (WRAPPED - theta_gt) ** 2
 """Squared difference of the axis-angles of the same two rotations."""
 

@@ -1,9 +1,10 @@
 import json
+import statistics
 
 import pytest
 import torch
 
-from lossbook.lab.hands import experiment, languages, model
+from lossbook.lab.hands import balance, experiment, languages, model
 from lossbook.lab.hands.clips import split_by_language
 from lossbook.lab.hands.data import load_hands, split_by_clip
 from lossbook.lab.hands.experiment import EXPERIMENT, LIVE, RECORDED, Config, load_record
@@ -141,6 +142,23 @@ def test_the_record_of_languages_is_that_of_the_code():
     found = languages.load_record()
     assert languages.EXPERIMENT.stale(found) == []
     assert len(found.results) == 10
+
+
+def test_the_record_of_the_first_weights_is_that_of_the_code():
+    """If not: `python -m lossbook.lab.hands.balance --record`, or `--refactored "why"`."""
+    found = balance.load_record()
+    assert balance.EXPERIMENT.stale(found) == []
+    assert len(found.shares[0].steps) == 30
+
+
+def test_from_the_first_weights_the_balanced_ones_follow():
+    (start,), (share,) = balance.START.values(), balance.load_record().shares
+    found = {name: statistics.median(norms) for name, norms in share.norms.items()}
+    assert found == pytest.approx({"2d": 1.1, "3d_joint": 1.3, "prior": 0.07, "aux": 0.21}, rel=0.1)
+    before, after = start.weights.by_term(), BALANCED.by_term()
+    assert {name: after[name] / before[name] for name in found} == pytest.approx(
+        {"2d": 1, "3d_joint": 1, "prior": 5, "aux": 5}
+    )
 
 
 @pytest.mark.parametrize(

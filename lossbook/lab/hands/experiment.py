@@ -28,6 +28,7 @@ from lossbook.lab.hands.kinematics import Hand
 from lossbook.lab.hands.model import (
     ARMS,
     MILLIMETRES,
+    Arm,
     Batch,
     Lifted,
     Lifter,
@@ -142,6 +143,7 @@ def run(
     config: Config,
     hands: Hands,
     *,
+    arms: Mapping[str, Arm] = ARMS,
     split: Split = split_by_clip,
     device: torch.device | str = "cpu",
     progress: bool = True,
@@ -149,17 +151,18 @@ def run(
     """Train one arm on all folds but one and score it on that one.
 
     Args:
-        arm: name in `ARMS`.
+        arm: name in ``arms``.
         fold: which clips are held out; also the seed.
         config: see `Config`.
         hands: as `load_hands` gives them.
+        arms: losses by name.
         split: what is held out in a fold.
         device: where to train.
         progress: whether to show a progress bar.
     """
     training, test = split(hands, fold)
     model, history = train(
-        ARMS[arm],
+        arms[arm],
         hands,
         training,
         seed=fold,
@@ -205,17 +208,19 @@ def try_rate(
     config: Config,
     hands: Hands,
     *,
+    arms: Mapping[str, Arm] = ARMS,
     device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Try a learning rate on clips held out from the training part of a fold.
 
     Args:
-        arm: name in `ARMS`.
+        arm: name in ``arms``.
         rate: to try.
         fold: trained on four fifths of its training clips, scored on the others and on synthetic
             hands that no test uses.
         config: its steps and numbers of hands are used.
         hands: as `load_hands` gives them.
+        arms: losses by name.
         device: where to train.
 
     Returns:
@@ -223,7 +228,7 @@ def try_rate(
     """
     training, validation = _validation(hands, fold)
     model, _ = train(
-        ARMS[arm],
+        arms[arm],
         hands,
         training,
         seed=fold,
@@ -326,6 +331,7 @@ def gradient_shares(
     hands: Hands,
     config: Config = RECORDED,
     *,
+    arms: Mapping[str, Arm] = ARMS,
     fold: int = 0,
     every: int = 50,
     device: torch.device | str = "cpu",
@@ -333,9 +339,10 @@ def gradient_shares(
     """Train one arm and measure, now and then, the gradient of each of its terms.
 
     Args:
-        arm: name in `ARMS`.
+        arm: name in ``arms``.
         hands: as `load_hands` gives them.
         config: see `Config`.
+        arms: losses by name.
         fold: whose training clips are used; also the seed.
         every: steps between two measurements; the first step is measured.
         device: where to train.
@@ -348,7 +355,7 @@ def gradient_shares(
     counter = itertools.count()
 
     def loss(lifted: Lifted, batch: Batch) -> LossTerms:
-        found = ARMS[arm](lifted, batch)
+        found = arms[arm](lifted, batch)
         step = next(counter)
         if step % every == 0:
             steps.append(step)

@@ -127,13 +127,14 @@ class Batch(NamedTuple):
 ArmLoss = Callable[[Lifted, Batch], LossTerms]
 
 BALANCED = HandLossWeights(w_2d=1.0, w_3d_joint=1.0, w_3d_vert=0.0, w_prior=0.5, w_aux=5.0)
-"""Weights under which the three data terms pull at the network about equally hard.
+"""Weights under which 2D, 3D and the auxiliary loss pull at the network about equally hard.
 
 They were chosen on the training clips of fold 0 from the norms that
 `lossbook.lab.hands.experiment.gradient_shares` measures, and not from any score. With the weights
-1, 1, 0, 0.1 and 1 the median norms over 1500 steps were 1.2 (2D), 1.3 (3D), 0.07 (prior) and 0.22
-(auxiliary), so the last two weights were multiplied by 5. The record's shares are 32 %, 36 %, 2 %
-and 29 %: the prior's gradient hardly grows with its weight, as the coefficients shrink.
+1, 1, 0, 0.1 and 1 the median norms over 1500 steps are 1.1 (2D), 1.3 (3D), 0.07 (prior) and 0.21
+(auxiliary), as recorded by `lossbook.lab.hands.balance`; so the last two weights were multiplied by
+5. With them the record's median shares are 33 %, 36 %, 2 % and 30 %: the prior's gradient hardly
+grows with its weight, as the coefficients shrink.
 """
 
 

@@ -128,17 +128,55 @@ def mixer() -> Scene:
     )
 
 
+_CAMERA, _MIDDLE = (-150, 78), (15, -95)
+"""Where the camera is drawn, and the point of the hand's plane that it looks at."""
+_FAR, _SHARE = 900, 0.4
+"""How far that point is from the camera [mm], and where on this way the picture stands."""
+
+
 def anatomy() -> Scene:
-    """A hand with its 21 joints, which can be turned."""
+    """A hand with its 21 joints, which can be turned, and what a camera makes of it."""
     turn = sp.Symbol("turn", real=True)
-    places = _turned_about(some_hand(0.2), turn * sp.pi / 180)
-    marks = [*skeleton(places, "label", label="a joint"), *_numbers(places)]
+    joints, pictured = _through_camera(some_hand(0.2), turn * sp.pi / 180)
+    x, y = (c + _SHARE * (m - c) for c, m in zip(_CAMERA, _MIDDLE, strict=True))
+    square = [(x + a, y + b) for a, b in ((-44, -44), (44, -44), (44, 44), (-44, 44))]
+    rays = [Line([_CAMERA, joints[n]], look="neutral", width=1) for n in (0, 4, 17)]
+    marks: list[Mark] = [
+        *rays,
+        Line(square, look="neutral", width=1.5, closed=True, solid=True),
+        *skeleton(pictured, "predicted hand", label="21 points in the picture", width=1.5),
+        *skeleton(joints, "label", label="21 joints in space"),
+        *_numbers(joints),
+        Dots([_CAMERA], look="neutral", size=6),
+        Text(_CAMERA, "camera", shift=(10, 5)),
+        Text((x + 44, y - 44), "picture", shift=(0, -7), anchor="end"),
+        Text((25, 45), "58 numbers"),
+        Text((25, 45), "→ MANO → joints", shift=(0, 19)),
+    ]
     return Scene(
         "anatomy",
-        "21 joints",
+        "21 joints in space, and in the picture",
         {turn: Range(-45, 45, 0, 1, "°", "turned by", fps=20)},
-        [view(marks, Axis(-135, 135), Axis(24, -205))],
+        [view(marks, Axis(-158, 132), Axis(92, -208))],
     )
+
+
+def _through_camera(joints: NDArray[np.float64], angle: sp.Expr) -> tuple[Places, Places]:
+    """A hand in space, turned about an upright axis and seen askew, and its picture.
+
+    What lies deeper is drawn further along the line from the camera to the middle.
+    """
+    cos, sin = sp.cos(angle), sp.sin(angle)
+    in_space, pictured = [], []
+    for x, y, z in joints.tolist():
+        nearer = _FAR / (_FAR + z * cos - x * sin)
+        away = (x * cos + z * sin - _MIDDLE[0], y - _MIDDLE[1])
+        ways = [m - c for c, m in zip(_CAMERA, _MIDDLE, strict=True)]
+        seen = [way / nearer + a for way, a in zip(ways, away, strict=True)]
+        in_space.append((_CAMERA[0] + seen[0], _CAMERA[1] + seen[1]))
+        share = _SHARE * nearer
+        pictured.append((_CAMERA[0] + share * seen[0], _CAMERA[1] + share * seen[1]))
+    return in_space, pictured
 
 
 def _numbers(places: Places) -> list[Text]:
@@ -150,7 +188,7 @@ def _numbers(places: Places) -> list[Text]:
     to_the_left = {*FINGERS["pinky"], FINGERS["ring"][-1]}
     texts = []
     for n, place in enumerate(places):
-        shift, anchor = ((-7, 0), "end") if n in to_the_left else ((7, 0), "start")
+        shift, anchor = ((-6, 0), "end") if n in to_the_left else ((6, 0), "start")
         if n in beneath_and_above:
             shift, anchor = beneath_and_above[n], "middle"
         texts.append(Text(place, names.get(n, str(n)), shift=shift, anchor=anchor))
@@ -245,26 +283,29 @@ _STORED = symbolic.WRAPPED.subs(symbolic.theta, _radians(_TRUE)) * 180 / sp.pi
 _SLOPES = {
     "axis-angle": 2 * _radians(_FOUND - _STORED),
     "rotation matrix": 4 * sp.sin(_radians(_FOUND - _TRUE)),
+    "geodesic": sp.sign(sp.sin(_radians(_FOUND - _TRUE))),
 }
-"""Of either loss, by the prediction."""
+"""Of each loss, by the prediction."""
 
 
 def _of_rotations(label: sp.Expr) -> dict[str, sp.Expr]:
-    """Two losses of the prediction, with a label that is turned by so many degrees."""
+    """Three losses of the prediction, with a label that is turned by so many degrees."""
     theta, other = symbolic.theta, symbolic.theta_gt
     axis_angle = {theta: _radians(label), other: _radians(_FOUND)}
     matrix = {theta: _radians(_FOUND), other: _radians(label)}
     return {
         "axis-angle": symbolic.AXIS_ANGLE_DISTANCE.subs(axis_angle),
         "rotation matrix": symbolic.POSE_DISTANCE.subs(matrix),
+        "geodesic": symbolic.GEODESIC_DISTANCE.subs(matrix),
     }
 
 
 def rotations() -> Scene:
-    """A label that turns across 180°, the number that is stored of it, and two losses."""
-    losses = _of_rotations(_TRUE)
+    """A label that turns across 180°, the number that is stored of it, and three losses."""
+    found = _of_rotations(_TRUE)
     said = (
-        "The loss is {a:.2f axis-angle} with axis-angles and {m:.2f rotation matrix} with matrices."
+        "The loss is {a:.2f axis-angle} with axis-angles, {m:.2f rotation matrix} with matrices"
+        " and {g:.2f geodesic} as the angle between the two."
     )
     return Scene(
         "rotations",
@@ -274,7 +315,7 @@ def rotations() -> Scene:
             _FOUND: Range(0, 180, 170, 1, "°", "the prediction by"),
         },
         [_turning(), _jumping()],
-        [(said, {"a": losses["axis-angle"], "m": losses["rotation matrix"]})],
+        [(said, dict(zip("amg", found.values(), strict=True)))],
         presets((_TRUE, _FOUND), {"across the seam": (185, 170), "half a turn": (180, 0)}),
     )
 
@@ -309,7 +350,7 @@ def _way(degrees: sp.Expr, radius: Number) -> Places:
 def _pulls_at(tip: Place) -> list[Arrow]:
     """At the middle finger's tip; each turns the hand the way that its loss falls."""
     arrows = []
-    for (name, slope), out in zip(_SLOPES.items(), (1.02, 1.09), strict=True):
+    for (name, slope), out in zip(_SLOPES.items(), (1.02, 1.09, 1.16), strict=True):
         start = (tip[0] * out, tip[1] * out)
         pull = -12 * slope / sp.sqrt(start[0] ** 2 + start[1] ** 2)
         arrows.append(Arrow(start, (-start[1] * pull, start[0] * pull), look=name, width=3))
@@ -317,7 +358,7 @@ def _pulls_at(tip: Place) -> list[Arrow]:
 
 
 def _jumping() -> Panel:
-    """Both losses over the label's rotation."""
+    """The three losses over the label's rotation."""
     every, here = _of_rotations(_ALONG), _of_rotations(_TRUE)
     marks: list[Mark] = [
         *(

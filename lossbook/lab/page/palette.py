@@ -45,6 +45,7 @@ _STYLES: dict[str, tuple[str, Any]] = {
     "Laplace": ("#E69F00", _DASHES[1]),
     "rotation matrix": ("#999933", _DASHES[0]),
     "axis-angle": ("#CC79A7", _DASHES[1]),
+    "geodesic": ("#56B4E9", _DASHES[2]),
     "mpjpe [mm]": ("#000000", _DASHES[0]),
     "position": ("#0072B2", _DASHES[0]),
     "velocity": ("#E69F00", _DASHES[1]),
