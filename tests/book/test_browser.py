@@ -57,15 +57,26 @@ WIDTH = """() => ({
     .slice(0, 5).map((element) => element.outerHTML.slice(0, 120)),
 })"""
 
+UNFOLD = """() => {
+  for (const fold of document.querySelectorAll("article details")) fold.open = true;
+  for (const note of document.querySelectorAll("article .toggle-hidden")) {
+    note.classList.remove("toggle-hidden");
+  }
+}"""
+FOLDED_CODE = """() => [...document.querySelectorAll("article :is(details, .dropdown) pre")]
+  .filter((pre) => pre.scrollWidth > pre.clientWidth + 1).map((pre) => pre.innerText.slice(0, 80))
+"""
+
 
 @dataclass
 class Visit:
-    """What one page did when it was opened, widened, narrowed and darkened."""
+    """What one page did when it was opened, widened, narrowed, darkened and unfolded."""
 
     problems: list[str]
     requests: list[str]
     facts: dict
     width: dict
+    unfolded: dict
     light: dict
     dark: dict
     faults: dict
@@ -103,8 +114,11 @@ def visit(browser, address, violations):
         page.wait_for_timeout(300)
         width = page.evaluate(WIDTH)
         _photograph(page, path, "phone")
+        page.evaluate(UNFOLD)
+        page.wait_for_timeout(300)
+        unfolded = page.evaluate(WIDTH) | {"code": page.evaluate(FOLDED_CODE)}
         context.close()
-        return Visit(problems, requests, facts, width, light, dark, faults)
+        return Visit(problems, requests, facts, width, unfolded, light, dark, faults)
 
     return open_page
 
@@ -165,6 +179,13 @@ def test_images_are_shown_and_described(visit, path):
 def test_page_fits_a_phone(visit, path):
     width = visit(path).width
     assert width["page"] <= width["window"] == PHONE["width"], width["wide"]
+
+
+@each_page
+def test_page_with_all_folds_open_fits_a_phone(visit, path):
+    width = visit(path).unfolded
+    assert width["page"] <= width["window"] == PHONE["width"], width["wide"]
+    assert width["code"] == []
 
 
 @each_page
