@@ -216,6 +216,20 @@ def test_chapters_have_equations_and_objects_to_move(visit, path):
     assert facts["equations"]
 
 
+def test_the_first_page_says_what_the_book_is_on_one_screen(page):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/book/index.html")
+    _settle(page)
+    first = page.locator(".first-screen")
+    for chapter in ("landmarks", "hands", "motion", "inversion", "translation"):
+        assert first.locator(f"li a[href$='{chapter}.html']").count() > 0
+    assert first.locator(".lossbook-scene [data-handle]").count() > 0
+    assert first.get_by_text("What is different here").is_visible()
+    assert first.get_by_text("Three ways to read").is_visible()
+    box = first.bounding_box()
+    assert box["y"] + box["height"] <= 800
+
+
 LANDED = """(word) => {
   const section = document.querySelector(location.hash);
   const shown = [...CSS.highlights.get("search")].filter((range) => {
