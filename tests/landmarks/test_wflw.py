@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lossbook.lab.landmarks import on_wflw
+from lossbook.lab.landmarks import experiment, on_wflw
 from lossbook.lab.landmarks.crops import crop
 from lossbook.lab.landmarks.wflw import WFLW_ATTRIBUTES, read_wflw
+from lossbook.lab.run import command
 
 
 def wflw_line(name="a/b_1.jpg", **changes):
@@ -157,6 +158,26 @@ def test_wflw_is_trained_on_and_its_scores_are_written_down(wflw, tmp_path, caps
     assert list(found["scores"]) == ["Wing", "1 + attributes"]
     assert found["scores"]["Wing"]["nme"] > 0 and found["settings"]["steps"] == 2
     assert capsys.readouterr().out.count("NME") == 2
+
+
+@pytest.mark.parametrize("spelling", ["--wflw {}", "--wflw={}"])
+def test_the_experiment_hands_wflw_over(wflw, tmp_path, spelling):
+    out = tmp_path / "scores.json"
+    how = ["--arms", "Wing", "--steps", "2", "--batch-size", "3", "--device", "cpu", "--out"]
+    command.main(experiment.EXPERIMENT.module, [*spelling.format(wflw).split(), *how, str(out)])
+    found = json.loads(out.read_text())
+    on_wflw.main([str(wflw), *how, str(out)])
+    (again,) = json.loads(out.read_text())["scores"].values()
+    assert found["scores"]["Wing"] | {"seconds": 0} == again | {"seconds": 0}
+
+
+def test_the_experiment_says_that_it_knows_wflw(capsys, wflw):
+    for arguments in (["--help"], ["--wflw", str(wflw), "--help"], ["--wflw"]):
+        with pytest.raises(SystemExit):
+            command.main(experiment.EXPERIMENT.module, arguments)
+    ours, theirs = capsys.readouterr()
+    assert "--wflw PATH" in ours and "--batch-size" in ours
+    assert "expected one argument" in theirs
 
 
 def test_a_folder_that_is_not_wflw_is_named(tmp_path):

@@ -4,6 +4,8 @@
 
 python -m lossbook.lab.<chapter>.experiment --record|--sweep|--refactored WHY
 [--arms ...] [--folds ...] [--workers N | --scheduler ADDRESS] [--device D] [--out PATH]
+
+What an experiment hands over to another module, such as WFLW, is in `ELSEWHERE`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import statistics
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,16 @@ from lossbook.lab.run.experiment import Experiment
 from lossbook.lab.run.records import Trial, stamp, swept
 
 __all__ = ["best_rates", "main"]
+
+ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "lossbook.lab.landmarks.experiment": {
+        "--wflw": (
+            "lossbook.lab.landmarks.on_wflw",
+            "train on WFLW, unpacked into this folder; add --help for what may follow",
+        ),
+    },
+}
+"""Options of an experiment that another module takes, with the value and all that follows."""
 
 
 def best_rates(trials: Sequence[Trial], metric: str) -> dict[str, float]:
@@ -65,6 +78,8 @@ def _command_line(experiment: Experiment[Any, Any, Any]) -> argparse.ArgumentPar
     what.add_argument(
         "--refactored", metavar="WHY", help="say that the record belongs to the code as it is now"
     )
+    for option, (_, text) in ELSEWHERE.get(experiment.module, {}).items():
+        what.add_argument(option, metavar="PATH", help=text)
     some = "only these; what they find is stored, and the record is not written"
     parser.add_argument(
         "--arms", nargs="+", choices=experiment.config.arms, metavar="ARM", help=some
@@ -85,8 +100,16 @@ def main(module: str, arguments: Sequence[str] | None = None) -> None:
             starts is called ``__main__``, and other processes would not find it.
         arguments: of the command line.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for option, (other, _) in ELSEWHERE.get(module, {}).items():
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        parser.add_argument(option, dest="path", default=argparse.SUPPRESS)
+        found, rest = parser.parse_known_args(given)
+        if hasattr(found, "path"):
+            importlib.import_module(other).main([found.path, *rest])
+            return
     experiment: Experiment[Any, Any, Any] = importlib.import_module(module).EXPERIMENT
-    options = _command_line(experiment).parse_args(arguments)
+    options = _command_line(experiment).parse_args(given)
     if options.refactored:
         _renew(experiment, options.out, options.refactored)
         return
