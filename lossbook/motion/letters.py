@@ -13,8 +13,8 @@ from lossbook.terms import LossTerms
 Letter = Literal["P", "V", "A", "L", "R"]
 LETTERS: tuple[Letter, ...] = get_args(Letter)
 
-LetterWeights = Mapping[Letter, int | float] | None
-"""From letters to numbers; those left out are 1."""
+LetterWeights = Mapping[str, int | float] | Mapping[Letter, int | float] | None
+"""From letters to numbers; those left out are 1. Of any strings, as configurations have them."""
 
 
 def as_floats(value: Any) -> Any:
@@ -64,7 +64,8 @@ def weights_of(weights: Mapping[Any, int | float] | None) -> dict[str, float]:
             )
         called: dict[str, Any] = {f"weights[{letter!r}]": weight}
         checks.number(**called)
-        found[letter] = float(weight)
+        # A float stays the object that it is: a copy would be a constant to the compiler.
+        found[letter] = weight if type(weight) is float else float(weight)
     return found
 
 

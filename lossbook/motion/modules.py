@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.modules import LossModule
-from lossbook.motion.letters import Letter, LetterWeights, as_floats, nothing_counts, weights_of
+from lossbook.motion.letters import LetterWeights, as_floats, nothing_counts, weights_of
 from lossbook.motion.losses import (
     BEYOND_L1,
     BEYOND_LAST_FRAME,
@@ -58,6 +58,8 @@ class _MotionModule(LossModule):
         for name in list(inspect.signature(type(self).__init__).parameters)[1:]:
             value = getattr(self, name)
             many = isinstance(value, Tensor) and value.numel() > 8
+            if name == "weights":
+                value = {letter: number for letter, number in value.items() if number != 1} or None
             shown = f"{value.numel()} weights" if many else repr(value)
             options.append(f"{name}={shown}")
         return ", ".join(options)
@@ -333,13 +335,13 @@ class MotionLoss(_WithR):
     # A schedule may set others, as it may of the coefficients: they are looked at in each call.
 
     @property
-    def weights(self) -> dict[Letter, float] | None:
-        """Of the letters."""
+    def weights(self) -> dict[str, float]:
+        """Of all five letters."""
         return self._weights
 
     @weights.setter
     def weights(self, weights: LetterWeights) -> None:
-        self._weights: dict[Letter, float] | None = as_floats(weights)
+        self._weights: dict[str, float] = weights_of(as_floats(weights))
 
     def forward(
         self,
@@ -370,11 +372,11 @@ class MotionLoss(_WithR):
         """
         if target is None:
             checks.floating(target=target)
-        weights = None if self.weights is None else weights_of(self.weights)
+        weights = weights_of(self.weights)
         if not self.use_last_frame_loss:
             refuse_mask(self.parts.layout, input, cond_frame)
             cond_frame = None
-        elif cond_frame is None and (weights is None or weights["L"] > 0):
+        elif cond_frame is None and weights["L"] > 0:
             raise ValueError(
                 "cond_frame is missing, and use_last_frame_loss is True: pass the frame before "
                 "each clip, (B, D), or make MotionLoss(use_last_frame_loss=False)"

@@ -237,7 +237,7 @@ def _part(name: Any, part: Any) -> Part:
     if start < 0 or stop < 0:
         raise ValueError(
             f"the part {name!r} is out of range: it goes from {start} to {stop}, dimensions are "
-            f"counted from 0"
+            f"counted from 0; for a part that goes to the end write their number as its stop"
         )
     if stop < start:
         raise ValueError(

@@ -80,7 +80,8 @@ def within(lengths: Any, input: Tensor) -> Bool[Tensor, "batch frames"]:
 
     Raises:
         TypeError: for anything but integers.
-        ValueError: for a shape or device that does not fit.
+        ValueError: for a shape or device that does not fit, or, where values can be read at once, a
+            length above the frames that there are.
     """
     if not isinstance(lengths, Tensor):
         raise TypeError(checks._not_a_tensor("lengths", lengths))
@@ -101,6 +102,11 @@ def within(lengths: Any, input: Tensor) -> Bool[Tensor, "batch frames"]:
         raise ValueError(
             f"lengths must be on the device of input: lengths is on {lengths.device}, input on "
             f"{input.device}; move it with lengths.to(input.device)"
+        )
+    if checks.readable(lengths) and batch and int(lengths.max()) > frames:
+        raise ValueError(
+            f"lengths must lie from 0 to the {frames} frames, found {int(lengths.max())}; if clips "
+            f"were cropped after their lengths were taken, pass lengths.clamp(max={frames})"
         )
     return torch.arange(frames, device=input.device) < lengths[:, None]
 

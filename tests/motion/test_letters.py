@@ -117,9 +117,25 @@ def test_weights_of_letters_are_checked_when_they_are_given_and_when_they_are_us
     with pytest.raises(error, match=message):
         MotionLoss(parts=PARTS, weights=weights)
     module = MotionLoss(parts=PARTS)
-    module.weights = weights
     with pytest.raises(error, match=message):
-        module(values, target, target[:, 0])
+        module.weights = weights
+    if isinstance(weights, dict):
+        module.weights.update(weights)
+        with pytest.raises(error, match=message):
+            module(values, target, target[:, 0])
+
+
+def test_a_schedule_may_set_one_letter_of_a_loss_as_it_comes():
+    values, target = clips()
+    module = MotionLoss(parts=PARTS)
+    assert module.weights == {"P": 1, "V": 1, "A": 1, "L": 1, "R": 1} and "weights=None" in repr(
+        module
+    )
+    module.weights["V"] = 0.1
+    expected = MotionLoss(parts=PARTS, weights={"V": 0.1})
+    found, wanted = (one(values, target, target[:, 0]) for one in (module, expected))
+    assert found.log() == wanted.log() and found.weights == wanted.weights
+    assert "weights={'V': 0.1}" in repr(module)
 
 
 def test_a_weight_of_a_letter_that_is_off_is_warned_of():
@@ -133,7 +149,7 @@ def test_weights_of_letters_are_shown_copied_and_pickled():
     module = MotionLoss(parts=PARTS, weights={"V": 0.5})
     assert "weights={'V': 0.5}" in repr(module)
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
-        assert other.weights == {"V": 0.5}
+        assert other.weights == {"P": 1, "V": 0.5, "A": 1, "L": 1, "R": 1}
 
 
 @pytest.mark.compiles
@@ -157,6 +173,23 @@ def test_equal_weights_of_letters_do_not_recompile_and_a_schedule_does_once():
             loss(values, target, target[:, 1]).log()
         )
     assert counter.frame_count <= 2
+
+
+@pytest.mark.compiles
+def test_a_schedule_in_place_is_compiled_once_more_also_by_backends_that_specialise():
+    from torch._dynamo.utils import counters
+
+    torch.compiler.reset()
+    counters.clear()
+    loss = MotionLoss(parts=PARTS)
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    values, target = clips()
+    for step in range(6):
+        loss.weights["V"] = 0.5 - 0.1 * step
+        assert compiled(values, target, target[:, 1]).log() == pytest.approx(
+            loss(values, target, target[:, 1]).log()
+        )
+    assert counters["stats"]["unique_graphs"] <= 3
 
 
 def test_by_letter_is_the_sum_over_the_parts_with_the_same_total():

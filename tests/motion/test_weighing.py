@@ -190,6 +190,17 @@ def test_lengths_in_the_place_of_a_weight_are_refused_or_noticed():
                 pva_loss(values, target, parts=PARTS, lengths=torch.tensor([6, wrong, 5]))
 
 
+def test_lengths_beyond_the_clips_are_refused_at_once():
+    values, target, _ = clips()
+    beyond = torch.tensor([6, 300, 5])
+    with pytest.raises(
+        ValueError, match=r"0 to the 6 frames, found 300; .* lengths.clamp\(max=6\)"
+    ):
+        pva_loss(values, target, parts=PARTS, lengths=beyond)
+    expected = pva_loss(values, target, parts=PARTS, lengths=beyond.clamp(max=6))
+    assert expected.total.isfinite()
+
+
 @pytest.mark.compiles
 def test_lengths_compile_once_for_batches_of_several_sizes():
     from torch._dynamo.testing import CompileCounter
@@ -273,7 +284,7 @@ def test_a_module_keeps_its_own_weights():
     weights = {"V": 2}
     module = MotionLoss(parts=PARTS, weights=weights)
     weights["V"] = 5
-    assert module.weights == {"V": 2.0}
+    assert module.weights == {"P": 1.0, "V": 2.0, "A": 1.0, "L": 1.0, "R": 1.0}
     module.weights["V"] = 0.5
     assert module(*clips()).weights["exp_V"] == 0.5
 
