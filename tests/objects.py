@@ -170,13 +170,12 @@ def _smoother(at):
 
 
 def _by_loss(at):
-    """The jerk of the head over that of the true clip, from the recorded angles."""
+    """The recorded jerk of the head over that of the true clip."""
     motions = load_motions()
     part = windows_of(motions, *windows.split_by_language(motions.heads, 0))
-    true = windows.angles(part.norm.undo(part.test.motion[same_clip.CLIP]))[None].double()
-    made = torch.tensor([same_clip.load_record().results[round(at["which"])].euler])
-    found = motion_metrics(made.double(), true, fps=motions.heads.fps)
-    return [found.jitter / found.jitter_target]
+    true = windows.angles(part.norm.undo(part.test.motion[same_clip.CLIP]))[None]
+    real = motion_metrics(true, true, fps=motions.heads.fps).jitter.item()
+    return [same_clip.load_record().results[round(at["which"])].head_jitter / real]
 
 
 def _bins(at):

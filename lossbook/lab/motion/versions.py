@@ -163,7 +163,7 @@ def by_loss(arms: Sequence[str], clip: Versions, jerk: Sequence[Number]) -> Scen
         {_WHICH: Choice("trained with", tuple(arms)), _FRAME: clip.player()},
         [clip.head("P"), clip.curve("P", "generated")],
         [(said, {"jerk": _SAID[_WHICH + 1]})],
-        arrays=clip.arrays() | {_SAID: np.round([float(value) for value in jerk], 3)},
+        arrays=clip.arrays() | {_SAID: [float(value) for value in jerk]},
     )
 
 
