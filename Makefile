@@ -61,8 +61,8 @@ browser: $(STAMP) ## Open every page of the built book in Chromium, without netw
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.lab.run.benchmark
 	for module in landmarks.experiment landmarks.factors landmarks.controls landmarks.robust \
-	    landmarks.large_batches landmarks.sgd hands.experiment hands.languages hands.balance motion.experiment \
-	    motion.longer motion.smoothing motion.leaks motion.noisiest \
+	    landmarks.large_batches landmarks.sgd landmarks.points landmarks.rates hands.experiment \
+	    hands.languages hands.balance motion.experiment motion.longer motion.smoothing motion.leaks motion.noisiest motion.same_clip \
 	    inversion.experiment inversion.guided inversion.controls inversion.failures translation.experiment \
 	    translation.starts translation.back translation.configured; do \
 	  $(BIN)/python -m lossbook.lab.$$module --record || exit 1; \

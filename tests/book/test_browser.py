@@ -265,6 +265,9 @@ def test_search_finds_a_word_and_lands_in_its_section(page, word, chapter):
     box = page.locator("input[name=q]:visible").first
     box.fill(word)
     box.press("Enter")
+    page.wait_for_url("**/search.html?q=*")
+    # The list reads a summary from each page that it names; leaving would cut that off.
+    page.wait_for_load_state("networkidle")
     _lands_at_the_word(page, word.lower().rstrip("s"), chapter)
     page.keyboard.press("Tab")
     assert page.evaluate(FOCUSED)
