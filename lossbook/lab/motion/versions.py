@@ -31,6 +31,7 @@ from lossbook.lab.page.objects import (
     Text,
     cursor,
     series,
+    view,
 )
 
 __all__ = ["Versions", "by_loss", "smoother"]
@@ -86,7 +87,7 @@ class Versions:
         every = self.faces.reshape(-1, *self.faces.shape[2:])
         true = Clip(self.truth[1], _FRAME, LINES, look="ground truth", label="truth", width=1.5)
         chosen = Clip(every, self.frames * _WHICH + _FRAME, LINES, look=look, width=2.5)
-        return Panel([true, chosen], *FACE, "The head", equal=True, frame=False)
+        return view([true, chosen], *FACE, "The head")
 
     def curve(self, look: str, label: str, *beneath: Mark) -> Panel:
         """The chosen version's yaw over the true one.
