@@ -8,7 +8,7 @@ TEST := OMP_NUM_THREADS=1 SYMPY_CACHE_SIZE=50000 $(BIN)/python -m pytest -n 2 --
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks wheel wheel-check serve lint browser record requirements repository clean
+.PHONY: help book test notebooks wheel wheel-check compat serve lint browser record requirements repository clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,12 +40,19 @@ test: $(STAMP) ## Run the unit tests, the same with run-time type checks, and ev
 notebooks: $(STAMP) ## Run every notebook in place, the status page last
 	$(BIN)/python .ci/run_notebooks.py
 
-wheel: $(STAMP) ## Build the package into dist/
-	rm -rf build dist
-	$(BIN)/python -m build --no-isolation --wheel .
+wheel: $(STAMP) ## Build the package, its source and the chapters' data into dist/
+	rm -rf build dist lossbook/lab/build
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m build --no-isolation --outdir dist --wheel lossbook/lab
+	rm -rf build lossbook/lab/build lossbook/lab/*.egg-info
 
-wheel-check: wheel ## Install the wheel into an empty environment and use it there
+wheel-check: wheel ## Install what was built into an empty environment and use it there
+	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tests/wheel_check.py
+
+compat: wheel ## Test the package on the oldest and the newest torch and Python (long; gigabytes)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python .ci/compat.py
 
 serve: $(STAMP) ## Serve the built book on http://127.0.0.1:8000 (PORT=...)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -70,11 +77,11 @@ record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where ther
 
 requirements: $(STAMP) ## Pin the newest versions that pyproject.toml allows in requirements.txt
 	$(BIN)/python -m pip install --quiet uv
-	{ printf '%s\n' '# Pins of the extras "book", "inversion" and "dev" of pyproject.toml, for Python 3.10 and newer.' \
+	{ printf '%s\n' '# Pins of the extras "lab", "inversion" and "dev" of pyproject.toml, for Python 3.10 and newer.' \
 	    '# Made by: make requirements' \
 	    '# CUDA libraries are left out: pip adds the ones that torch asks for on your machine.'; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-python-downloads --no-header \
-	    --no-annotate --extra book --extra inversion --extra dev pyproject.toml | grep -vE '^(nvidia-|cuda-|triton)'; \
+	    --no-annotate --extra lab --extra inversion --extra dev pyproject.toml | grep -vE '^(nvidia-|cuda-|triton)'; \
 	} > requirements.new
 	mv requirements.new requirements.txt
 

@@ -30,7 +30,7 @@ __all__ = [
     "registry",
     "translation",
 ]
-__version__ = "0.3.0"
+__version__ = "0.2.0"
 
 
 if not TYPE_CHECKING:  # A type checker would take every misspelt name for one of these.

@@ -138,7 +138,7 @@ def test_every_module_of_the_library_imports_with_torch_and_jaxtyping_alone():
 
 def test_the_laboratory_asks_for_what_the_extra_installs():
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
-    extra = {Requirement(line).name for line in project["optional-dependencies"]["book"]}
+    extra = {Requirement(line).name for line in project["optional-dependencies"]["lab"]}
     assert set(lab.REQUIRED) == extra
 
 

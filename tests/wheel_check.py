@@ -1,4 +1,4 @@
-"""Use the built wheel as a stranger would: outside the repository, with nothing else of ours."""
+"""Use what was built as a stranger would: outside the repository, with nothing else of ours."""
 
 import ast
 import os
@@ -6,6 +6,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -20,6 +21,9 @@ HEAVY = {"numpy", "sympy", "matplotlib", "scipy", "pandas", "sklearn", "IPython"
 # Twice what is promised, for a slow machine. Time on the CPU: other work beside it does not count.
 MAX_IMPORT_SECONDS = 2 * 0.020
 REPEATS = 5
+MAX_WHEEL_BYTES = 1_000_000
+OTHERS = {"__pycache__", "runs", "pyproject.toml"}
+"""Folders and files of the checkout that belong to no wheel."""
 WHOLE = ("losses", "speed")
 """The notebooks that are run: those that do not train. Of the chapters the imports are, and all of
 their data is read. Each is run whole from a checkout by the README's test command, and the wheel
@@ -59,6 +63,13 @@ print(criterion({"keypoints_2d": points}, {"keypoints_2d": 0 * points}))
 loss = wing_loss(torch.ones(2, 5, 2, requires_grad=True), torch.zeros(2, 5, 2))
 loss.backward()
 print("wing_loss", loss.item())
+"""
+
+WITHOUT_DATA = """
+try:
+    import lossbook.lab
+except ImportError as error:
+    print(error)
 """
 
 LOAD_ALL = """
@@ -123,20 +134,34 @@ def module_names(files):
 
 
 def check_contents(files):
-    """The wheel holds every file of the package, data and licences included, and nothing else.
+    """The two wheels hold every file of the package, the second the data, and nothing else.
 
-    Neither caches nor the stored results of experiments that are under way belong to it.
+    Neither caches nor the stored results of experiments that are under way belong to them.
     """
     package = ROOT / "lossbook"
     expected = {
         path.relative_to(ROOT).as_posix()
         for path in package.rglob("*")
-        if path.is_file() and not {"__pycache__", "runs"} & set(path.relative_to(package).parts)
+        if path.is_file() and not OTHERS & set(path.relative_to(package).parts)
     }
-    packed = {name for name in files if name.startswith("lossbook/")}
-    assert packed == expected, f"missing or not ours: {sorted(packed ^ expected)}"
-    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in files)
-    say(f"the wheel holds all {len(packed)} files of the package")
+    for held, apart in zip(files, (False, True), strict=True):
+        packed = {name for name in held if name.startswith("lossbook/")}
+        wanted = {name for name in expected if ("/data/" in name) == apart}
+        assert packed == wanted, f"missing or not ours: {sorted(packed ^ wanted)}"
+        assert any("dist-info/licenses/" in name for name in held)
+    say(f"the wheels hold all {len(expected)} files of the package")
+
+
+def check_source(archive):
+    """The source distribution holds every file of the repository."""
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    missing = {name for name in listed if (ROOT / name).exists()} - names
+    assert not missing, f"not in the source distribution: {sorted(missing)}"
+    say(f"the source distribution holds all {len(listed)} files of the repository")
 
 
 def check_imports(python, modules, folder):
@@ -198,11 +223,15 @@ def imports_of(notebook):
     return "\n".join(ast.unparse(n) for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)))
 
 
-def check_chapters(wheel, temporary):
+def check_chapters(wheels, temporary):
     """In this environment, with lossbook from the wheel, run notebooks and load what all load."""
     site = temporary / "site"
-    pip = ["-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel]
-    run(sys.executable, *pip, folder=temporary)
+    pip = ["-m", "pip", "install", "-q", "--no-deps", "--target", site]
+    run(sys.executable, *pip, wheels[0], folder=temporary)
+    refused = run(sys.executable, "-c", WITHOUT_DATA, folder=temporary, site=site)
+    assert "pip install lossbook-data" in refused, refused
+    with zipfile.ZipFile(wheels[1]) as data:  # pip leaves a folder alone that is there already
+        data.extractall(site)
     script = "import numpy, torch\nfor m in (numpy, torch): print(m.__file__, m.__version__)"
     expected = versions(run(sys.executable, "-c", script, folder=temporary))
     notebooks = sorted((ROOT / "book").glob("*.ipynb"))
@@ -225,13 +254,16 @@ def check_chapters(wheel, temporary):
 
 
 def main():
-    (wheel,) = (ROOT / "dist").glob("*.whl")
-    files = zipfile.ZipFile(wheel).namelist()
+    wheels = [next((ROOT / "dist").glob(f"{name}-*.whl")) for name in ("lossbook", "lossbook_data")]
+    size = wheels[0].stat().st_size
+    assert size <= MAX_WHEEL_BYTES, f"the library's wheel has {size} bytes"
+    files = [zipfile.ZipFile(wheel).namelist() for wheel in wheels]
     check_contents(files)
+    check_source(next((ROOT / "dist").glob("lossbook-*.tar.gz")))
     with tempfile.TemporaryDirectory() as name:
         temporary = Path(name).resolve()
-        check_empty_environment(wheel, module_names(files), temporary)
-        check_chapters(wheel, temporary)
+        check_empty_environment(wheels[0], module_names(files[0]), temporary)
+        check_chapters(wheels, temporary)
 
 
 if __name__ == "__main__":
