@@ -57,10 +57,11 @@ compat: wheel ## Test the package on the oldest and the newest torch and Python 
 serve: $(STAMP) ## Serve the built book on http://127.0.0.1:8000 (PORT=...)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-lint: $(STAMP) ## Check style, formatting and types
+lint: $(STAMP) ## Check style, formatting, types and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet --persona pedantic .github
 
 browser: $(STAMP) ## Open every page of the built book in Chromium, without network
 	$(TEST) -m browser tests/book
@@ -68,8 +69,9 @@ browser: $(STAMP) ## Open every page of the built book in Chromium, without netw
 record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where there is one)
 	$(BIN)/python -m lossbook.lab.run.benchmark
 	for module in landmarks.experiment landmarks.factors landmarks.controls landmarks.robust \
-	    landmarks.large_batches landmarks.sgd landmarks.points landmarks.rates hands.experiment \
-	    hands.languages hands.balance motion.experiment motion.longer motion.smoothing motion.leaks motion.noisiest motion.same_clip \
+	    landmarks.large_batches landmarks.sgd landmarks.points landmarks.rates landmarks.paths \
+	    landmarks.longer hands.experiment \
+	    hands.languages hands.balance hands.labelled motion.experiment motion.longer motion.smoothing motion.leaks motion.noisiest motion.same_clip \
 	    inversion.experiment inversion.guided inversion.controls inversion.failures translation.experiment \
 	    translation.starts translation.back translation.configured; do \
 	  $(BIN)/python -m lossbook.lab.$$module --record || exit 1; \

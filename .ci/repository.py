@@ -7,7 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "_config.yml"
 ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)")
-PLACES = ["*.md", "*.toml", "book/*.md", "book/*.ipynb", "lossbook/**/*.py", ".github/**/*.yml"]
+PLACES = ["*.md", "*.toml", "*.cff", "book/*.md", "book/*.ipynb", "lossbook/**/*.py"]
+PLACES += ["lossbook/lab/*.toml", ".github/**/*.yml"]
 
 
 def current():
@@ -18,7 +19,12 @@ def current():
 def spellings(url):
     """The ways in which text refers to the repository: its page, its Colab path, its website."""
     owner, name = ADDRESS.fullmatch(url).groups()
-    return f"github.com/{owner}/{name}", f"github/{owner}/{name}", f"{owner}.github.io/{name}"
+    return (
+        f"github.com/{owner}/{name}",
+        f"github/{owner}/{name}",
+        f"{owner}.github.io/{name}",
+        f"raw.githubusercontent.com/{owner}/{name}",
+    )
 
 
 def main(url):

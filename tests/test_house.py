@@ -230,6 +230,25 @@ def test_chapters_come_when_they_are_asked_for():
     assert result.stdout == "module 'lossbook' has no attribute 'hand'; did you mean 'hands'?\n"
 
 
+def test_all_places_describe_the_package_in_the_same_words():
+    """Where the package stands in its repository, as it does not in a wheel."""
+    root = ROOT.parent
+    said = tomllib.loads((root / "pyproject.toml").read_text())["project"]["description"]
+    for name in ("README.md", "CITATION.cff", "book/index.md"):
+        assert f"{said}." in (root / name).read_text("utf8"), name
+
+
+def test_the_data_have_the_version_of_the_package():
+    root = ROOT.parent
+    extra = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    data = tomllib.loads((ROOT / "lab" / "pyproject.toml").read_text())["project"]
+    assert data["version"] == lossbook.__version__
+    assert f"{data['name']}=={data['version']}" in extra["book"]
+    packed = {f"lossbook.lab.{path.parent.name}.data" for path in ROOT.glob("lab/*/data")}
+    listed = tomllib.loads((ROOT / "lab" / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert set(listed["packages"]) == packed
+
+
 def test_the_version_is_the_newest_of_the_changelog_and_that_of_the_citation():
     """Where the package stands in its repository, as it does not in a wheel."""
     changelog = ROOT.parent / "CHANGELOG.md"
