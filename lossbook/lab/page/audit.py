@@ -28,9 +28,9 @@ class Audit:
         >>> audit.decide("sign", {"x is not 0": 1**2 > 0, "x is 0": 0**2 > 0}, "1, 0, 1",
         ...              advice="Do not divide by a square.")
         >>> audit["sign"].verdict
-        'holds if x is not 0'
+        'holds if x is not 0, not if x is 0'
         >>> audit.card("sign")
-        Squares are positive. (section 2, commit 0a1b2c3): holds if x is not 0
+        Squares are positive. (section 2, commit 0a1b2c3): holds if x is not 0, not if x is 0
     """
 
     def __init__(
@@ -245,11 +245,12 @@ def _verdict(outcome: bool | Mapping[str, bool | None] | None) -> str:
         return _UNDECIDED if outcome is None else "holds" if outcome else "does not hold"
     if not outcome:
         raise ValueError("an outcome by conditions needs at least one condition")
-    under = [condition for condition, holds in outcome.items() if holds]
-    unknown = [condition for condition, holds in outcome.items() if holds is None]
-    if len(unknown) == len(outcome):
-        return _UNDECIDED
-    if len(under) == len(outcome):
-        return "holds"
-    known = f"holds if {' or '.join(under)}" if under else "does not hold"
-    return f"{known}, open if {' or '.join(unknown)}" if unknown else known
+    under: dict[bool | None, list[str]] = {True: [], False: [], None: []}
+    for condition, holds in outcome.items():
+        under[None if holds is None else bool(holds)].append(condition)
+    words = {True: "holds", False: "does not hold", None: _UNDECIDED}
+    known = [holds for holds in words if under[holds]]
+    if len(known) == 1:
+        return words[known[0]]
+    words = {True: "holds", False: "not" if under[True] else "does not hold", None: "open"}
+    return ", ".join(f"{words[holds]} if {' or '.join(under[holds])}" for holds in known)

@@ -246,6 +246,18 @@
       if (playedBy) stopped();
       playedBy = null;
     };
+    // Frame by frame until one is the last, another thing is done, or the figure is gone.
+    const play = (button, frame, ended = () => {}) => {
+      [playedBy, stopped] = [button, ended];
+      let begun;
+      const go = (now) => {
+        if (playedBy !== button || !figure.isConnected) return;
+        begun = begun || now;
+        if (frame(now - begun)) pause();
+        else requestAnimationFrame(go);
+      };
+      requestAnimationFrame(go);
+    };
 
     const handles = each("[data-handle]").map((element, i) => {
       const [panel, x, y, moves, follow] = scene.handles[i];
@@ -327,11 +339,19 @@
         set([[i, ranges[i].log ? Number((10 ** value).toPrecision(3)) : value]]);
       });
     }
+    // Many steps are shown as a motion of three seconds, or at once to who wants no motion.
+    const calm = matchMedia("(prefers-reduced-motion: reduce)");
     each(".buttons button").forEach((button, i) => button.addEventListener("click", () => {
       pause();
       const [moves, follow, times, steps] = scene.actions[i];
+      const step = () => set(follow(s).map((value, k) => [moves[k], value]), steps);
+      let done = 0;
       if (!moves) set(scene.start.map((value, k) => [k, value]));
-      else for (let n = 0; n < times; n++) set(follow(s).map((value, k) => [moves[k], value]), steps);
+      else if (times < 100 || calm.matches) for (; done < times; done++) step();
+      else play(button, (gone) => {
+        for (const due = Math.min(1, gone / 3000) * times; done < due; done++) step();
+        return done === times;
+      });
     }));
 
     // A button plays its slider round and round, and rests on the last step, so that the jump to
@@ -339,7 +359,6 @@
     for (const button of each("[data-play]")) {
       const i = Number(button.dataset.play), {first, last, step, fps} = ranges[i];
       const many = Math.floor((last - first) / step + 1e-9) + 1;
-      const calm = matchMedia("(prefers-reduced-motion: reduce)");
       const rest = Math.round(0.6 * fps);
       const at = () => Math.round((s[i] - first) / step);
       const show = (k) =>
@@ -357,21 +376,14 @@
         pause();
         if (calm.matches) return show(at() + 1);
         if (playing) return;
-        playedBy = button;
-        stopped = name;
         says("Pause");
         if (at() === many - 1) show(0);
         const from = at();
-        let begun, shown = from;
-        const go = (now) => {
-          if (playedBy !== button || !figure.isConnected) return;
-          begun = begun || now;
-          const gone = from + Math.floor((now - begun) / 1000 * fps);
-          const k = Math.min(gone % (many + rest), many - 1);
+        let shown = from;
+        play(button, (gone) => {
+          const k = Math.min((from + Math.floor(gone / 1000 * fps)) % (many + rest), many - 1);
           if (k !== shown) show(shown = k);
-          requestAnimationFrame(go);
-        };
-        requestAnimationFrame(go);
+        }, name);
       });
     }
 

@@ -16,10 +16,11 @@ from lossbook.lab.page.tables import table
         (False, "does not hold"),
         ({"a": True, "b": True}, "holds"),
         ({"a": False, "b": False}, "does not hold"),
-        ({"a": True, "b": False}, "holds if a"),
-        ({"a": True, "b": False, "c": True}, "holds if a or c"),
+        ({"a": True, "b": False}, "holds if a, not if b"),
+        ({"a": True, "b": False, "c": True}, "holds if a or c, not if b"),
+        ({"a": False, "b": True, "c": None}, "holds if b, not if a, open if c"),
         ({"a": True, "b": None}, "holds if a, open if b"),
-        ({"a": False, "b": None, "c": None}, "does not hold, open if b or c"),
+        ({"a": False, "b": None, "c": None}, "does not hold if a, open if b or c"),
         ({"a": None, "b": None}, "cannot be decided here"),
         (None, "cannot be decided here"),
     ],
@@ -159,10 +160,10 @@ def test_what_was_read_is_not_taken_for_computed():
     with pytest.raises(ValueError, match="say what was read"):
         audit.read("pull", True, " ")
     audit.read("pull", {"a": True, "b": False}, "loss.py at 0a1b2c3", advice="Read it, too.")
-    assert audit["pull"].verdict == "holds if a"
+    assert audit["pull"].verdict == "holds if a, not if b"
     for shown in (audit.card("pull"), audit.ledger()):
         assert "read, not computed: loss.py at 0a1b2c3" in shown.markup
-        assert "holds if a <small>(read)</small>" in shown.markup
+        assert "holds if a, not if b <small>(read)</small>" in shown.markup
     assert "verdict; 1 read, not computed<" in audit.ledger().markup
     audit.decide("pull", True, "5", advice="Decay.")
     assert "read" not in audit.ledger().markup
