@@ -1,5 +1,6 @@
 PYTHON ?= python3
 VENV ?= .venv
+TRAINERS ?= .venv-trainers
 PORT ?= 8000
 
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ TEST := OMP_NUM_THREADS=1 SYMPY_CACHE_SIZE=50000 $(BIN)/python -m pytest -n 2 --
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks wheel wheel-check compat serve lint browser record requirements repository clean
+.PHONY: help book test notebooks wheel wheel-check compat trainers serve lint browser record requirements repository clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +51,14 @@ wheel-check: wheel ## Install what was built into an empty environment and use i
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tests/wheel_check.py
 
+$(TRAINERS)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(TRAINERS)
+	$(TRAINERS)/bin/python -m pip install --quiet -c requirements.txt -e ".[trainers]"
+	@touch $@
+
+trainers: $(TRAINERS)/.installed ## Run the trainer page's blocks that need Lightning, transformers and others
+	OMP_NUM_THREADS=1 $(TRAINERS)/bin/python -m pytest tests/trainers_check.py
+
 compat: wheel ## Test the package on the oldest and the newest torch and Python (long; gigabytes)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python .ci/compat.py
@@ -70,10 +79,11 @@ record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where ther
 	$(BIN)/python -m lossbook.lab.run.benchmark
 	for module in landmarks.experiment landmarks.factors landmarks.controls landmarks.robust \
 	    landmarks.large_batches landmarks.sgd landmarks.points landmarks.rates landmarks.paths \
-	    landmarks.longer hands.experiment \
-	    hands.languages hands.balance hands.labelled motion.experiment motion.longer motion.smoothing motion.leaks motion.noisiest motion.same_clip \
-	    inversion.experiment inversion.guided inversion.controls inversion.failures translation.experiment \
-	    translation.starts translation.back translation.configured; do \
+	    landmarks.longer hands.experiment hands.languages hands.balance hands.labelled \
+	    motion.experiment motion.longer motion.smoothing motion.leaks motion.noisiest motion.same_clip \
+	    inversion.experiment inversion.guided inversion.controls inversion.failures inversion.matched \
+	    translation.experiment translation.starts translation.back translation.configured \
+	    translation.norms translation.cycle; do \
 	  $(BIN)/python -m lossbook.lab.$$module --record || exit 1; \
 	done
 

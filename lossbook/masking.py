@@ -16,8 +16,8 @@ __all__ = [
     "without_gaps",
 ]
 
-# Numbers from which on a smaller product pays for one more operation.
 MANY = 20_000
+"""So many numbers, from which on a smaller product pays for one more operation."""
 # Samples of a larger batch that are looked at for NaN, at least half as many.
 _LOOKED_AT = 128
 

@@ -26,7 +26,9 @@ __all__ = [
 ]
 
 Reduction = Literal["none", "mean", "sum", "batchmean"]
+"""The type of ``reduction=``: one of four names, see :func:`~lossbook.reduction.reduce_loss`."""
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
+"""The four names, to be checked against."""
 
 
 def check_reduction(reduction: str) -> None:

@@ -231,7 +231,7 @@ def _landmark(at):
 def _labels(at):
     """The best of very many answers."""
     labels = torch.tensor([at[f"l{n}"] for n in range(1, 8)], dtype=torch.float64)
-    answers = torch.cat([torch.linspace(-4, 12, 16_001, dtype=torch.float64), labels])
+    answers = torch.cat([torch.linspace(-4, 21, 25_001, dtype=torch.float64), labels])
     apart = answers[:, None] - labels
     costs = {name: ELEMENTWISE[name](apart).sum(1) for name in ("L1", "Wing")}
     return [labels.mean(), *(answers[costs[name].argmin()] for name in ("L1", "Wing"))]
@@ -263,13 +263,18 @@ def _product(at):
     def lost(end):
         return integrate.quad(pace, end, angle, epsabs=1e-12, epsrel=1e-12)[0] if angle else 0.0
 
-    loss = (1 - math.cos(angle)) * square
+    theta, d = (torch.tensor(v, dtype=torch.float64, requires_grad=True)
+                for v in (angle, math.sqrt(square)))  # fmt: skip
+    turned = torch.stack([theta, *torch.zeros(2, dtype=torch.float64)])[None]
+    product = (pose_weight(turned, torch.zeros_like(turned)) * d.square()).sum()
+    pulls = [slope.item() for slope in torch.autograd.grad(product, (theta, d))]
+    rest = [*pulls, at["angle"], square, product.item()]
     nearly = 1e-12  # at 0 the pace is 0 / 0
     left = square - lost(nearly)
     if left >= 0:
-        return [0.0, left, at["angle"], square, loss]
+        return [0.0, left, *rest]
     still = optimize.brentq(lambda end: lost(end) - square, nearly, angle, xtol=1e-14)
-    return [math.degrees(still), 0.0, at["angle"], square, loss]
+    return [math.degrees(still), 0.0, *rest]
 
 
 def _mixer(at):
@@ -308,7 +313,8 @@ def _pulls(at):
     slopes = [torch.autograd.grad(term, x, retain_graph=True)[0].abs() for term in terms[:2]]
     shares = [term / sum(terms) for term in terms]
     pulls = [slope / sum(slopes) for slope in slopes]
-    return [*(v.item() for v in (*shares, *pulls)), *(v.item() for v in slopes)]
+    times = slopes[0] / slopes[1]
+    return [times.item(), *(v.item() for v in (*shares, *pulls)), *(v.item() for v in slopes)]
 
 
 def _depth(at):

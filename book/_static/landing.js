@@ -1,5 +1,9 @@
 // Who comes from the search lands at the words, not at the top of the page.
 addEventListener("DOMContentLoaded", () => {
+  // The theme gives no name to what opens the pages beneath another one.
+  for (const fold of document.querySelectorAll("nav li > details > summary")) {
+    fold.ariaLabel ||= `Pages of ${fold.closest("li").querySelector("a").textContent.trim()}`;
+  }
   const asked = new URLSearchParams(location.search), wanted = asked.get("highlight");
   const list = document.getElementById("search-results"), q = encodeURIComponent(asked.get("q"));
   const name = () => list.querySelectorAll("a").forEach((a) => { a.search = `highlight=${q}`; });
@@ -30,6 +34,13 @@ addEventListener("DOMContentLoaded", () => {
     const worth = (a) => new Set(found.map((b) => a.kind && a.part === b.part && b.kind)).size;
     const [best] = found.sort((a, b) => worth(b) - worth(a));
     if (stays || !best) return;
+    // A name of the reference has an entry of its own.
+    const named = ({id}) => id.split(".").pop().toLowerCase() === wanted.trim().toLowerCase();
+    const entry = [...page.querySelectorAll("dt.sig[id]")].find(named);
+    if (entry) {
+      location.replace(`#${entry.id}`);
+      return;
+    }
     location.replace(`#${best.part.id}`);
     const {bottom} = best.range.getBoundingClientRect();
     if (best.kind && bottom > innerHeight) scrollBy(0, bottom - innerHeight / 2);

@@ -151,12 +151,12 @@ def rotation_loss(
     where :math:`\theta` is the angle of :math:`R^\top \hat R`. The chord is smooth everywhere and
     pulls less and less beyond a quarter turn, not at all at half a turn. The angle pulls with the
     same force all the way. It is computed as an arc tangent, so that value and gradient are finite
-    at 0 and at :math:`\pi`, where the arc cosine's gradient is not; between equal matrices the
-    gradient is 0. In float32 the angle is right to 5e-7, where the arc sine of the chord is off by
-    9e-4 next to :math:`\pi`. What that costs is the axis: with its gradient, on a CPU the arc sine
-    is 1.3 times as fast for some hundred rotations and 1.8 times for many, and compiled as fast for
-    many. The angle of a rotation does not depend on those beside it, and compiled it is the same,
-    also where a matrix is not quite a rotation.
+    at 0 and at :math:`\pi`, where the arc cosine's gradient is not; between equal matrices, and at
+    exactly half a turn, the gradient is 0. In float32 the angle is right to 5e-7, where the arc
+    sine of the chord is off by 9e-4 next to :math:`\pi`. What that costs is the axis: with its
+    gradient, on a CPU the arc sine is 1.3 times as fast for some hundred rotations and 1.8 times
+    for many, and compiled as fast for many. The angle of a rotation does not depend on those beside
+    it, and compiled it is the same, also where a matrix is not quite a rotation.
 
     Args:
         input: predicted rotation matrices, shape ``(B, 3, 3)`` or ``(B, J, 3, 3)``; for instance

@@ -11,6 +11,7 @@ from lossbook import checks
 from lossbook.terms import LossTerms
 
 Letter = Literal["P", "V", "A", "L", "R"]
+"""What ``weights=`` and ``by_letter`` call the terms of all parts together."""
 LETTERS: tuple[Letter, ...] = get_args(Letter)
 
 LetterWeights = Mapping[str, int | float] | Mapping[Letter, int | float] | None

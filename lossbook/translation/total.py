@@ -255,7 +255,9 @@ class GeneratorLoss(LossModule):
     The columns tell which networks get a gradient from which term; :math:`s_{src} = E(c, y_{src})`.
     E has one from ``adv`` through the reference path alone, F through the latent one alone. The
     parameters of D get none: they are frozen while its graph is built, and as they were afterwards.
-    That is done for a ``torch.nn.Module`` and its methods; freeze what another callable hides.
+    That is done for a ``torch.nn.Module`` and its methods; freeze what another callable hides. A
+    discriminator under activation checkpointing is computed once more in the backward pass: freeze
+    it yourself until then.
 
     A total that falls does not tell that the translations get better: the diversity's weight falls
     with the epochs, and it is subtracted.

@@ -102,7 +102,7 @@ AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 # Equations, highlighted code and signatures are MathJax's, Pygments' and Sphinx's, and most of a
 # page's elements. With preload, axe would ask for the style sheets' imports at wrong places.
 #
-# The reference is one page of many hundred entries, which Sphinx makes alike: of each kind
+# A page of the reference has up to some hundred entries, which Sphinx makes alike: of each kind
 # (function, class, method, ...) axe sees the first eight, with their lines of the contents. The
 # others are taken from the page and put back, as axe reads what it does not judge, too.
 RUN_AXE = """async (options) => {

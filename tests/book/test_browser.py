@@ -249,8 +249,8 @@ FOCUSED = """() => {
 
 
 def _lands_at_the_word(page, word, chapter):
-    page.locator(f"#search-results li a[href*='{chapter}.html']:not([href*='#'])").click()
-    page.wait_for_url(f"**/{chapter}.html?*#*")
+    page.locator(f"#search-results li a[href*='book/{chapter}.html']:not([href*='#'])").click()
+    page.wait_for_url(f"**/book/{chapter}.html?*#*")
     _settle(page)
     page.wait_for_timeout(300)
     found = page.evaluate(LANDED, word)

@@ -15,7 +15,8 @@ from verdicts import RECORDED, verdicts_of
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-CHAPTERS = [path for path in NOTEBOOKS if path.stem not in {"losses", "speed", "status"}]
+REFERENCE = {"coming", "losses", "sheet", "speed", "status"}
+CHAPTERS = [path for path in NOTEBOOKS if path.stem not in REFERENCE]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
 URL = CONFIG["repository"]["url"]
 runs_in_colab = runpy.run_path(str(BOOK / "_ext" / "offline.py"))["runs_in_colab"]
@@ -134,19 +135,27 @@ def test_a_notebook_has_a_colab_button_exactly_if_it_installs_the_package_first(
     assert runs_in_colab(path) == (path in CHAPTERS)
     if path in CHAPTERS:
         guard = first.index('"google.colab" in sys.modules')
-        assert guard < first.index("%pip install") < first.index(f"git+{URL}")
+        assert guard < first.index(f"git+{URL}") < first.index("%pip install")
 
 
 @each_chapter
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_a_chapter_in_colab_stops_at_a_failed_install(path, exit_code, monkeypatch):
     shell = InteractiveShell()
-    run = shell.system
-    monkeypatch.setattr(shell, "system", lambda command: run(f"exit {exit_code}"))
+    run, asked = shell.system, []
+
+    def pip(command):
+        asked.append(command)
+        run(f"exit {exit_code}")
+
+    monkeypatch.setattr(shell, "system", pip)
     monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
     result = shell.run_cell("".join(_code_cells(path)[0]["source"]))
     assert result.success == (exit_code == 0)
     assert exit_code == 0 or "could not install lossbook" in str(result.error_in_exec)
+    (command,) = asked
+    assert re.search(rf'"lossbook\[lab[\w,]*\] @ git\+{re.escape(URL)}"', command), command
+    assert f'"lossbook-data @ git+{URL}#subdirectory=lossbook/lab"' in command
 
 
 @each_notebook

@@ -430,6 +430,23 @@ def test_a_step_of_descent_is_a_button_and_leaves_a_trail(show):
     assert trail.get_attribute("d").count("L") == 0
 
 
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_many_steps_are_shown_as_a_motion_unless_somebody_wants_none(show, motion):
+    made = Scene(
+        "walk", "Walk", {u: Range(-2, 2, -2)}, [Panel([Handle(u, 0)], **axes())],
+        [("{u}", {"u": u})], [Button("go", {u: u + 0.03}, times=100)],
+    )  # fmt: skip
+    page = show(made, reduced_motion=motion)
+    page.get_by_role("button", name="go").click()
+    if motion == "no-preference":
+        assert state(page, "walk")["u"] < 0.7, "it does not jump to its end"
+        page.wait_for_function("document.querySelector('#scene-walk').scene.state().u > 0.9999")
+    assert state(page, "walk")["u"] == pytest.approx(1)
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_timeout(100)
+    assert state(page, "walk")["u"] == -2
+
+
 def test_a_path_follows_numbers_that_follow_from_one_another(show):
     a, b = map(sympy.IndexedBase, "ab")
     swing = Recurrence({a: u, b: v}, {a: a[k] + b[k] / 5, b: b[k] - a[k] / 5}, k, 41)

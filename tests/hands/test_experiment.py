@@ -4,7 +4,7 @@ import statistics
 import pytest
 import torch
 
-from lossbook.lab.hands import balance, experiment, languages, model
+from lossbook.lab.hands import balance, experiment, labelled, languages, model
 from lossbook.lab.hands.clips import split_by_language
 from lossbook.lab.hands.data import load_hands, split_by_clip
 from lossbook.lab.hands.experiment import EXPERIMENT, LIVE, RECORDED, Config, load_record
@@ -30,7 +30,7 @@ def some(hands):
     return split_by_clip(hands, 0)[0]
 
 
-def test_the_baselines_are_the_mean_hand_and_the_bare_detection(hands):
+def test_the_baselines_are_the_average_joint_positions_and_the_bare_detection(hands):
     found = experiment.baseline(2, hands, QUICK)
     scene = make_scene(hands, split_by_clip(hands, 2)[1], 1002, QUICK)
     off = (scene.real_detected[..., :2] - scene.real).norm(dim=-1)
@@ -161,6 +161,65 @@ def test_from_the_first_weights_the_balanced_ones_follow():
     )
 
 
+def test_of_a_labelled_batch_all_hands_but_one_have_3d_labels(hands, some):
+    loss, mixed = labelled.mixture("code, mm, labelled", RECORDED)
+    assert loss == "code, mm"
+    batch = next(batches(hands, some, 0, mixed))
+    assert (len(batch.keypoints), len(batch.joints)) == (128, 127)
+    assert labelled.mixture("code, mm", RECORDED) == ("code, mm", RECORDED)
+
+
+def test_with_the_usual_mixture_it_is_the_main_experiment(hands):
+    config = QUICK.replace(arms=("code, m",), folds=(1,), shares=())
+    (run,) = (t for t in labelled.EXPERIMENT.tasks(config) if t.field == "results")
+    found = dict(labelled.EXPERIMENT.compute(run, config))
+    usual = dict(EXPERIMENT.compute(run, config))
+    for name in ("arm", "seconds", "units", "terms"):
+        usual.pop(name), found.pop(name)
+    off = {name: found.pop(name) for name in ("made_error_2d", "made_error_2d_occluded")}
+    assert found == pytest.approx(usual, rel=1e-6)
+    assert 0 < off["made_error_2d"] < off["made_error_2d_occluded"] < 0.5
+
+
+def test_2d_errors_of_made_hands_are_measured_on_them(hands, monkeypatch):
+    class Perfect(Lifter):
+        def forward(self, detected):
+            lifted = super().forward(detected)
+            return lifted._replace(keypoints=true[: len(detected)])
+
+    config = QUICK.replace(arms=("balanced",), folds=(1,), shares=())
+    true = make_scene(hands, split_by_clip(hands, 1)[1], 1001, config).made.keypoints + 0.03
+    history = type("History", (), {"seconds": 0.0, "log": {}})
+    monkeypatch.setattr(labelled, "train", lambda *_, **__: (Perfect(), history))
+    monkeypatch.setattr(labelled, "evaluate", lambda *_: {})
+    monkeypatch.setattr(labelled, "Result", dict)
+    found = labelled.run("balanced", 1, config, hands)
+    assert found["made_error_2d"] == pytest.approx(0.03 * 2**0.5, rel=1e-4)
+
+
+def test_trials_of_labelled_hands_have_their_mixture(hands, monkeypatch):
+    seen = []
+    monkeypatch.setattr(experiment, "try_rate", lambda *given, **_: seen.append(given) or {})
+    labelled.try_rate("code, m, labelled", 0.1, 2, RECORDED, hands)
+    ((name, rate, fold, config, _),) = seen
+    assert (name, rate, fold, config.real, config.synthetic) == ("code, m", 0.1, 2, 1, 127)
+
+
+def test_the_hand_of_zeros_errs_more_than_the_average_joint_positions(hands):
+    found = labelled.baseline(2, hands, QUICK)
+    usual = dict(experiment.baseline(2, hands, QUICK))
+    assert {name: dict(found)[name] for name in usual} == usual
+    assert found.zero_mpjpe > 1.1 * found.mpjpe
+    assert found.made_error_2d == pytest.approx(found.error_2d, rel=0.1)
+
+
+def test_the_record_of_labelled_hands_is_that_of_the_code():
+    """If not: `python -m lossbook.lab.hands.labelled --record`, or `--refactored "why"`."""
+    found = labelled.load_record()
+    assert labelled.EXPERIMENT.stale(found) == []
+    assert len(found.results) == 30
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -208,7 +267,7 @@ def test_the_recorded_hands_are_those_of_the_package(hands):
     assert dict(found[1]) == pytest.approx(dict(again), abs=2e-4)
 
 
-def test_the_recorded_networks_beat_the_mean_hand():
+def test_the_recorded_networks_beat_the_average_joint_positions():
     found = load_record()
     for value, guess in zip(found.values("balanced"), found.baseline, strict=True):
         assert value < 0.6 * guess.mpjpe

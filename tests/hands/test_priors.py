@@ -149,6 +149,33 @@ def test_value_and_gradient_of_rotations_are_finite_at_every_angle(form, angle, 
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("half_turn", [(1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_angle_has_gradient_0_between_equal_matrices_and_at_exactly_half_a_turn(
+    half_turn, dtype
+):
+    truth = torch.eye(3, dtype=dtype)[None]
+    for matrix, angle in (
+        (truth, 0),
+        (torch.tensor([half_turn], dtype=dtype).diag_embed(), math.pi),
+    ):
+        turned = matrix.clone().requires_grad_()
+        loss = rotation_loss(turned, truth, form="geodesic")
+        (gradient,) = torch.autograd.grad(loss, turned)
+        assert loss.item() == pytest.approx(angle, abs=1e-6)
+        assert gradient.isfinite().all()
+        assert gradient.norm() == 0  # it has no direction there
+
+
+def test_the_angle_pulls_the_shorter_way_on_either_side_of_half_a_turn():
+    truth = torch.eye(3, dtype=torch.float64)[None]
+    for past, slope in ((-1e-3, 1), (1e-3, -1)):
+        along = torch.tensor(math.pi + past, dtype=torch.float64, requires_grad=True)
+        turned = turns(torch.stack([along, 0 * along, 0 * along]))[None]
+        loss = rotation_loss(turned, truth, form="geodesic")
+        assert torch.autograd.grad(loss, along)[0].item() == pytest.approx(slope)
+
+
 def test_the_angle_pulls_with_the_same_force_all_the_way_and_the_chord_does_not():
     for angle in (1e-3, 1.0, 3.0):
         along = torch.tensor(angle, dtype=torch.float64, requires_grad=True)

@@ -34,7 +34,8 @@ class Hands:
         clip: ``(n,)``, the number of the clip.
         language: ``(n,)``, the code of the sign language, e.g. ``"gsg"``.
         letter: ``(n,)``, the letter that the clip spells. A clip also shows the hand on its way
-            there and back, so a frame need not show the letter.
+            there and back, so a frame need not show the letter. Nothing here uses it; it stays,
+            because every record names the file by its checksum.
     """
 
     keypoints: Float[Tensor, "hands 21 2"]

@@ -254,7 +254,7 @@ class Baseline(Model):
 
     Attributes:
         fold: which clips were held out.
-        mpjpe: of always answering the mean of the synthetic training hands' joints.
+        mpjpe: of always answering the average joint positions of synthetic hands, over all views.
         pa_mpjpe: of the same.
         error_2d: of the detection itself, all points.
         error_2d_occluded: of the detection itself, occluded points.
@@ -270,7 +270,7 @@ class Baseline(Model):
 def baseline(
     fold: int, hands: Hands, config: Settings = RECORDED, *, split: Split = split_by_clip
 ) -> Baseline:
-    """Score the mean hand in 3D and the bare detection in 2D.
+    """Score the average joint positions in 3D and the bare detection in 2D.
 
     Args:
         fold: see `run`.

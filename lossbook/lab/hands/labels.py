@@ -32,6 +32,8 @@ CROP_A_MM = 0.004
 """Of the crop's side, what a millimetre is in the picture."""
 LET_GO_MM = 0.1
 """How far before its label a fingertip that was let go is drawn."""
+PACE_MM = 0.08
+"""How far it goes in a step: one label's pull alone does not grow or fade on the way."""
 ARROW_MM = 800
 """How long the arrow of a pull of 1 per mm would be, in millimetres."""
 LONGEST = 0.006
@@ -60,7 +62,7 @@ def confidence() -> Scene:
         "A confidence is a width",
         {
             _C: Range(0.05, 1, 0.5, 0.05, label="confidence"),
-            _AT: Range(-12, 12, 2, 0.1, "s", "an error of"),
+            _AT: Range(-12, 12, 2, 0.1, "× s", "an error of"),
         },
         [_how_often(), _at_each_confidence()],
         [(_COSTS, {"mean": 1 / _C, "a": weighted, "b": whole})],
@@ -73,12 +75,13 @@ def _how_often() -> Panel:
     density = sp.exp(-_WHOLE)
     one = density.subs(_C, 1)
     marks: list[Mark] = [
-        Curve(one, _X, look="neutral", width=1, label="thin: confidence 1"),
-        Curve(density, _X, look="neutral", label="thick: the chosen one"),
+        Curve(one, _X, look="baseline", width=1.5, label="confidence 1"),
+        Curve(density, _X, look="neutral", label="the chosen confidence"),
         Dots([(_AT, density.subs(_X, _AT))], look="neutral", size=5),
     ]
     across = Axis(-20, 20, "error x, in units of s")
-    return Panel(marks, across, Axis(0, 0.52), "How often such an error comes")
+    up = Axis(0, 0.52, "density · s")
+    return Panel(marks, across, up, "How often such an error comes")
 
 
 def _at_each_confidence() -> Panel:
@@ -96,7 +99,7 @@ def _at_each_confidence() -> Panel:
     cheapest = 1 / sp.Max(1, sp.Abs(_AT))
     least = _WHOLE.subs({_X: _AT, _C: cheapest})
     marks.append(Dots([(cheapest, least)], look="Laplace", size=9, hollow=True))
-    across, up = Axis(0, 1, "confidence c"), Axis(0, 13)
+    across, up = Axis(0, 1.04, "confidence c", ticks=[0, 0.5, 1]), Axis(0, 13, "cost")
     return Panel(marks, across, up, "What it costs at each confidence")
 
 
@@ -110,10 +113,7 @@ _VALUES = {
 }
 _SLOPES = {name: value.diff(_TIP) for name, value in _VALUES.items()}
 _LOOKS = {"3D": "3d_joint", "2D": "2d", "third": "neutral"}
-_CHANGES = (
-    "Per millimetre the loss of 3D changes by {a:.4f}, that of 2D by {b:.4f}. "
-    f"Arrows are cut at {LONGEST}."
-)
+_CHANGES = "Per millimetre the loss of 3D changes by {a:.4f}, that of 2D by {b:.4f}."
 
 
 def pulls() -> Scene:
@@ -134,7 +134,7 @@ def pulls() -> Scene:
             shares(sizes, "Share of the pull", looks=_LOOKS, format=".0%"),
         ],
         [(_CHANGES, {"a": sizes["3D"], "b": sizes["2D"]})],
-        [Button("let go", {_TIP: end})],
+        [Button("let go", {_TIP: _TIP + sp.Max(-PACE_MM, sp.Min(PACE_MM, end - _TIP))}, times=200)],
     )
 
 
@@ -157,5 +157,9 @@ def _between() -> Panel:
         pull = sp.Max(-LONGEST, sp.Min(LONGEST, _SLOPES[name]))
         by = (-ARROW_MM * pull, 0)
         marks.append(Arrow((_TIP, y), by, look=_LOOKS[name], label=f"pull of {name}"))
+    # Written where the arrow is cut.
+    cut = sp.Piecewise((_TIP, sp.Abs(_SLOPES["3D"]) > LONGEST), (sp.nan, True))
+    told = {"r": sp.Abs(_SLOPES["3D"] / _SLOPES["2D"])}
+    marks.append(Text((cut, 0.45), "cut: {r:.0f} × 2D", told, look=_LOOKS["3D"], shift=(10, 4)))
     marks.append(Dots([(_TIP, 0)], look="predicted hand", label="predicted fingertip", size=7))
     return Panel(marks, Axis(-8, 14), Axis(-1.2, 1.2), frame=False, wide=True, height=130)

@@ -156,7 +156,7 @@ def anatomy() -> Scene:
     return Scene(
         "anatomy",
         "21 joints in space, and in the picture",
-        {turn: Range(-45, 45, 0, 1, "°", "turned by", fps=20)},
+        {turn: Range(-30, 30, 0, 1, "°", "turned by", fps=20)},
         [view(marks, Axis(-158, 132), Axis(92, -208))],
     )
 
@@ -213,7 +213,8 @@ def depth() -> Scene:
     """Two hands that differ in depth alone: what the picture says, and what the side says."""
     joints = some_hand()
     k, turn = sp.symbols("k turn", real=True)
-    axes = (Axis(-164, 92), Axis(12, -145))
+    # An empty frame: on a phone the views stand beneath each other, large enough to be seen.
+    axes = (Axis(-130, 92, ticks={}), Axis(12, -145, ticks={}))
 
     def seen(angle: sp.Expr | Number) -> list[Mark]:
         return _over_truth(_turned_about(joints, angle), _turned_about(joints, angle, k))
@@ -224,12 +225,12 @@ def depth() -> Scene:
         "depth",
         "One picture, many hands",
         {
-            k: Range(-1, 2, 0.4, 0.05, label="predicted depth, in multiples of the true depth"),
-            turn: Range(0, 90, 70, 1, "°", "right view turned by"),
+            k: Range(-1, 1.5, 0.4, 0.05, label="predicted depth, in multiples of the true depth"),
+            turn: Range(0, 90, 70, 1, "°", "second view turned by"),
         },
         [
-            view(seen(0), *axes, "In the picture"),
-            view(seen(turn * sp.pi / 180), *axes, "The same, turned"),
+            Panel(seen(0), *axes, "In the picture", equal=True),
+            Panel(seen(turn * sp.pi / 180), *axes, "The same, turned", equal=True),
         ],
         [(said, {"space": in_space})],
     )
@@ -352,13 +353,15 @@ def _pulls_at(tip: Place) -> list[Arrow]:
     arrows = []
     for (name, slope), out in zip(_SLOPES.items(), (1.02, 1.09, 1.16), strict=True):
         start = (tip[0] * out, tip[1] * out)
-        pull = -12 * slope / sp.sqrt(start[0] ** 2 + start[1] ** 2)
+        # Never too short to be seen, but for none at all.
+        size = sp.Piecewise((0, sp.Abs(slope) < 1e-6), (sp.Max(16, 12 * sp.Abs(slope)), True))
+        pull = -sp.sign(slope) * size / sp.sqrt(start[0] ** 2 + start[1] ** 2)
         arrows.append(Arrow(start, (-start[1] * pull, start[0] * pull), look=name, width=3))
     return arrows
 
 
 def _jumping() -> Panel:
-    """The three losses over the label's rotation."""
+    """The three losses over the label's rotation, which differ by a factor of a thousand."""
     every, here = _of_rotations(_ALONG), _of_rotations(_TRUE)
     marks: list[Mark] = [
         *(
@@ -368,5 +371,5 @@ def _jumping() -> Panel:
         *(Dots([(_TRUE, loss)], look=name, size=5) for name, loss in here.items()),
     ]
     across = Axis(120, 240, "rotation of the label [°]", ticks=[120, 150, 180, 210, 240])
-    up = Axis(0, 42, "loss", ticks=[0, 10, 20, 30, 40])
-    return Panel(marks, across, up, "Loss of the same prediction", height=240)
+    up = Axis(0.003, 60, "loss", log=True, ticks=[0.01, 0.1, 1, 10])
+    return Panel(marks, across, up, "Loss of the same prediction", height=330)

@@ -293,8 +293,9 @@ def _named(of: Idea) -> list[Mark]:
 
 
 _WHOSE = (
-    " The percentage at a rival is its share of the line-up's push, whose arrow and bar are "
-    "both multiplied by τ. Arrows of one direction begin side by side."
+    " The percentage at a rival is its weight along the cosine. On the circle it is multiplied by "
+    "the sine of the angle to the rival: a rival does not push a feature that stands on it. The "
+    "line-up's arrow and bar are multiplied by τ. Arrows of one direction begin side by side."
 )
 _PLACED = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
 _TEXTS: Mapping[str, Sequence[str]] = {

@@ -1,6 +1,6 @@
 """Controls for what PFLD's weights do, beside the factors of `lossbook.lab.landmarks.factors`.
 
-All else is as there. Rates are those of the nearest factor, and were not tried::
+All else is as there. Rates are those of the nearest factor; others were tried afterwards::
 
     python -m lossbook.lab.landmarks.controls --record
 """

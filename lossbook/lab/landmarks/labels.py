@@ -62,13 +62,13 @@ _BEST_ANSWERS = (
 
 def _labels(name: str, *, costs: bool) -> Scene:
     numbered = enumerate(zip(_GIVEN, _START, strict=True), 1)
-    minima = {at: Minimum(_TOTALS[loss], _ANSWER, -4, 12) for loss, at in _BEST.items()}
+    minima = {at: Minimum(_TOTALS[loss], _ANSWER, -4, 21) for loss, at in _BEST.items()}
     if costs:
-        minima[_WORST] = Minimum(-_TOTALS["Wing"], _ANSWER, -4, 12)
+        minima[_WORST] = Minimum(-_TOTALS["Wing"], _ANSWER, -4, 21)
     return Scene(
         name,
         "Seven labels, one answer",
-        {label: Range(-3, 11, at, 0.1, "px", f"label {n}") for n, (label, at) in numbered},
+        {label: Range(-3, 20, at, 0.1, "px", f"label {n}") for n, (label, at) in numbered},
         [_dragged(wide=True), _costs()] if costs else [_dragged(wide=False)],
         [(_BEST_ANSWERS, _BEST)],
         presets(_GIVEN, {"two camps": _CAMPS}),
@@ -87,7 +87,7 @@ def _dragged(*, wide: bool) -> Panel:
         marks.append(Handle(label, 7 - n, {label: pointer_x}, look="ground truth", title=title))
     return Panel(
         marks,
-        Axis(-4, 12, "place [px]"),
+        Axis(-4, 21, "place [px]"),
         Axis(0.3, 7.7, "label", ticks={float(7 - n): f"{n + 1}." for n in range(7)}),
         "Drag a label. A line is a loss's answer",
         height=300 if wide else 270,
@@ -107,7 +107,7 @@ def _costs() -> Panel:
         Dots(dips, look="Wing", label="dip", size=6, hollow=True),
         Dots([(least, 0)], look="Wing", label="lowest dip", size=7),
     ]
-    across = Axis(-4, 12, "place [px]")
+    across = Axis(-4, 21, "place [px]")
     up = Axis(-0.06, 1.04, "cost", ticks={0: "least", 1: "most"})
     return Panel(marks, across, up, "What an answer costs with Wing", height=250, wide=True)
 

@@ -333,7 +333,7 @@ def product() -> Scene:
             _ANGLE: Range(0, 130, 60, 0.1, "°", "error of the angle"),
             _SQUARE: Range(0, 4, 3, 0.001, "", "squared error of the points, D"),
         },
-        [_descent()],
+        [_descent(), _pulls_of_both()],
         [
             (said, {"angle": _ANGLE, "square": _SQUARE, "loss": _LOSS}),
             "D is the squared error of the points. Drag the dot to start elsewhere.",
@@ -363,6 +363,21 @@ def _descent() -> Panel:
     ]
     across, up = Axis(0, 130, "error of the angle [°]"), Axis(0, 4, "D")
     return Panel(marks, across, up, height=290, wide=True)
+
+
+def _pulls_of_both() -> Panel:
+    """How hard the product pulls at the angle and at the points."""
+    pulls = {
+        "the angle": (_SQUARE * sp.sin(_THETA), "PFLD"),
+        "the points": (2 * sp.sqrt(_SQUARE) * (1 - sp.cos(_THETA)), PREDICTED),
+    }
+    marks: list[Mark] = []
+    for row, (of, look) in zip((1, 0), pulls.values(), strict=True):
+        marks.append(Bar((0, row), (of, row), look=look, width=14))
+        marks.append(Text((of, row), "{v:.2f}", {"v": of}, look=look, shift=(8, 4)))
+    names = {float(row): name for row, name in zip((1, 0), pulls, strict=True)}
+    across, up = Axis(0, 6.5, "pull"), Axis(-0.6, 1.6, ticks=names)
+    return Panel(marks, across, up, "How hard the product pulls", height=120, wide=True, letters=10)
 
 
 def shown(

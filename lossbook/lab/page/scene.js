@@ -339,7 +339,7 @@
         set([[i, ranges[i].log ? Number((10 ** value).toPrecision(3)) : value]]);
       });
     }
-    // Many steps are shown as a motion of three seconds, or at once to who wants no motion.
+    // Many steps are shown as a motion, or at once to who wants no motion.
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
     each(".buttons button").forEach((button, i) => button.addEventListener("click", () => {
       pause();
@@ -349,7 +349,7 @@
       if (!moves) set(scene.start.map((value, k) => [k, value]));
       else if (times < 100 || calm.matches) for (; done < times; done++) step();
       else play(button, (gone) => {
-        for (const due = Math.min(1, gone / 3000) * times; done < due; done++) step();
+        for (const due = Math.min(times, gone / 12); done < due; done++) step();
         return done === times;
       });
     }));

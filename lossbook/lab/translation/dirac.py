@@ -31,7 +31,7 @@ from lossbook.lab.page.objects import (
 from lossbook.lab.page.scene import Sentence
 from lossbook.translation import symbolic
 
-__all__ = ["circle", "dirac", "lazy"]
+__all__ = ["circle", "dirac", "either", "lazy"]
 
 STEPS = 600
 """Of a Dirac-GAN."""
@@ -101,7 +101,7 @@ class _Gan:
         times = sp.Piecewise((self.of(_WEIGHT) * self.every, self.fires), (0, True))
         ways = [symbolic.dirac_step(times, alternating=way) for way in (False, True)]
         theta, psi = (
-            self.of(_either(_LATER, *way).xreplace(_HERE)) for way in zip(*ways, strict=True)
+            self.of(either(_LATER, *way).xreplace(_HERE)) for way in zip(*ways, strict=True)
         )
         return Recurrence(
             {_THETA: self.of(_START[0]), _PSI: self.of(_START[1]), _SUM: 0},
@@ -116,13 +116,13 @@ class _Gan:
         given = {symbolic.interval: self.every, _WEIGHT: self.of(_ON * _WEIGHT)}
         matrix = (_of_both(f) for f in (symbolic.dirac_trace, symbolic.dirac_determinant))
         sizes = (symbolic.largest_eigenvalue(*of, slack=1e-10) for of in zip(*matrix, strict=True))
-        return self.of(_either(_LATER, *(size.subs(given, simultaneous=True) for size in sizes)))
+        return self.of(either(_LATER, *(size.subs(given, simultaneous=True) for size in sizes)))
 
     @cached_property
     def window(self) -> list[sp.Expr]:
         """Between which weights the orbit converges, of any interval."""
         ends = zip(*_of_both(symbolic.dirac_window), strict=True)
-        return [self.of(_either(_LATER, *end)) for end in ends]
+        return [self.of(either(_LATER, *end)) for end in ends]
 
     @cached_property
     def full(self) -> sp.Expr:
@@ -369,5 +369,12 @@ def _of_both(formula: Callable[..., Any]) -> list[Any]:
     return [formula(alternating=way) for way in (False, True)]
 
 
-def _either(which: sp.Symbol, first: sp.Expr, second: sp.Expr) -> sp.Expr:
+def either(which: sp.Symbol, first: sp.Expr, second: sp.Expr) -> sp.Expr:
+    """The first where a switch is off, else the second.
+
+    Args:
+        which: the switch, 0 or 1.
+        first: if it is 0.
+        second: if it is 1.
+    """
     return sp.Piecewise((first, which < 1), (second, True))

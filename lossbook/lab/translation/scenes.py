@@ -30,6 +30,7 @@ from lossbook.lab.page.objects import (
     presets,
     view,
 )
+from lossbook.lab.translation.dirac import either
 from lossbook.lab.translation.letters import ALPHABET, load_letters
 from lossbook.translation import symbolic
 
@@ -45,10 +46,6 @@ SPREAD = tuple(round(NormalDist().inv_cdf((k - 0.5) / 12), 6) for k in range(1, 
 """Twelve logits of mean 0 and spread 1, as evenly as a normal distribution has them."""
 
 
-def _either(which: sp.Symbol, first: sp.Expr, second: sp.Expr) -> sp.Expr:
-    return sp.Piecewise((first, which < 1), (second, True))
-
-
 _COUNTER = sp.Symbol("counter", integer=True, nonnegative=True)
 """Whether steps are counted through all epochs."""
 
@@ -62,7 +59,7 @@ def _generator(diversity: sp.Expr) -> sp.Expr:
 
 
 _RUN = symbolic.steps * EPOCHS
-_IN_ALL = _either(_COUNTER, EPOCHS * symbolic.FIRES_RESTARTED, sp.floor(_RUN / symbolic.interval))
+_IN_ALL = either(_COUNTER, EPOCHS * symbolic.FIRES_RESTARTED, sp.floor(_RUN / symbolic.interval))
 """Steps with R1, of all."""
 _R1 = sp.nsimplify(RAW["r1"])
 _MEAN = _R1 * _IN_ALL / _RUN
@@ -83,7 +80,7 @@ def log_terms() -> Scene:
     """
     every, many = symbolic.interval, symbolic.steps
     first, last = (_G_LOSS.subs(symbolic.e, epoch) for epoch in (1, EPOCHS))
-    fires = _either(_COUNTER, symbolic.FIRES_RESTARTED, symbolic.FIRES_GLOBAL)
+    fires = either(_COUNTER, symbolic.FIRES_RESTARTED, symbolic.FIRES_GLOBAL)
     values = {symbolic.r1_value: _R1, symbolic.w: 1}
     logged, paid = (of(fires).subs(values) for of in (symbolic.logged, symbolic.paid))
     return Scene(

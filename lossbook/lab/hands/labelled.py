@@ -1,0 +1,225 @@
+"""What the unit costs when nearly all hands of a batch have 3D labels.
+
+All else is as in `lossbook.lab.hands.experiment`, with its rates, but the trainings are a third as
+long. An arm there is trained with its mixture, half made and half real hands, and once more as
+``"..., labelled"``, with made hands only but for one real hand a batch. Both are scored on held-out
+hands of both kinds::
+
+    python -m lossbook.lab.hands.labelled --record
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+
+from lossbook.hands.metrics import mpjpe
+from lossbook.lab.hands import experiment
+from lossbook.lab.hands.data import Hands, load_hands, split_by_clip
+from lossbook.lab.hands.experiment import Config
+from lossbook.lab.hands.kinematics import Hand
+from lossbook.lab.hands.model import (
+    ARMS,
+    MILLIMETRES,
+    errors_2d,
+    evaluate,
+    make_scene,
+    predict,
+    train,
+)
+from lossbook.lab.run import records
+from lossbook.lab.run.command import main
+from lossbook.lab.run.experiment import Experiment
+from lossbook.lab.run.records import Score
+
+__all__ = [
+    "EXPERIMENT",
+    "LABELLED",
+    "RECORDED",
+    "Baseline",
+    "Record",
+    "Result",
+    "baseline",
+    "load_record",
+    "mixture",
+    "run",
+    "try_rate",
+]
+
+LABELLED = ", labelled"
+"""What the name of an arm ends with whose hands nearly all have 3D labels."""
+
+RECORDED = experiment.RECORDED.replace(
+    arms=tuple(
+        loss + ending for ending in (LABELLED, "") for loss in ("code, mm", "code, m", "balanced")
+    ),
+    steps=1000,
+    shares=(),
+)
+"""Three losses with either mixture on every fold, 30 runs."""
+
+
+class Result(experiment.Result):
+    """As in the main experiment, with the 2D errors on made hands as well.
+
+    Attributes:
+        made_error_2d: as ``error_2d``, on the made hands that ``mpjpe`` is measured on.
+        made_error_2d_occluded: as ``error_2d_occluded``, on the same.
+    """
+
+    made_error_2d: Score
+    made_error_2d_occluded: Score
+
+
+class Baseline(experiment.Baseline):
+    """As in the main experiment, with two more.
+
+    Attributes:
+        zero_mpjpe: of always answering the hand whose pose and shape are all 0.
+        made_error_2d: of the detection itself, all points of made hands.
+    """
+
+    zero_mpjpe: Score
+    made_error_2d: Score
+
+
+def mixture(arm: str, config: Config) -> tuple[str, Config]:
+    """Say which loss an arm has, and what its batches are made of.
+
+    Args:
+        arm: a name in `ARMS`, with `LABELLED` after it or not.
+        config: of the record.
+    """
+    if not arm.endswith(LABELLED):
+        return arm, config
+    every = config.synthetic + config.real
+    return arm.removesuffix(LABELLED), config.replace(synthetic=every - 1, real=1)
+
+
+def run(
+    arm: str,
+    fold: int,
+    config: Config,
+    hands: Hands,
+    *,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> Result:
+    """Train one arm on all folds but one and score it on that one.
+
+    Args:
+        arm: see `mixture`.
+        fold: which clips are held out; also the seed.
+        config: of the record.
+        hands: as `load_hands` gives them.
+        device: where to train.
+        progress: whether to show a progress bar.
+    """
+    loss, mixed = mixture(arm, config)
+    training, test = split_by_clip(hands, fold)
+    model, history = train(
+        ARMS[loss],
+        hands,
+        training,
+        seed=fold,
+        settings=mixed,
+        learning_rate=config.rate(arm),
+        device=device,
+        progress=progress,
+        description=f"{arm}, fold {fold}",
+    )
+    scene = make_scene(hands, test, 1000 + fold, config)
+    found = predict(model, scene.made_detected).keypoints
+    of_made = errors_2d(found, scene.made.keypoints, scene.made_detected)
+    return Result(
+        arm=arm,
+        fold=fold,
+        seconds=history.seconds,
+        units={},
+        terms={
+            name: statistics.fmean(history.log[name][-100:])
+            for name in history.log
+            if name not in ("total", "learning_rate")
+        },
+        made_error_2d=of_made[0],
+        made_error_2d_occluded=of_made[1],
+        **evaluate(model, scene),
+    )
+
+
+def try_rate(
+    arm: str,
+    rate: float,
+    fold: int,
+    config: Config,
+    hands: Hands,
+    *,
+    device: torch.device | str = "cpu",
+) -> dict[str, float]:
+    """Try a learning rate, as the main experiment does, with the arm's own mixture.
+
+    Args:
+        arm: see `mixture`.
+        rate: to try.
+        fold: whose training part is parted again.
+        config: of the trial.
+        hands: as `load_hands` gives them.
+        device: where to train.
+    """
+    loss, mixed = mixture(arm, config)
+    return experiment.try_rate(loss, rate, fold, mixed, hands, device=device)
+
+
+def baseline(fold: int, hands: Hands, config: Config = RECORDED) -> Baseline:
+    """Score two constant hands in 3D and the bare detection in 2D.
+
+    Args:
+        fold: see `run`.
+        hands: as `load_hands` gives them.
+        config: for the number of synthetic test hands.
+    """
+    known = experiment.baseline(fold, hands, config)
+    scene = make_scene(hands, split_by_clip(hands, fold)[1], 1000 + fold, config)
+    zero = Hand()(torch.zeros(1, 48), torch.zeros(1, 10)).expand_as(scene.made.joints)
+    detected = scene.made_detected
+    return Baseline(
+        **dict(known),
+        zero_mpjpe=MILLIMETRES * mpjpe(zero, scene.made.joints).mean().item(),
+        made_error_2d=errors_2d(detected[..., :2], scene.made.keypoints, detected)[0],
+    )
+
+
+def _summary(scores: Mapping[str, Any]) -> str:
+    made = scores.get("made_error_2d")  # a trial has none
+    return f"MPJPE {scores['mpjpe']:.1f} mm  2D of real hands {scores['error_2d']:.2%}" + (
+        "" if made is None else f", of made ones {made:.2%}"
+    )
+
+
+class Record(records.Record[Config, Result, Baseline]):
+    """The recorded experiment."""
+
+    headline: ClassVar[str] = "made_error_2d"
+
+
+EXPERIMENT = Experiment(
+    module="lossbook.lab.hands.labelled",
+    path=experiment.RECORD.with_name("labelled.json"),
+    config=RECORDED,
+    kind=Record,
+    load=load_hands,
+    files=experiment.EXPERIMENT.files,
+    run=run,
+    try_rate=try_rate,
+    baseline=baseline,
+    rates=experiment.SWEEP,
+    summary=_summary,
+)
+
+load_record = EXPERIMENT.load_record
+
+if __name__ == "__main__":
+    main(EXPERIMENT.module)
