@@ -1,6 +1,6 @@
 """L2 and attributes that are shuffled once, each with the learning rate of the other."""
 
-from lossbook.lab.landmarks import controls, experiment, rates
+from lossbook.lab.landmarks import controls, experiment, factors, rates
 from lossbook.lab.landmarks.model import ARMS
 
 SHUFFLED = "attributes, shuffled once"
@@ -26,3 +26,13 @@ def test_nothing_else_differs():
     for arm in rates.ARMS:
         assert len(record.values(arm)) == 5
         assert len(record.units(arm)) == 400
+
+
+def test_no_two_losses_have_the_same_trials():
+    """A trial leaves labels as they are: of an arm that changes them it would be another's."""
+    trials = {}
+    for module in (factors, controls):
+        for trial in module.load_record().sweeps:
+            trials.setdefault((module.__name__, trial.arm), []).append(trial.scores["nme"])
+    assert not set(controls.TAUGHT) & {arm for _, arm in trials}
+    assert len(set(map(tuple, trials.values()))) == len(trials) > 8

@@ -1,6 +1,7 @@
 """Controls for what PFLD's weights do, beside the factors of `lossbook.lab.landmarks.factors`.
 
-All else is as there. Rates are those of the nearest factor; others were tried afterwards::
+All else is as there. Rates are those of the nearest factor; others were tried afterwards,
+but for the attributes that are shuffled once, which a trial would leave in their place::
 
     python -m lossbook.lab.landmarks.controls --record
 """
@@ -113,7 +114,9 @@ EXPERIMENT = dataclasses.replace(
     path=experiment.RECORD.with_name("controls.json"),
     config=RECORDED,
     run=functools.partial(experiment.run, losses=ARMS, taught=TAUGHT),
-    try_rate=functools.partial(experiment.try_rate, losses=ARMS),
+    try_rate=functools.partial(
+        experiment.try_rate, losses={arm: loss for arm, loss in ARMS.items() if arm not in TAUGHT}
+    ),
 )
 
 load_record = EXPERIMENT.load_record
