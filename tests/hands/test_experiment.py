@@ -191,10 +191,11 @@ def test_2d_errors_of_made_hands_are_measured_on_them(hands, monkeypatch):
     true = make_scene(hands, split_by_clip(hands, 1)[1], 1001, config).made.keypoints + 0.03
     history = type("History", (), {"seconds": 0.0, "log": {}})
     monkeypatch.setattr(labelled, "train", lambda *_, **__: (Perfect(), history))
-    monkeypatch.setattr(labelled, "evaluate", lambda *_: {})
-    monkeypatch.setattr(labelled, "Result", dict)
+    given = {"arm", "fold", "seconds", "units", "terms", "made_error_2d", "made_error_2d_occluded"}
+    others = dict.fromkeys(set(labelled.Result.model_fields) - given, 0.0)
+    monkeypatch.setattr(labelled, "evaluate", lambda *_: others)
     found = labelled.run("balanced", 1, config, hands)
-    assert found["made_error_2d"] == pytest.approx(0.03 * 2**0.5, rel=1e-4)
+    assert found.made_error_2d == pytest.approx(0.03 * 2**0.5, rel=1e-4)
 
 
 def test_trials_of_labelled_hands_have_their_mixture(hands, monkeypatch):
