@@ -9,7 +9,7 @@ TEST := OMP_NUM_THREADS=1 SYMPY_CACHE_SIZE=50000 $(BIN)/python -m pytest -n 2 --
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks wheel wheel-check compat trainers serve lint browser record requirements repository clean
+.PHONY: help book test notebooks wheel wheel-check compat newcomer trainers serve lint browser record requirements repository clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ compat: wheel ## Test the package on the oldest and the newest torch and Python 
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python .ci/compat.py
 
+newcomer: wheel ## Walk a newcomer's path and record its times (downloads torch)
+	$(BIN)/python .ci/newcomer.py
+
 serve: $(STAMP) ## Serve the built book on http://127.0.0.1:8000 (PORT=...)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
@@ -79,7 +82,7 @@ record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where ther
 	$(BIN)/python -m lossbook.lab.run.benchmark
 	for module in landmarks.experiment landmarks.factors landmarks.controls landmarks.robust \
 	    landmarks.large_batches landmarks.sgd landmarks.points landmarks.rates landmarks.paths \
-	    landmarks.longer hands.experiment hands.languages hands.balance hands.labelled \
+	    landmarks.longer hands.experiment hands.languages hands.balance hands.labelled hands.directions \
 	    motion.experiment motion.longer motion.smoothing motion.leaks motion.noisiest motion.same_clip \
 	    inversion.experiment inversion.guided inversion.controls inversion.failures inversion.matched \
 	    translation.experiment translation.starts translation.back translation.configured \

@@ -1,6 +1,5 @@
 """The losses of scheme A and C as functions, and those of the baseline: pixels and features."""
 
-import contextlib
 from typing import Any, Literal, get_args
 
 import torch
@@ -19,6 +18,7 @@ from lossbook.inversion.shapes import (
     of_samples,
 )
 from lossbook.kernels import squared as mean_square
+from lossbook.precision import exact
 from lossbook.reduction import (
     Reduction,
     check_reduction,
@@ -346,14 +346,6 @@ def check_temperature(temperature: float, dtype: torch.dtype = torch.float64) ->
             f"temperature must be at least {least:.2g}, as its inverse is no number of {dtype}, "
             f"got {temperature:.4g}; choose a larger one"
         )
-
-
-def exact(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
-    """Keep autocast from rounding the products of a matrix."""
-    kind = tensor.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        return torch.autocast(kind, enabled=False)
-    return contextlib.nullcontext()
 
 
 def _distance(

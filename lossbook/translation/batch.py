@@ -118,7 +118,8 @@ def check_networks(networks: Networks) -> None:
             f"networks must be Networks, got {type(networks).__name__}; write "
             f"Networks(generator, style_encoder, mapping, discriminator)"
         )
-    for name, network in zip(networks._fields, networks, strict=True):
+    # The class's fields: torch 2.8 cannot compile those of an instance.
+    for name, network in zip(Networks._fields, networks, strict=True):
         if not callable(network):
             raise TypeError(f"networks.{name} must be callable, got {type(network).__name__}")
 

@@ -1,6 +1,5 @@
 """The losses of a translation as functions: what a discriminator and a generator are trained by."""
 
-import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, Literal, get_args
@@ -14,6 +13,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.calls import weight_by_name
 from lossbook.kernels import absolute
+from lossbook.precision import exact
 from lossbook.ranks import Group, resolve_group
 from lossbook.reduction import Reduction, elementwise_loss, widened
 from lossbook.translation.graphs import (
@@ -700,14 +700,6 @@ def check_diversity(w_ds: float, decay_epochs: int | float, name: str = "decay_e
             f"{name} must be above 0, got 0; for no diversity pass w_ds=0, for a weight that "
             f"does not decay {name}=math.inf"
         )
-
-
-def exact(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
-    """Keep autocast from rounding what is computed."""
-    kind = tensor.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        return torch.autocast(kind, enabled=False)
-    return contextlib.nullcontext()
 
 
 def _pairs(real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lossbook import checks
 from lossbook.modules import LossModule
+from lossbook.precision import autocasts, exact
 from lossbook.ranks import Group, check_group
 from lossbook.terms import LossTerms
 from lossbook.translation.batch import (
@@ -31,7 +32,6 @@ from lossbook.translation.losses import (
     d_hinge_loss,
     diversity_loss,
     diversity_weight,
-    exact,
     g_adversarial_loss,
     identity_loss,
     r1_penalty,
@@ -210,7 +210,7 @@ class DiscriminatorLoss(LossModule):
         """R1, and the logits of the true samples, unless autocast wants those in half precision."""
         refuse_to_compile(torch.compiler.is_compiling())
         wanted, x = torch.is_grad_enabled(), batch.x_ref
-        cast = _autocasts(x)
+        cast = autocasts(x)
         # Compiled networks are called as they were before: they have no second derivatives.
         eager: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         if "torch._dynamo" in sys.modules:
@@ -488,17 +488,12 @@ def _with_gradients() -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext() if torch.is_grad_enabled() else torch.enable_grad()
 
 
-def _autocasts(tensor: Tensor) -> bool:
-    kind = tensor.device.type
-    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-
-
 def _uncached(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
     """Keep autocast from storing weights without a graph, which a later loss would train in vain.
 
     What it casts it keeps until its outermost block ends.
     """
-    if not _autocasts(tensor):
+    if not autocasts(tensor):
         return contextlib.nullcontext()
     kind = tensor.device.type
     dtype = torch.get_autocast_dtype(kind)

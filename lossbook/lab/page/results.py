@@ -61,6 +61,38 @@ def paired_interval(a: Numbers, b: Numbers, confidence: Number = 0.95) -> tuple[
     return mean_interval(first - second, confidence)
 
 
+def shared_interval(
+    gaps: Numbers, ratio: Number, confidence: Number = 0.95
+) -> tuple[float, float, float]:
+    """Mean, half-width and p-value of differences between trainings that share training data.
+
+    The resampled t-test of Nadeau and Bengio, *Inference for the generalization error*, Machine
+    Learning 52 (2003): the variance of the mean is that of independent values times
+    ``1 + n ratio``. It was derived for random splits, and is approximate for the folds of one.
+
+    Args:
+        gaps: At least two differences, one per training.
+        ratio: Test units over training units of each training; 0 for none that are shared.
+        confidence: Probability in (0, 1).
+
+    Returns:
+        The mean, the half-width, and the p-value of no difference.
+
+    Raises:
+        ValueError: As for :func:`mean_interval`, or if `ratio` is negative.
+    """
+    if not ratio >= 0:
+        raise ValueError(f"ratio must not be negative, got {ratio:g}")
+    mean, plain = mean_interval(gaps, confidence)
+    numbers = finite(gaps)
+    widened = math.sqrt(1 + numbers.size * ratio)
+    error = float(numbers.std(ddof=1)) / math.sqrt(numbers.size) * widened
+    if not error:
+        return mean, 0.0, float(not mean)
+    chance = 2 * float(stats.t.sf(abs(mean) / error, numbers.size - 1))
+    return mean, widened * plain, chance
+
+
 def holm(chances: Sequence[float]) -> list[float]:
     """Holm's correction of p-values, for a family of comparisons.
 

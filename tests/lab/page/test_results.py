@@ -9,6 +9,7 @@ from lossbook.lab.page.results import (
     holm,
     mean_interval,
     paired_interval,
+    shared_interval,
 )
 
 
@@ -28,6 +29,33 @@ def test_interval_is_students(confidence):
     deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / 4)
     quantile = half / (deviation / math.sqrt(5))
     assert student_probability(quantile, 4) == pytest.approx(confidence)
+
+
+def test_trainings_that_share_nothing_have_students_interval_and_test():
+    gaps = [0.3, -0.1, 0.4, 0.2, 0.5]
+    mean, half, chance = shared_interval(gaps, 0)
+    assert (mean, half) == pytest.approx(mean_interval(gaps))
+    assert chance == pytest.approx(stats.ttest_1samp(gaps, 0).pvalue)
+
+
+def test_trainings_that_share_data_are_less_sure():
+    gaps = [0.3, -0.1, 0.4, 0.2, 0.5]
+    # Five folds: each tests a quarter as many units as it trains on.
+    _, half, chance = shared_interval(gaps, 1 / 4)
+    assert half == pytest.approx(mean_interval(gaps)[1] * math.sqrt((1 / 5 + 1 / 4) / (1 / 5)))
+    deviation = math.sqrt(sum((v - 0.26) ** 2 for v in gaps) / 4)
+    t = 0.26 / (deviation * math.sqrt(1 / 5 + 1 / 4))
+    assert student_probability(t, 4) == pytest.approx(1 - chance)
+
+
+@pytest.mark.parametrize(("gap", "chance"), [(0.0, 1), (0.5, 0)])
+def test_equal_differences_leave_no_doubt(gap, chance):
+    assert shared_interval([gap] * 3, 0.25) == (gap, 0, chance)
+
+
+def test_less_than_no_data_cannot_be_shared():
+    with pytest.raises(ValueError, match="ratio must not be negative, got -1"):
+        shared_interval([1.0, 2.0], -1)
 
 
 def test_pairing_removes_what_the_seeds_share():
