@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from lossbook.lab.translation import dirac as gan
 from lossbook.lab.translation import scenes
-from lossbook.lab.translation.letters import load_letters
+from lossbook.lab.translation.letters import ALPHABET, load_letters
 from lossbook.translation import (
     d_hinge_loss,
     diversity_weight,
@@ -127,7 +127,13 @@ def circle(at):
 
 
 def lazy(at):
-    return factor(_USUAL | at)
+    """Beside the window, what one penalty does to the slope."""
+    at = _USUAL | at
+    every, slope = 4 ** round(at["interval"]), _one(1)
+    data = _one(0)
+    paid = at["w_r1"] * every * r1_penalty(data @ slope, data)
+    (steep,) = torch.autograd.grad(paid, slope)
+    return [every, at["w_r1"], (slope - at["eta"] * steep).item(), *factor(at)]
 
 
 def epochs(at):
@@ -179,7 +185,7 @@ def _faces():
 def cipher(at):
     """Differences of two letters in percent, as the page has them: to a hundredth."""
     sans, serif = _faces()
-    letter = round(at["letter"]) - 1
+    letter = ALPHABET.index(scenes.OFFERED[round(at["letter"])])
     made = (letter + round(at["there"])) % 26
     again = (made + round(at["back"])) % 26
     pairs = ((sans, again), (serif, made), (sans, made))

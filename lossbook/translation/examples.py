@@ -147,7 +147,7 @@ def networks_with(psi: Any) -> Networks:
             checks.same_shape(psi=psi, content=x)
         return (_wide(psi) * _wide(x)).sum((1, 2, 3))
 
-    return LINEAR._replace(discriminator=discriminate)
+    return Networks(_generate, _encode, _map, discriminate)
 
 
 def batch_of(content: Any, x_ref: Any, z_trg: Any, z_2: Any = None) -> TranslationBatch:

@@ -181,7 +181,7 @@ class _Gan:
             Line([(sign * at, -sign / at) for at in edge], look="baseline", width=1.5)
             for sign in (1, -1)
         ]
-        marks.append(Text((-2.9, 1.35), "margin"))
+        marks.append(Text((-2.9, 1), "margin"))
         title = "The orbit"
         if not computed:
             marks += self._flow()
@@ -198,20 +198,26 @@ class _Gan:
             start,
             Dots([(_THETA[_SO_FAR + 1], _PSI[_SO_FAR + 1])], look="generator", size=5, label="now"),
         ]
-        marks += self._words()
+        marks += self._words(played=not computed)
         across, up = Axis(-3, 3, "fake θ, the real data being at 0"), Axis(-3, 3, "slope ψ of D")
         return Panel(marks, across, up, title, equal=True)
 
-    def _words(self) -> list[Text]:
-        """What it does near the equilibrium."""
+    def _words(self, *, played: bool) -> list[Text]:
+        """What it does near the equilibrium; if `played`, said after the first step."""
         # The place of a word that is wrong is no number; more than nine digits are not asked for.
         off = sp.Float(1e-9)
+        highest = self.window[1].subs(symbolic.interval, self.every)
+        strong = self.of(_ON * _WEIGHT) - highest
         words = {
             "near 0 it settles": 1 - self.largest - off,
             "near 0 it circles": off - sp.Abs(self.largest - 1),
-            "near 0 it spirals out": self.largest - 1 - off,
+            "near 0 it spirals out": sp.Min(self.largest - 1 - off, -strong),
+            "the penalty overshoots": sp.Min(self.largest - 1 - off, strong),
         }
-        return [Text((-2.9, -2.7 * sp.sqrt(sp.sign(true))), word) for word, true in words.items()]
+        if played:
+            words = {word: sp.Min(true, _SO_FAR - sp.S.Half) for word, true in words.items()}
+        # Between two rows of the short lines.
+        return [Text((-2.9, -2 * sp.sqrt(sp.sign(true))), word) for word, true in words.items()]
 
     def _flow(self) -> list[Mark]:
         """Short lines along a step, where R1 is computed in each."""
@@ -263,7 +269,7 @@ class _Gan:
         lines.append(Path(means, epoch, seen, look="discriminator", size=4.5))
         title = "What the log shows" + ", and what it does not" * more
         up = Axis(0, 5)
-        return Panel([*lines, *words], Axis(0, STEPS, "step"), up, title, height=230, wide=True)
+        return Panel([*lines, *words], Axis(0, STEPS, "step"), up, title, height=300, wide=True)
 
     def scene(
         self,
@@ -321,7 +327,7 @@ def circle() -> Scene:
         _ON: Switch("R1", False),
         _WEIGHT: _weight(0.3),
         _EACH: Range(10, EPOCH, EPOCH, 10, label="steps per epoch"),
-        _SO_FAR: _steps(STEPS),
+        _SO_FAR: _steps(0),
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     panels = [gan.game(), gan.plane(start, computed=False), gan.log(more=False)]
@@ -337,8 +343,14 @@ def lazy() -> Scene:
     controls = {_WEIGHT: _weight(1), _CHOSEN: _every(2), _SO_FAR: _steps(3 * 16)}
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     panels = [gan.plane(start), gan.windows()]
+    times = {"every": gan.every, "w": _WEIGHT, "psi": 1 - 2 * symbolic.eta * gan.every * _WEIGHT}
+    blow: Sentence = (
+        "Each penalty multiplies the slope ψ by 1 − 2 · 0.1 · {every:.0f} · {w} = {psi:.2f r1}.",
+        {name: gan.of(formula) for name, formula in times.items()},
+    )
+    said = [blow, *gan.told()[1:]]
     return gan.scene(
-        "dirac-lazy", "R1 in every step, or now and then", controls, panels, gan.told()[1:], _LAZY
+        "dirac-lazy", "R1 in every step, or now and then", controls, panels, said, _LAZY
     )
 
 

@@ -39,6 +39,9 @@ __all__ = ["cipher", "log_terms", "two_logits"]
 FACES = ("lato 400", "gentium-book-plus 400")
 """In which the cipher is written, of either domain."""
 
+OFFERED = "AGKORSTZ"
+"""Letters to move on in the alphabet."""
+
 RAW: Mapping[str, float] = {"sty": 0.2, "cyc": 0.5, "id": 0.2, "ds": 0.6, "r1": 0.1}
 """What the log's terms are of networks that do not change; their weights, but that of ds, are 1."""
 EPOCHS = 40
@@ -133,7 +136,7 @@ def _of_generator(last: sp.Expr) -> Panel:
         _word(_REST, "dotted: without ds", "neutral"),
         _word(last, "g_loss", "generator", 14),
     ]
-    return Panel(marks, _ACROSS, Axis(-2, 2), "Loss of the generator", height=230, wide=True)
+    return Panel(marks, _ACROSS, Axis(-2, 2), "Loss of the generator", height=300, wide=True)
 
 
 def _of_discriminator(paid: sp.Expr) -> Panel:
@@ -142,7 +145,7 @@ def _of_discriminator(paid: sp.Expr) -> Panel:
     marks: list[Mark] = [
         _epochs(hinge, "neutral", 1.5),
         *_curve(hinge + paid, "discriminator"),
-        _word(hinge, "hinge: 2; the distance is R1", "neutral", 14),
+        _word(hinge, "hinge: 2; the distance is w·R1, here w = 1", "neutral", 14),
         _word(hinge + symbolic.interval * _MEAN, "d_loss", "discriminator"),
     ]
     return Panel(marks, _ACROSS, Axis(1.8, 2.9), "Loss of the discriminator", height=190)
@@ -209,7 +212,7 @@ def two_logits() -> Scene:
         for name, middle in zip(_NAMES, _MIDDLES, strict=True)
     }
     spreads = {
-        spread: Range(0, 5, 0.3, 0.1, label=f"spread of the {name} logits")
+        spread: Range(0, 5, 1, 0.1, label=f"spread of the {name} logits")
         for name, spread in zip(_NAMES, _SPREADS, strict=True)
     }
     return Scene(
@@ -263,20 +266,21 @@ def cipher() -> Scene:
     """Letters that are moved on in the alphabet, and back: cyc sees the way back, not the way."""
     letters, many = load_letters(), len(ALPHABET)
     faces = [letters.images[letters.names.index(name), :, 0] for name in FACES]
-    letter, there, back = sp.symbols("letter there back", integer=True)
+    chosen, there, back = sp.symbols("letter there back", integer=True)
+    offered, sans, serif = map(sp.IndexedBase, ("offered", "sans", "serif"))
+    letter = offered[chosen + 1]
     made = sp.Mod(letter - 1 + there, many) + 1
     again = sp.Mod(made - 1 + back, many) + 1
-    sans, serif = map(sp.IndexedBase, ("sans", "serif"))
     row = many * (letter - 1)
     drawn = {"content": letter, "translation": made, "and back": again}
     off = {"cyc": sans[row + again], "error": serif[row + made], "id": sans[row + made]}
     terms = {name: 100 * share for name, share in off.items()}
-    looks = {"cyc": "generator", "error": "neutral", "id": "truth"}
+    looks = {"cyc": "cyc", "error": "neutral", "id": "truth"}
     return Scene(
         "cipher",
         "A cipher: every letter is moved on in the alphabet",
         {
-            letter: Range(1, many, 18, 1, label="letter (1 = A, 18 = R)"),
+            chosen: Choice("letter", tuple(OFFERED), OFFERED.index("R")),
             there: Range(0, many - 1, 1, 1, label="shift there"),
             back: Range(1 - many, 0, 0, 1, label="shift back"),
         },
@@ -284,8 +288,12 @@ def cipher() -> Scene:
             _letters(faces, drawn),
             bars(terms, Axis(0, 60, "% of black to white"), looks=looks, format=".0f"),
         ],
-        buttons=presets((letter, there, back), {"R → S → R": (18, 1, -1)}),
-        arrays={sans: _apart(faces[0]), serif: _apart(faces[1])},
+        buttons=presets((chosen, there, back), {"R → S → R": (OFFERED.index("R"), 1, -1)}),
+        arrays={
+            offered: np.array([ALPHABET.index(name) + 1.0 for name in OFFERED]),
+            sans: _apart(faces[0]),
+            serif: _apart(faces[1]),
+        },
     )
 
 
