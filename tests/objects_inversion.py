@@ -21,6 +21,7 @@ from lossbook.inversion import (
     staged_schedule,
 )
 from lossbook.lab.inversion import guided, scenes
+from lossbook.lab.inversion.model import SIGMAS
 from lossbook.lab.inversion.noise import CLIMB
 
 
@@ -55,7 +56,7 @@ def circle(idea):
         values, pulls = of_feature(at, tuple(scenes.IDEAS[idea].losses))
         rivals = [vector(at[name]) for name in ("n1", "n2") if name in at]
         cosines = [(vector(at["angle"]) @ rival.T)[0, 0] for rival in rivals]
-        found = [(at["tau"] if name == "C" else 1) * pull.norm() for name, pull in pulls.items()]
+        found = [pull.norm() for pull in pulls.values()]
         if "tau" in at:
             found = [*torch.softmax(torch.stack(cosines) / at["tau"], 0), *found]
         if idea == "margin":
@@ -142,6 +143,7 @@ def guided_counts(at):
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     **{idea.name: circle(which) for which, idea in scenes.IDEAS.items()},
     "noise-climbs": climbed,
+    "generation": lambda at: [at["step"], SIGMAS[round(at["step"])]],
     "guidance": guided_counts,
     "task-weights": task_weights,
     "schedules": schedules,

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from objects_at import agree, marks
@@ -9,8 +10,9 @@ from objects_at import agree, marks
 from lossbook.lab.inversion import films, guided
 from lossbook.lab.inversion.experiment import load_record, recognisers
 from lossbook.lab.inversion.faces import split
+from lossbook.lab.inversion.model import SIGMAS, STEERED
 from lossbook.lab.inversion.noise import CLIMB, STEPS, accepted_noise, greys
-from lossbook.lab.inversion.pictures import unpack
+from lossbook.lab.inversion.pictures import coarse, unpack
 from lossbook.lab.inversion.systems import similarity, threshold
 from lossbook.lab.page.objects import Picture
 
@@ -64,7 +66,41 @@ def test_guided_faces_stand_beneath_their_photographs():
     drawn = marks(scene, Picture)
     assert [picture.frame is None for picture in drawn] == [True, False] * 3
     for at, (photograph, film) in enumerate(zip(drawn[::2], drawn[1::2], strict=True)):
-        assert (photograph.image == unpack(truth)[3 + at]).all()
-        expected = [unpack(shown.shown[s])[3 + at] for s in strengths]
+        assert (photograph.image == coarse(unpack(truth)[3 + at])).all()
+        expected = [coarse(unpack(shown.shown[s])[3 + at]) for s in strengths]
         assert all((a == b).all() for a, b in zip(film.image, expected, strict=True))
         assert photograph.x == film.x
+
+
+def test_a_face_in_the_making_shows_each_step_and_is_guided_in_the_last_four():
+    # Every frame has a grey level of its own; a guided one is the plain one until it is guided.
+    levels = [17 * level for level in range(16)]
+    steps, first = len(SIGMAS) - 1, len(SIGMAS) - len(STEERED)
+    after = np.array(levels[: steps + 1], dtype=np.uint8)
+    said = after[1:]
+    late = np.where(np.arange(steps + 1) >= first, 255, after).astype(np.uint8)
+    late_said = np.where(np.arange(1, steps + 1) > first, 238, said).astype(np.uint8)
+    films_of = [
+        tuple(np.broadcast_to(film[:, None, None], (len(film), 56, 56)) for film in pair)
+        for pair in ((after, said), (late, late_said))
+    ]
+    photograph = np.zeros((56, 56), np.uint8)
+    scene = films.generation(photograph, *films_of)
+    now, predicted, still = marks(scene, Picture)
+    assert still.frame is None
+    for guided_too in (0, 1):
+        for step in range(steps + 1):
+            at = agree(scene, {"step": step, "guided": guided_too})
+            seen = [p.image[round(at.value(p.frame)) - 1][0, 0] for p in (now, predicted)]
+            pictures, faces_said = films_of[guided_too]
+            assert seen[0] == pictures[step][0, 0]
+            assert seen[1] == (128 // 17 * 17 + 17 if step == 0 else faces_said[step - 1][0, 0])
+    with pytest.raises(ValueError, match="expected 13 pictures"):
+        films.generation(photograph, (films_of[0][0][1:], films_of[0][1]), films_of[1])
+
+
+def test_fewer_grey_levels_are_near_the_old_ones():
+    greys = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    few = coarse(greys)
+    assert len(np.unique(few)) == 32 and few[0, 0] == 0 and few[-1, -1] == 255
+    assert abs(few.astype(int) - greys).max() <= 5

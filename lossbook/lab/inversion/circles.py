@@ -48,7 +48,7 @@ LOOKS: Mapping[str, str] = {
 }
 """The losses that pull at a feature, and their names in the palette."""
 
-_CALLED = {"A": "margin", "C": "line-up × τ", "center": "centre"}
+_CALLED = {"A": "margin", "C": "line-up", "center": "centre"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class Idea:
         losses: Those that pull, each with where its arrow begins, along the radius.
         rivals: How many templates of other people there are.
         at: Where the feature is at first: its angle, and its length where that is moved too.
-        strongest: The end of the axis of the gradients' lengths.
+        strongest: The end of the axis of the gradients' lengths; where the line-up pulls it is
+            logarithmic, as that pull goes with 1 / τ.
         buttons: Angle, length, temperature and first rival by what they show.
     """
 
@@ -138,11 +139,11 @@ IDEAS: Mapping[str, Idea] = {
     ),
     "temperature": Idea(
         "feature-temperature", "The same circle, with two rivals",
-        {"A": -0.16, "C": -0.32}, 2, (75, None), 2, {"between two rivals": (130, None, 1, 110)},
+        {"A": -0.16, "C": -0.32}, 2, (75, None), 1000, {"between two rivals": (130, None, 1, 110)},
     ),
     "all": Idea(
         "feature-circle", "All losses that pull at a feature, and the centre loss",
-        {"raw L2": 0, "normalised L2": 0.14, "A": 0, "C": -0.14, "center": 0}, 2, (75, 1.4), 6,
+        {"raw L2": 0, "normalised L2": 0.14, "A": 0, "C": -0.14, "center": 0}, 2, (75, 1.4), 1000,
         {"right way, too long": (0, 1.5, 0.1, 110), "margin holds": (25, 1, 0.1, 110)},
     ),
 }  # fmt: skip
@@ -160,29 +161,35 @@ def circle(idea: str) -> Scene:
     """A feature in the plane of its template, which is dragged, and where each loss pulls it.
 
     Template and rivals have length 1. An arrow is minus the gradient by the feature; those of the
-    losses that look at directions alone are tangents, and stand side by side. Arrow and bar of C
-    are multiplied by its temperature, to be compared with A's.
+    losses that look at directions alone are tangents, and stand side by side. The arrow of C is
+    multiplied by its temperature, so that its direction can be compared with A's at any; the bars,
+    then on a logarithmic axis, are the gradients' lengths.
 
     Args:
         idea: One of `IDEAS`.
     """
     of = IDEAS[idea]
-    strength = {
-        _called(name): _size(name) * sp.sqrt(a**2 + b**2) for name, (a, b) in of.pulls.items()
-    }
+    strength = {_CALLED.get(name, name): sp.sqrt(a**2 + b**2) for name, (a, b) in of.pulls.items()}
     strengths = bars(
         strength,
-        Axis(0, of.strongest, ticks=[0, of.strongest / 2, of.strongest]),
+        _strengths(of),
         title="Length of the gradient",
-        looks={_called(name): LOOKS[name] for name in of.losses},
+        looks={_CALLED.get(name, name): LOOKS[name] for name in of.losses},
         format=".2f",
     )
     buttons = [Button(name, _preset(of, to)) for name, to in of.buttons.items()]
     return Scene(of.name, of.title, _knobs(of), [_picture(of), strengths], _said(idea), buttons)
 
 
+def _strengths(of: Idea) -> Axis:
+    """Of the gradients' lengths."""
+    if "C" in of.losses:
+        return Axis(0.01, of.strongest, log=True, ticks={0.01: "0.01", 1: "1", 100: "100"})
+    return Axis(0, of.strongest, ticks=[0, of.strongest / 2, of.strongest])
+
+
 def _size(name: str) -> sp.Expr:
-    """What a loss's arrow and bar are multiplied by."""
+    """What a loss's arrow is multiplied by."""
     return _tau if name == "C" else sp.Integer(1)
 
 
@@ -249,8 +256,8 @@ def _preset(of: Idea, to: Sequence[Number | None]) -> dict[sp.Symbol, Number]:
 
 
 def _called(name: str) -> str:
-    """What the page calls a loss; of C the pull is shown, times its temperature."""
-    return _CALLED.get(name, name)
+    """What the page calls a loss's arrow; that of C is multiplied by its temperature."""
+    return _CALLED.get(name, name) + " × τ" * (name == "C")
 
 
 def _on_circle(degrees: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
@@ -293,9 +300,9 @@ def _named(of: Idea) -> list[Mark]:
 
 
 _WHOSE = (
-    " The percentage at a rival is its weight along the cosine. On the circle it is multiplied by "
+    " The percentage at a rival is its weight along the cosine. On the circle it is times "
     "the sine of the angle to the rival: a rival does not push a feature that stands on it. The "
-    "line-up's arrow and bar are multiplied by τ. Arrows of one direction begin side by side."
+    "line-up's arrow is times τ, its bar is not. Arrows of one direction begin side by side."
 )
 _PLACED = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
 _TEXTS: Mapping[str, Sequence[str]] = {

@@ -1,15 +1,17 @@
-"""Pictures that follow a slider: noise that SFace comes to accept, and faces that it guides."""
+"""Pictures that follow a slider: noise that SFace accepts, a face in the making, guided faces."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
+import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
+from lossbook.lab.inversion.model import SIGMAS, STEERED
 from lossbook.lab.inversion.noise import CLIMB
-from lossbook.lab.inversion.pictures import unpack
+from lossbook.lab.inversion.pictures import coarse, unpack
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Axis,
@@ -26,7 +28,7 @@ from lossbook.lab.page.objects import (
 )
 from lossbook.lab.page.sheet import Place
 
-__all__ = ["climb", "guidance"]
+__all__ = ["climb", "generation", "guidance"]
 
 _SIDE = 112
 
@@ -45,14 +47,15 @@ def climb(accepted: Mapping[str, float]) -> Scene:
     cosine, distance = sp.IndexedBase("cosine"), sp.IndexedBase("distance")
     here, far = cosine[number], distance[number]
     noise = Picture(unpack(recorded["shown"], _SIDE), (0, _SIDE), (0, _SIDE), frame=number)
-    picture = view([noise], Axis(0, _SIDE), Axis(_SIDE, 0))
+    # Room at both sides keeps it low: on a phone picture, curve and slider are seen together.
+    picture = view([noise], Axis(-_SIDE / 2, 1.5 * _SIDE), Axis(_SIDE, 0))
     doors = {"door": accepted["cosine"], "near": accepted["distance"]}
     return Scene(
         "noise-climbs",
         "Forty gradient steps on noise",
         {step: Range(0, steps[-1], 0, steps[1], label="gradient step, in fives", fps=2)},
         [
-            replace(picture, small=True),
+            picture,
             _cosines(recorded["every cosine"], accepted["cosine"], (step, here)),
         ],
         [(_ACCEPTED, {"step": step, "cosine": here, "distance": far, **doors})],
@@ -74,7 +77,63 @@ def _cosines(every: Sequence[float], door: float, here: Place) -> Panel:
         Dots([here], look="feat", size=5),
     ]
     across = Axis(-1, 41, "gradient step", ticks=[0, 10, 20, 30, 40])
-    return Panel(marks, across, Axis(0, 1.05, "cosine", ticks=[0, 0.5, 1]), height=310)
+    return Panel(marks, across, Axis(0, 1.05, "cosine", ticks=[0, 0.5, 1]), height=240)
+
+
+Film = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""The pictures before the first step and after each, and the faces that are predicted in each."""
+_LEVELS = 16
+
+
+def generation(photograph: NDArray[np.uint8], plain: Film, guided: Film) -> Scene:
+    """A face in the making: what is left of the noise after each step, and what is predicted.
+
+    Args:
+        photograph: of the person.
+        plain: without guidance.
+        guided: with guidance in the last steps.
+
+    Raises:
+        ValueError: if a film has not one picture a step.
+    """
+    if {len(film) for film, _ in (plain, guided)} != {len(SIGMAS)}:
+        raise ValueError(
+            f"expected {len(SIGMAS)} pictures, and a prediction for each but the first"
+        )
+    step, steered = sp.symbols("step guided", integer=True, nonnegative=True)
+    noise = sp.IndexedBase("noise")
+    panel: list[Mark] = []
+    # A guided film differs after its first guided step, in what is predicted one step later.
+    empty = np.full_like(plain[1][:1], 128)
+    films = (plain[0], guided[0]), (np.concatenate([empty, plain[1]]), guided[1])
+    titles = ("the picture", "the prediction", "the photograph")
+    for at, (title, film) in enumerate(zip(titles, (*films, None), strict=True)):
+        edges, below = (64 * at, 64 * at + 56), (11, 67)
+        panel.append(Text((64 * at, 5), title))
+        if film is None:
+            panel.append(Picture(coarse(photograph, _LEVELS), edges, below))
+            continue
+        own = len(STEERED) - at
+        shown = coarse(np.concatenate([film[0], film[1][-own:]]), _LEVELS)
+        late = sp.Piecewise((own, step > len(SIGMAS) - 1 - own), (0, True))
+        panel.append(Picture(shown, edges, below, frame=step + 1 + steered * late))
+    return Scene(
+        "generation",
+        "A face in the making",
+        {
+            step: Range(0, len(SIGMAS) - 1, 0, 1, label="step", fps=2),
+            steered: Choice("guidance in the last four steps", ("off", "on")),
+        },
+        [Panel(panel, Axis(0, 184), Axis(70, 0), equal=True, wide=True, frame=False)],
+        [(_LEFT, {"step": step, "noise": noise[step + 1]})],
+        arrays={noise: list(SIGMAS)},
+    )
+
+
+_LEFT = (
+    "After {step:.0f} of twelve steps the noise in the picture has a standard deviation of "
+    "{noise:.2f}; pixels run from −1 to 1."
+)
 
 
 def guidance(
@@ -89,8 +148,8 @@ def guidance(
             each of the three faces is accepted.
     """
     chosen = sp.Symbol("strength", integer=True, nonnegative=True)
-    films = [unpack(row)[3:] for row in guided.values()]
-    people = unpack(photographs)[3:]
+    films = [coarse(unpack(row)[3:]) for row in guided.values()]
+    people = coarse(unpack(photographs)[3:])
     marks: list[Mark] = [Text((0, 5), "photograph"), Text((0, 73), "rebuilt from its template")]
     arrays = {}
     for at, face in enumerate(people):

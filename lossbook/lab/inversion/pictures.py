@@ -13,7 +13,7 @@ from lossbook.lab.page.marks import Mark, Picture, Text
 from lossbook.lab.page.panels import Axis, Panel
 from lossbook.lab.run import pictures
 
-__all__ = ["rows", "unpack"]
+__all__ = ["coarse", "rows", "unpack"]
 
 _GAP, _NAME = 4, 16
 
@@ -34,6 +34,17 @@ def unpack(shown: str, side: int = SIDE) -> NDArray[np.uint8]:
     return picture.reshape(side, -1, side).swapaxes(0, 1)
 
 
+def coarse(greys: NDArray[np.uint8], levels: int = 32) -> NDArray[np.uint8]:
+    """Faces with fewer grey levels, which a page keeps in half the space.
+
+    Args:
+        greys: from 0 to 255.
+        levels: how many are left.
+    """
+    step = 255 / (levels - 1)
+    return np.rint(np.rint(greys / step) * step).astype(np.uint8)
+
+
 def rows(title: str, shown: Mapping[str, str], known: int = 3) -> Chart:
     """Faces above each other, one row an arm, with its name above it.
 
@@ -48,7 +59,7 @@ def rows(title: str, shown: Mapping[str, str], known: int = 3) -> Chart:
     for name, row in shown.items():
         marks.append(Text((0, top + _NAME - 5), name))
         top += _NAME
-        for place, face in enumerate(unpack(row)):
+        for place, face in enumerate(coarse(unpack(row))):
             left = place * (SIDE + _GAP) + (3 * _GAP if place >= known else 0)
             marks.append(Picture(face, (left, left + SIDE), (top, top + SIDE)))
             wide = max(wide, left + SIDE)

@@ -226,8 +226,9 @@ def _weights(title: str, ways: Sequence[Sequence[Place]], now: Sequence[sp.Expr]
     """How the weights of the two tasks change, and where they are after the chosen steps."""
     across, up = Axis(1, 10_000, "step", log=True), Axis(5e-5, 100, "weight", log=True)
     marks: list[Mark] = [cursor(_STEP, up)]
-    for task, way, weight in zip(_TASKS, ways, now, strict=True):
-        marks.append(Line(way, look=task.name, label=task.called, solid=True, width=2.5))
+    # Under Adam the two lie on each other, so the lower one is the broader.
+    for task, way, weight, width in zip(_TASKS, ways, now, (7, 2.5), strict=True):
+        marks.append(Line(way, look=task.name, label=task.called, solid=True, width=width))
         marks.append(Dots([(_STEP, weight)], look=task.name, size=5))
     return Panel(marks, across, up, title, height=290)
 
