@@ -163,10 +163,28 @@ def test_from_the_first_weights_the_balanced_ones_follow():
 
 def test_of_a_labelled_batch_all_hands_but_one_have_3d_labels(hands, some):
     loss, mixed = labelled.mixture("code, mm, labelled", RECORDED)
-    assert loss == "code, mm"
+    assert loss == ARMS["code, mm"]
     batch = next(batches(hands, some, 0, mixed))
     assert (len(batch.keypoints), len(batch.joints)) == (128, 127)
-    assert labelled.mixture("code, mm", RECORDED) == ("code, mm", RECORDED)
+    assert labelled.mixture("code, mm", RECORDED) == (ARMS["code, mm"], RECORDED)
+
+
+@pytest.mark.parametrize("name", ["code, mm", "balanced"])
+def test_the_control_sees_the_same_hands_and_half_of_their_labels(hands, some, name):
+    loss, mixed = labelled.mixture(f"{name}, masked", RECORDED)
+    assert mixed == labelled.mixture(f"{name}, labelled", RECORDED)[1]
+    batch = next(batches(hands, some, 0, mixed))
+    lifted = Lifter()(batch.detected)
+    found, every = loss(lifted, batch), ARMS[name](lifted, batch)
+    first = {field: getattr(batch, field)[:64] for field in ("joints", "pose", "shape")}
+    half = ARMS[name](lifted, batch._replace(**first))
+    assert found.terms == half.terms
+    assert found.terms["2d"] == every.terms["2d"]
+    assert found.terms["3d_joint"] != every.terms["3d_joint"]
+    spoilt = {field: getattr(batch, field).clone() for field in first}
+    for values in spoilt.values():
+        values[64:] = 1e3
+    assert loss(lifted, batch._replace(**spoilt)).total == found.total
 
 
 def test_with_the_usual_mixture_it_is_the_main_experiment(hands):
@@ -200,10 +218,13 @@ def test_2d_errors_of_made_hands_are_measured_on_them(hands, monkeypatch):
 
 def test_trials_of_labelled_hands_have_their_mixture(hands, monkeypatch):
     seen = []
-    monkeypatch.setattr(experiment, "try_rate", lambda *given, **_: seen.append(given) or {})
+    monkeypatch.setattr(
+        experiment, "try_rate", lambda *given, **more: seen.append((*given, more)) or {}
+    )
     labelled.try_rate("code, m, labelled", 0.1, 2, RECORDED, hands)
-    ((name, rate, fold, config, _),) = seen
-    assert (name, rate, fold, config.real, config.synthetic) == ("code, m", 0.1, 2, 1, 127)
+    ((name, rate, fold, config, _, more),) = seen
+    assert (rate, fold, config.real, config.synthetic) == (0.1, 2, 1, 127)
+    assert more["arms"][name] == ARMS["code, m"]
 
 
 def test_the_hand_of_zeros_errs_more_than_the_average_joint_positions(hands):
@@ -218,7 +239,7 @@ def test_the_record_of_labelled_hands_is_that_of_the_code():
     """If not: `python -m lossbook.lab.hands.labelled --record`, or `--refactored "why"`."""
     found = labelled.load_record()
     assert labelled.EXPERIMENT.stale(found) == []
-    assert len(found.results) == 30
+    assert len(found.results) == 45
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """What the unit costs when nearly all hands of a batch have 3D labels.
 
 All else is as in `lossbook.lab.hands.experiment`, with its rates, but the trainings are a third as
-long. An arm there is trained with its mixture, half made and half real hands, and once more as
-``"..., labelled"``, with made hands only but for one real hand a batch. Both are scored on held-out
-hands of both kinds::
+long. An arm there is trained with its mixture, half made and half real hands, and twice more with
+made hands only but for one real hand a batch: as ``"..., labelled"`` all made hands have their
+labels, and as ``"..., masked"``, its control, the labels in space are taken from all but 64. All
+are scored on held-out hands of both kinds::
 
     python -m lossbook.lab.hands.labelled --record
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
@@ -24,6 +26,9 @@ from lossbook.lab.hands.kinematics import Hand
 from lossbook.lab.hands.model import (
     ARMS,
     MILLIMETRES,
+    Arm,
+    Batch,
+    Lifted,
     errors_2d,
     evaluate,
     make_scene,
@@ -34,10 +39,12 @@ from lossbook.lab.run import records
 from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment
 from lossbook.lab.run.records import Score
+from lossbook.terms import LossTerms
 
 __all__ = [
     "EXPERIMENT",
     "LABELLED",
+    "MASKED",
     "RECORDED",
     "Baseline",
     "Record",
@@ -52,14 +59,19 @@ __all__ = [
 LABELLED = ", labelled"
 """What the name of an arm ends with whose hands nearly all have 3D labels."""
 
+MASKED = ", masked"
+"""What the name of an arm ends with that sees the same hands, half of them without such labels."""
+
 RECORDED = experiment.RECORDED.replace(
     arms=tuple(
-        loss + ending for ending in (LABELLED, "") for loss in ("code, mm", "code, m", "balanced")
+        loss + ending
+        for ending in (LABELLED, "", MASKED)
+        for loss in ("code, mm", "code, m", "balanced")
     ),
     steps=1000,
     shares=(),
 )
-"""Three losses with either mixture on every fold, 30 runs."""
+"""Three losses with each mixture on every fold, 45 runs."""
 
 
 class Result(experiment.Result):
@@ -86,17 +98,39 @@ class Baseline(experiment.Baseline):
     made_error_2d: Score
 
 
-def mixture(arm: str, config: Config) -> tuple[str, Config]:
+@dataclass(frozen=True)
+class _Masked(Arm):
+    """A loss that sees the labels in space, of pose and of shape of a batch's first hands only.
+
+    Attributes:
+        known: how many hands keep them.
+    """
+
+    known: int = 0
+
+    def __call__(self, lifted: Lifted, batch: Batch) -> LossTerms:
+        """Compute the loss."""
+        kept = {name: getattr(batch, name)[: self.known] for name in ("joints", "pose", "shape")}
+        return super().__call__(lifted, batch._replace(**kept))
+
+
+def mixture(arm: str, config: Config) -> tuple[Arm, Config]:
     """Say which loss an arm has, and what its batches are made of.
 
     Args:
-        arm: a name in `ARMS`, with `LABELLED` after it or not.
+        arm: a name in `ARMS`, with `LABELLED` or `MASKED` after it or not.
         config: of the record.
     """
-    if not arm.endswith(LABELLED):
-        return arm, config
+    name = arm.removesuffix(LABELLED).removesuffix(MASKED)
+    loss = ARMS[name]
+    if name == arm:
+        return loss, config
     every = config.synthetic + config.real
-    return arm.removesuffix(LABELLED), config.replace(synthetic=every - 1, real=1)
+    mixed = config.replace(synthetic=every - 1, real=1)
+    if arm.endswith(LABELLED):
+        return loss, mixed
+    same = {field.name: getattr(loss, field.name) for field in fields(loss)}
+    return _Masked(**same, known=config.synthetic), mixed
 
 
 def run(
@@ -121,7 +155,7 @@ def run(
     loss, mixed = mixture(arm, config)
     training, test = split_by_clip(hands, fold)
     model, history = train(
-        ARMS[loss],
+        loss,
         hands,
         training,
         seed=fold,
@@ -170,7 +204,7 @@ def try_rate(
         device: where to train.
     """
     loss, mixed = mixture(arm, config)
-    return experiment.try_rate(loss, rate, fold, mixed, hands, device=device)
+    return experiment.try_rate(arm, rate, fold, mixed, hands, arms={arm: loss}, device=device)
 
 
 def baseline(fold: int, hands: Hands, config: Config = RECORDED) -> Baseline:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sympy as sp
-import torch
 from numpy.typing import NDArray
 
 from lossbook.hands import HandLossWeights, symbolic
-from lossbook.lab.hands.kinematics import FINGERS, Hand, finger_pose
+from lossbook.lab.hands.anatomy import anatomy, some_hand
 from lossbook.lab.hands.labels import confidence, pulls
 from lossbook.lab.hands.pictures import hand_panel, hand_row, losses, skeleton, units
 from lossbook.lab.page.formulas import Number
@@ -62,21 +61,6 @@ BATCH = 32
 Places = Sequence[Place]
 
 
-def some_hand(bend: float = 1.0) -> NDArray[np.float64]:
-    """A hand that is about to take something: 21 joints in millimetres, the wrist at 0.
-
-    Args:
-        bend: how far the fingers are bent; 0 is an open hand.
-    """
-    flexion = torch.tensor(
-        [[[0.3, 0.3, 0.3], [0.5, 0.7, 0.4], [0.7, 0.8, 0.5], [0.8, 0.9, 0.5], [0.9, 0.9, 0.5]]]
-    )
-    pose = torch.zeros(1, 48)
-    pose[:, 3:] = finger_pose(bend * flexion, torch.tensor([[0.2, 0.1, 0.0, -0.1, -0.2]]))
-    joints = np.asarray(Hand()(pose, torch.zeros(1, 10))[0].double()) * 1000
-    return np.asarray(np.round(joints - joints[0], 1))
-
-
 def _over_truth(
     true: Places, found: Places, names: tuple[str, str] = ("true hand", "predicted hand")
 ) -> list[Mark]:
@@ -126,73 +110,6 @@ def mixer() -> Scene:
             {name: (w.w_2d, w.w_3d_joint, w.w_prior) for name, w in weights.items()},
         ),
     )
-
-
-_CAMERA, _MIDDLE = (-150, 78), (15, -95)
-"""Where the camera is drawn, and the point of the hand's plane that it looks at."""
-_FAR, _SHARE = 900, 0.4
-"""How far that point is from the camera [mm], and where on this way the picture stands."""
-
-
-def anatomy() -> Scene:
-    """A hand with its 21 joints, which can be turned, and what a camera makes of it."""
-    turn = sp.Symbol("turn", real=True)
-    joints, pictured = _through_camera(some_hand(0.2), turn * sp.pi / 180)
-    x, y = (c + _SHARE * (m - c) for c, m in zip(_CAMERA, _MIDDLE, strict=True))
-    square = [(x + a, y + b) for a, b in ((-44, -44), (44, -44), (44, 44), (-44, 44))]
-    rays = [Line([_CAMERA, joints[n]], look="neutral", width=1) for n in (0, 4, 17)]
-    marks: list[Mark] = [
-        *rays,
-        Line(square, look="neutral", width=1.5, closed=True, solid=True),
-        *skeleton(pictured, "predicted hand", label="21 points in the picture", width=1.5),
-        *skeleton(joints, "label", label="21 joints in space"),
-        *_numbers(joints),
-        Dots([_CAMERA], look="neutral", size=6),
-        Text(_CAMERA, "camera", shift=(10, 5)),
-        Text((x + 44, y - 44), "picture", shift=(0, -7), anchor="end"),
-        Text((25, 45), "58 numbers"),
-        Text((25, 45), "→ MANO → joints", shift=(0, 19)),
-    ]
-    return Scene(
-        "anatomy",
-        "21 joints in space, and in the picture",
-        {turn: Range(-30, 30, 0, 1, "°", "turned by", fps=20)},
-        [view(marks, Axis(-158, 132), Axis(92, -208))],
-    )
-
-
-def _through_camera(joints: NDArray[np.float64], angle: sp.Expr) -> tuple[Places, Places]:
-    """A hand in space, turned about an upright axis and seen askew, and its picture.
-
-    What lies deeper is drawn further along the line from the camera to the middle.
-    """
-    cos, sin = sp.cos(angle), sp.sin(angle)
-    in_space, pictured = [], []
-    for x, y, z in joints.tolist():
-        nearer = _FAR / (_FAR + z * cos - x * sin)
-        away = (x * cos + z * sin - _MIDDLE[0], y - _MIDDLE[1])
-        ways = [m - c for c, m in zip(_CAMERA, _MIDDLE, strict=True)]
-        seen = [way / nearer + a for way, a in zip(ways, away, strict=True)]
-        in_space.append((_CAMERA[0] + seen[0], _CAMERA[1] + seen[1]))
-        share = _SHARE * nearer
-        pictured.append((_CAMERA[0] + share * seen[0], _CAMERA[1] + share * seen[1]))
-    return in_space, pictured
-
-
-def _numbers(places: Places) -> list[Text]:
-    """The numbers of the joints, and the names of wrist and fingertips."""
-    names = {chain[-1]: f"{chain[-1]} {finger}" for finger, chain in FINGERS.items()}
-    names[0] = "0 wrist"
-    beneath_and_above = {0: (0, 18), 12: (0, -14)}
-    # Between two fingers there is room for one number.
-    to_the_left = {*FINGERS["pinky"], FINGERS["ring"][-1]}
-    texts = []
-    for n, place in enumerate(places):
-        shift, anchor = ((-6, 0), "end") if n in to_the_left else ((6, 0), "start")
-        if n in beneath_and_above:
-            shift, anchor = beneath_and_above[n], "middle"
-        texts.append(Text(place, names.get(n, str(n)), shift=shift, anchor=anchor))
-    return texts
 
 
 def _turned_about(
