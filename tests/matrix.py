@@ -9,6 +9,18 @@ import torch
 from lossbook import LossTerms, registry
 
 
+def needs_torch(major, minor, why):
+    """Skip a test on a torch before this one, whose fault is known.
+
+    Args:
+        major: of the first version without it.
+        minor: likewise.
+        why: the fault.
+    """
+    found = tuple(map(int, torch.__version__.split(".")[:2]))
+    return pytest.mark.skipif(found < (major, minor), reason=f"torch before {major}.{minor}: {why}")
+
+
 def in_small(card):
     """The card of a loss whose defaults take no small inputs: with the options that do."""
     if not card.small:

@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 import torch
+from matrix import needs_torch
 
 import lossbook
 from lossbook.motion import (
@@ -557,6 +558,7 @@ def test_equal_parts_do_not_recompile_and_a_schedule_of_weights_does_once():
     assert counter.frame_count <= 3
 
 
+@needs_torch(2, 9, "a dictionary of tuples does not compile")
 @pytest.mark.compiles
 def test_a_plain_mapping_of_parts_and_masked_nan_compile():
     torch.compiler.reset()

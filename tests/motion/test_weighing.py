@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from matrix import needs_torch
 
 import lossbook
 from lossbook.motion import (
@@ -258,6 +259,7 @@ def test_a_schedule_on_the_module_does_not_recompile_every_step(kind, backward):
         assert graphs_of(module, call, range(2, 12)) <= 3
 
 
+@needs_torch(2, 10, "dict() of a dictionary does not compile")
 @pytest.mark.compiles
 @pytest.mark.parametrize("form", [dict, Parts])
 @pytest.mark.parametrize("where", ["made inside", "passed"])
