@@ -233,8 +233,10 @@ def _labels(at):
     labels = torch.tensor([at[f"l{n}"] for n in range(1, 8)], dtype=torch.float64)
     answers = torch.cat([torch.linspace(-4, 21, 25_001, dtype=torch.float64), labels])
     apart = answers[:, None] - labels
-    costs = {name: ELEMENTWISE[name](apart).sum(1) for name in ("L1", "Wing")}
-    return [labels.mean(), *(answers[costs[name].argmin()] for name in ("L1", "Wing"))]
+    best = [
+        answers[ELEMENTWISE[name](apart).sum(1).argmin()] for name in ("L1", "SmoothL1", "Wing")
+    ]
+    return [labels.mean(), *best]
 
 
 def _weights(at):

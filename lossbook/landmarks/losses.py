@@ -114,9 +114,9 @@ def wing_loss(
         \end{cases} \qquad C = w\,(1 - \ln(1 + w/\epsilon))
 
     The slope falls from :math:`w/\epsilon` at 0 to :math:`w/(w+\epsilon)` just below ``w`` and is
-    1 from there on: small errors pull harder than large ones. ``w`` and ``epsilon`` are lengths.
-    The defaults are meant for pixels; for coordinates in [0, 1] the linear part is out of reach
-    and the loss is close to :math:`(w/\epsilon)\,|x|`.
+    1 from there on: errors below ``w - epsilon`` pull harder than those beyond ``w``. ``w`` and
+    ``epsilon`` are lengths. The defaults are meant for pixels; for coordinates in [0, 1] the linear
+    part is out of reach and the loss is close to :math:`(w/\epsilon)\,|x|`.
 
     Args:
         input: predicted coordinates, any shape; ``(B, 2N)`` or ``(B, N, 2)`` for landmarks.

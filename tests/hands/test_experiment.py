@@ -4,7 +4,7 @@ import statistics
 import pytest
 import torch
 
-from lossbook.lab.hands import balance, experiment, labelled, languages, model
+from lossbook.lab.hands import alone, balance, experiment, labelled, languages, model
 from lossbook.lab.hands.clips import split_by_language
 from lossbook.lab.hands.data import load_hands, split_by_clip
 from lossbook.lab.hands.experiment import EXPERIMENT, LIVE, RECORDED, Config, load_record
@@ -233,6 +233,13 @@ def test_the_hand_of_zeros_errs_more_than_the_average_joint_positions(hands):
     assert {name: dict(found)[name] for name in usual} == usual
     assert found.zero_mpjpe > 1.1 * found.mpjpe
     assert found.made_error_2d == pytest.approx(found.error_2d, rel=0.1)
+
+
+def test_alone_is_one_term_and_its_record_that_of_the_code():
+    """If not: `python -m lossbook.lab.hands.alone --record`, or `--refactored "why"`."""
+    weights = alone.ARMS["2D alone"].weights.by_term()
+    assert {name for name, weight in weights.items() if weight} == {"2d"}
+    assert alone.EXPERIMENT.stale(alone.load_record()) == []
 
 
 def test_the_record_of_labelled_hands_is_that_of_the_code():

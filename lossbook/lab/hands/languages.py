@@ -1,4 +1,4 @@
-"""How two losses do on hands of sign languages, cameras and people that training has not seen.
+"""How three losses do on hands of sign languages, cameras and people that training has not seen.
 
 All else is as in `lossbook.lab.hands.experiment`, with its rates::
 
@@ -16,8 +16,8 @@ from lossbook.lab.run.command import main
 
 __all__ = ["EXPERIMENT", "RECORDED", "load_record"]
 
-RECORDED = experiment.RECORDED.replace(arms=("balanced", "code, mm"), shares=())
-"""Two arms on every fold, 10 runs."""
+RECORDED = experiment.RECORDED.replace(arms=("balanced", "code, mm", "code, m"), shares=())
+"""Three arms on every fold, 15 runs."""
 
 EXPERIMENT = dataclasses.replace(
     experiment.EXPERIMENT,

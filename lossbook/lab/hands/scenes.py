@@ -89,7 +89,7 @@ def mixer() -> Scene:
     said = "The total is {total:5}. The 2D term is {ratio:2} times the 3D term."
     ratio = _TERMS["2D points"] / _TERMS["3D joints"]
     file, code = HandLossWeights.config(), HandLossWeights.code()
-    weights = {"configuration file": file, "code": code}
+    weights = {"config": file, "code": code}
     return Scene(
         "mixer",
         "The first step of the log",
@@ -189,7 +189,7 @@ def _from_root(hand: Places, label: Places, root: int) -> sp.Expr:
 
 
 _FOUND, _TRUE, _ALONG = sp.symbols("found true along", real=True)
-"""By how much prediction and label are turned, in degrees, and any label."""
+"""By how much prediction and label are turned, in degrees, and any prediction."""
 
 
 def _radians(degrees: sp.Expr) -> sp.Expr:
@@ -206,11 +206,11 @@ _SLOPES = {
 """Of each loss, by the prediction."""
 
 
-def _of_rotations(label: sp.Expr) -> dict[str, sp.Expr]:
-    """Three losses of the prediction, with a label that is turned by so many degrees."""
+def _of_rotations(found: sp.Expr) -> dict[str, sp.Expr]:
+    """Three losses of a prediction that is turned by so many degrees."""
     theta, other = symbolic.theta, symbolic.theta_gt
-    axis_angle = {theta: _radians(label), other: _radians(_FOUND)}
-    matrix = {theta: _radians(_FOUND), other: _radians(label)}
+    axis_angle = {theta: _radians(_TRUE), other: _radians(found)}
+    matrix = {theta: _radians(found), other: _radians(_TRUE)}
     return {
         "axis-angle": symbolic.AXIS_ANGLE_DISTANCE.subs(axis_angle),
         "rotation matrix": symbolic.POSE_DISTANCE.subs(matrix),
@@ -220,7 +220,7 @@ def _of_rotations(label: sp.Expr) -> dict[str, sp.Expr]:
 
 def rotations() -> Scene:
     """A label that turns across 180°, the number that is stored of it, and three losses."""
-    found = _of_rotations(_TRUE)
+    found = _of_rotations(_FOUND)
     said = (
         "The loss is {a:.2f axis-angle} with axis-angles, {m:.2f rotation matrix} with matrices"
         " and {g:.2f geodesic} as the angle between the two."
@@ -271,22 +271,21 @@ def _pulls_at(tip: Place) -> list[Arrow]:
     for (name, slope), out in zip(_SLOPES.items(), (1.02, 1.09, 1.16), strict=True):
         start = (tip[0] * out, tip[1] * out)
         # Never too short to be seen, but for none at all.
-        size = sp.Piecewise((0, sp.Abs(slope) < 1e-6), (sp.Max(16, 12 * sp.Abs(slope)), True))
+        size = sp.Piecewise((0, sp.Abs(slope) < 1e-6), (sp.Max(24, 12 * sp.Abs(slope)), True))
         pull = -sp.sign(slope) * size / sp.sqrt(start[0] ** 2 + start[1] ** 2)
         arrows.append(Arrow(start, (-start[1] * pull, start[0] * pull), look=name, width=3))
     return arrows
 
 
 def _jumping() -> Panel:
-    """The three losses over the label's rotation, which differ by a factor of a thousand."""
-    every, here = _of_rotations(_ALONG), _of_rotations(_TRUE)
+    """The three losses over the prediction; the axis-angle's leaps as the label passes 180°."""
+    every, here = _of_rotations(_ALONG), _of_rotations(_FOUND)
     marks: list[Mark] = [
         *(
-            Curve(loss, _ALONG, look=name, label=name, span=(120, 240))
+            Curve(loss, _ALONG, look=name, label=name, span=(0, 180))
             for name, loss in reversed(every.items())  # the dashed one above
         ),
-        *(Dots([(_TRUE, loss)], look=name, size=5) for name, loss in here.items()),
+        *(Dots([(_FOUND, loss)], look=name, size=5) for name, loss in here.items()),
     ]
-    across = Axis(120, 240, "rotation of the label [°]", ticks=[120, 150, 180, 210, 240])
-    up = Axis(0.003, 60, "loss", log=True, ticks=[0.01, 0.1, 1, 10])
-    return Panel(marks, across, up, "Loss of the same prediction", height=330)
+    across = Axis(0, 180, "rotation of the prediction [°]", ticks=[0, 45, 90, 135, 180])
+    return Panel(marks, across, Axis(0, 40, "loss"), "What each prediction costs", height=330)

@@ -51,12 +51,13 @@ _START = (-1.5, -1.2, -1, 0, 1, 2, 8)
 _CAMPS = (0, 0, 0, 5, 6, 8, 10)
 _ANSWER, _WORST = sp.symbols("answer worst", real=True)
 """Any answer, and that which costs most with Wing."""
-_BEST = {loss: sp.Symbol(f"best_{loss}", real=True) for loss in ("L2", "Wing", "L1")}
+_BEST = {loss: sp.Symbol(f"best_{loss}", real=True) for loss in ("L2", "Wing", "SmoothL1", "L1")}
 _TOTALS = {
     loss: sp.Add(*(LOSSES[loss].subs(x, _ANSWER - label) for label in _GIVEN)) / 7 for loss in _BEST
 }
 _BEST_ANSWERS = (
-    "The best answer: {L2:.1f L2} px for L2, {L1:.1f L1} px for L1, {Wing:.1f Wing} px for Wing."
+    "The best answer: {L2:.1f L2} px for L2, {L1:.1f L1} px for L1, {SmoothL1:.1f SmoothL1} px for"
+    " SmoothL1, {Wing:.1f Wing} px for Wing."
 )
 
 

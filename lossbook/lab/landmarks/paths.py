@@ -56,6 +56,7 @@ ARMS: Mapping[str, ArmLoss] = {
     "pose, shuffled": _shuffled,
     "PFLD, apart": model.ARMS["PFLD"],
     "L2 + pose": _beside,
+    "mean pose, apart": _means,
 }
 """With p and D of each face, as in `lossbook.lab.landmarks.factors`:
 
@@ -63,10 +64,12 @@ ARMS: Mapping[str, ArmLoss] = {
 - ``"mean pose"``: the mean of p in the batch times the mean of D, so all faces weigh the same;
 - ``"pose, shuffled"``: the slopes of p D, but D weighted by the p of a random face of the batch;
 - ``"PFLD, apart"``: PFLD; the angles train the pose head and no layer below it;
-- ``"L2 + pose"``: D, not weighted, and the angles trained as by the second.
+- ``"L2 + pose"``: D, not weighted, and the angles trained as by the second;
+- ``"mean pose, apart"``: the second; the angles train the pose head and no layer below it, so that
+  of the three causes only the fading is left.
 """
 
-APART = frozenset({"pose alone, apart", "PFLD, apart"})
+APART = frozenset({"pose alone, apart", "PFLD, apart", "mean pose, apart"})
 """Arms whose angles do not train what both heads share."""
 
 
@@ -171,7 +174,7 @@ def try_rate(
 
 
 RECORDED = experiment.RECORDED.replace(arms=tuple(ARMS), own_rates=(("PFLD, apart", 1e-3),))
-"""Five arms on every fold, 25 runs."""
+"""Six arms on every fold, 30 runs."""
 
 EXPERIMENT = dataclasses.replace(
     experiment.EXPERIMENT,

@@ -190,9 +190,10 @@ def _preferred() -> Panel:
 
 
 def prices() -> Chart:
-    """What an error of one coordinate costs with L1 and Wing."""
+    """What an error of one coordinate costs with L1, SmoothL1 and Wing."""
     curves = [
-        Curve(LOSSES[name], x, look=name, label=name, span=(0, 12)) for name in ("L1", "Wing")
+        Curve(LOSSES[name], x, look=name, label=name, span=(0, 12))
+        for name in ("L1", "SmoothL1", "Wing")
     ]
     axes = (Axis(0, 12, "error of one coordinate [px]"), Axis(0, 20, "cost: the loss [px]"))
     return Chart(
@@ -336,7 +337,8 @@ def product() -> Scene:
         [_descent(), _pulls_of_both()],
         [
             (said, {"angle": _ANGLE, "square": _SQUARE, "loss": _LOSS}),
-            "D is the squared error of the points. Drag the dot to start elsewhere.",
+            "Drag the dot to start elsewhere. The bars: at the angle, per radian, and at one "
+            "coordinate that is √D off.",
         ],
         [
             Button("400 steps", _DESCENT, times=400),
@@ -361,7 +363,7 @@ def _descent() -> Panel:
         Text(end, told, numbers, shift=(16, -24)),
         Handle(_ANGLE, _SQUARE, look="PFLD", label="now"),
     ]
-    across, up = Axis(0, 130, "error of the angle [°]"), Axis(0, 4, "D")
+    across, up = Axis(0, 130, "error of the angle [°]"), Axis(0, 4, "D: squared error of points")
     return Panel(marks, across, up, height=290, wide=True)
 
 

@@ -110,7 +110,7 @@ class Audit:
         if not evidence.strip():
             raise ValueError(f"{name}: a verdict needs evidence")
         verdict = _verdict(outcome)
-        if verdict == _UNDECIDED:
+        if verdict == (_UNDECIDED,):
             evidence = f"nothing is shown either way. {evidence}"
         self._settle(name, verdict, evidence, advice)
 
@@ -151,7 +151,7 @@ class Audit:
         """
         if not reason.strip():
             raise ValueError(f"{name}: say why it cannot be decided here")
-        self._settle(name, _UNDECIDED, reason, advice)
+        self._settle(name, (_UNDECIDED,), reason, advice)
 
     def leave_open(self, question: str, *, place: str, answer: str = "") -> None:
         """Enter what the note leaves open; that is not a claim.
@@ -200,12 +200,24 @@ class Audit:
         return Ledger(self.note, tuple(stated), tuple(self.questions), self._tally)
 
     def _settle(
-        self, name: str, verdict: str, evidence: str, advice: str, *, read: bool = False
+        self,
+        name: str,
+        verdict: tuple[str, ...],
+        evidence: str,
+        advice: str,
+        *,
+        read: bool = False,
     ) -> None:
         claim = self[name]
         at = self.claims.index(claim)
-        self.claims[at] = replace(claim, verdict=verdict, evidence=evidence, advice=advice,
-                                  read=read)  # fmt: skip
+        self.claims[at] = replace(
+            claim,
+            verdict=", ".join(verdict),
+            branches=verdict if len(verdict) > 1 else (),
+            evidence=evidence,
+            advice=advice,
+            read=read,
+        )
 
     def _link(self, place: str, commit: str) -> str:
         if not self.url:
@@ -240,9 +252,10 @@ def any_of(outcomes: Iterable[bool | None]) -> bool | None:
 _UNDECIDED = "cannot be decided here"
 
 
-def _verdict(outcome: bool | Mapping[str, bool | None] | None) -> str:
+def _verdict(outcome: bool | Mapping[str, bool | None] | None) -> tuple[str, ...]:
+    """One part, or one for the conditions of each kind."""
     if not isinstance(outcome, Mapping):
-        return _UNDECIDED if outcome is None else "holds" if outcome else "does not hold"
+        return (_UNDECIDED if outcome is None else "holds" if outcome else "does not hold",)
     if not outcome:
         raise ValueError("an outcome by conditions needs at least one condition")
     under: dict[bool | None, list[str]] = {True: [], False: [], None: []}
@@ -251,6 +264,6 @@ def _verdict(outcome: bool | Mapping[str, bool | None] | None) -> str:
     words = {True: "holds", False: "does not hold", None: _UNDECIDED}
     known = [holds for holds in words if under[holds]]
     if len(known) == 1:
-        return words[known[0]]
+        return (words[known[0]],)
     words = {True: "holds", False: "not" if under[True] else "does not hold", None: "open"}
-    return ", ".join(f"{words[holds]} if {' or '.join(under[holds])}" for holds in known)
+    return tuple(f"{words[holds]} if {' or '.join(under[holds])}" for holds in known)

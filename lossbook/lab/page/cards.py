@@ -150,9 +150,19 @@ def _verdict(claim: Claim) -> str:
 
 
 def _said(claim: Claim) -> str:
-    sign = f'<span aria-hidden="true">{_kind(claim)[0]}</span>'
     read = " <small>(read)</small>" if claim.read else ""
-    return f"{sign} {prose(claim.verdict)}{read}"
+    if not claim.branches:
+        return f"{_sign(_kind(claim)[0])} {prose(claim.verdict)}{read}"
+    signs = {"holds": "✓", "not": "✗", "does": "✗", "open": "?"}
+    lines = [
+        f'<span class="branch">{_sign(signs[branch.split()[0]])} {prose(branch)}'
+        for branch in claim.branches
+    ]
+    return "</span>".join(lines) + f"{read}</span>"
+
+
+def _sign(sign: str) -> str:
+    return f'<span aria-hidden="true">{sign}</span>'
 
 
 def _place(claim: Claim) -> str:

@@ -21,6 +21,7 @@ class Claim:
         advice: What a reader should do about it.
         link: To the place.
         read: Whether the verdict is from reading a text or code, and nothing was computed.
+        branches: What the verdict says under each condition, if it depends on one.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Claim:
     advice: str = ""
     link: str = ""
     read: bool = False
+    branches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
