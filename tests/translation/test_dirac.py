@@ -96,6 +96,10 @@ def test_the_fake_is_on_the_line_and_short_epochs_show_the_circle():
         assert means[:, 0].tolist() == [each * (k + 0.5) for k in range(600 // each)]
         spans[each] = [round(m, 2) for m in (means[:, 1].min().item(), means[:, 1].max().item())]
     assert spans == {10: [1.06, 2.97], 20: [1.38, 2.52], 60: [1.83, 2.07]}
+    steps = at.places(marks(scene, Path)[1])
+    assert [round(v, 1) for v in (steps[:, 1].min().item(), steps[:, 1].max().item())] == [1, 3.2]
+    turned = At(scene, {"on": 1, "steps": 600})
+    assert turned.places(marks(scene, Path)[1])[-1, 1].item() == pytest.approx(2)
     game, orbit = scene.panels[:2]
     line, fake = game.marks[0], game.marks[4]
     ((theta, logit),) = at.places(fake).tolist()

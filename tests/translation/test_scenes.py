@@ -9,9 +9,10 @@ from objects_at import At, agree, marks, presets
 from objects_translation import epochs
 
 from lossbook.lab.page.numbered import Path
-from lossbook.lab.page.objects import Curve, Handle, Text
+from lossbook.lab.page.objects import Curve, Handle, Picture, Text
 from lossbook.lab.run.devices import threads
 from lossbook.lab.translation import scenes
+from lossbook.lab.translation.letters import ALPHABET
 from lossbook.translation import d_hinge_loss
 
 
@@ -144,5 +145,8 @@ def test_a_cipher_costs_no_cycle_if_it_is_undone_and_is_wrong_all_the_same():
             cyc, error, of_id = At(cipher, state).shown()
             assert cyc == 0 and (error > 2) == (of_id > 2) == (there > 0)
     assert At(cipher, {"there": 1, "back": 0}).shown()[0] > 2
-    r_to_s = At(cipher, {"letter": scenes.OFFERED.index("R"), "there": 1, "back": -1}).shown()
-    assert [round(v) for v in r_to_s] == [0, 30, 35]
+    r_to_s = At(cipher, {"letter": scenes.OFFERED.index("R"), "there": 1, "back": -1})
+    assert [round(v) for v in r_to_s.shown()] == [0, 30, 35]
+    # Content, translation, and back; below, in its own style and what would be correct.
+    drawn = [r_to_s.value(mark.frame) for mark in marks(cipher, Picture)]
+    assert "".join(ALPHABET[round(number) - 1] for number in drawn) == "RSRSR"

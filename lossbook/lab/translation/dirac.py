@@ -246,30 +246,36 @@ class _Gan:
         up = Axis(-0.6, top + 0.6, "R1 every … steps", ticks=rows)
         return Panel(bounds, axis, up, "Weights for which the orbit converges", height=210)
 
-    def log(self, *, more: bool) -> Panel:
-        """What the log says; with more also R1, and how far the fake is."""
+    def _means(self) -> list[Path]:
+        """The mean of the hinge over each epoch so far."""
         epoch = sp.Symbol("epoch", integer=True, positive=True)
-        means = (self.of((epoch - sp.Rational(1, 2)) * _EACH), self.mean(epoch))
-        logged = sp.Piecewise((_PSI[_K] ** 2, self.fires), (0, True))
+        place = (self.of((epoch - sp.Rational(1, 2)) * _EACH), self.mean(epoch))
+        look, seen = "discriminator", (1, self.full)
+        line = Path(place, epoch, seen, look=look, width=2.5, solid=True)
+        return [line, Path(place, epoch, seen, look=look, size=4.5)]
 
-        def curve(height: sp.Expr, look: str, width: Number) -> Path:
-            return Path((_K, height), _K, (1, _SO_FAR), look=look, width=width, solid=True)
+    def steps_and_means(self) -> list[Panel]:
+        """The hinge step by step, and what a log keeps of it, one beside the other."""
+        step, up = "d_loss in each step, without the penalty", Axis(0, 4)
+        return [
+            Panel([_over(self.hinge, "neutral", 1.25)], _ALONG, up, step, height=290),
+            Panel(self._means(), _ALONG, up, "What the log shows: means of epochs", height=290),
+        ]
 
-        lines = [curve(self.hinge, "neutral", 1)]
-        rest = Text((8, 4.6), "grey: d_loss minus its penalty", look="neutral")
-        dots = Text((STEPS, 4.6), "dots: mean of an epoch", look="discriminator", anchor="end")
-        words = [rest, dots]
-        if more:
-            lines = [curve(logged, "r1", 1.5), curve(sp.Abs(_THETA[_K]), "generator", 2), *lines]
-            far = "distance |θ|, which no log shows"
-            words.append(Text((8, 3.95), far, look="generator"))
-            words.append(Text((STEPS, 3.95), "r1 as logged", look="r1", anchor="end"))
-        seen = (1, self.full)
-        lines.append(Path(means, epoch, seen, look="discriminator", width=2.5, solid=True))
-        lines.append(Path(means, epoch, seen, look="discriminator", size=4.5))
-        title = "What the log shows" + ", and what it does not" * more
-        up = Axis(0, 5)
-        return Panel([*lines, *words], Axis(0, STEPS, "step"), up, title, height=300, wide=True)
+    def log(self) -> Panel:
+        """What the log says, R1 too, and how far the fake is."""
+        marks: list[Mark] = [
+            _over(sp.Piecewise((_PSI[_K] ** 2, self.fires), (0, True)), "r1", 1.5),
+            _over(sp.Abs(_THETA[_K]), "generator", 2),
+            _over(self.hinge, "neutral", 1),
+            *self._means(),
+            Text((8, 4.6), "grey: d_loss minus its penalty", look="neutral"),
+            Text((STEPS, 4.6), "dots: mean of an epoch", look="discriminator", anchor="end"),
+            Text((8, 3.95), "distance |θ|, which no log shows", look="generator"),
+            Text((STEPS, 3.95), "r1 as logged", look="r1", anchor="end"),
+        ]
+        title = "What the log shows, and what it does not"
+        return Panel(marks, _ALONG, Axis(0, 5), title, height=300, wide=True)
 
     def scene(
         self,
@@ -308,6 +314,14 @@ _ALL: Mapping[str, Sequence[Number]] = {
 """Whether R1 is on, its weight, how often it is computed; the kind of updates, and their size."""
 
 
+_ALONG = Axis(0, STEPS, "step", ticks=[0, 200, 400, 600])
+
+
+def _over(height: sp.Expr, look: str, width: Number) -> Path:
+    """A curve over the steps so far."""
+    return Path((_K, height), _K, (1, _SO_FAR), look=look, width=width, solid=True)
+
+
 def _steps(at: Number = TURN) -> Range:
     return Range(0, STEPS, at, 1, label="steps", fps=60)
 
@@ -330,7 +344,7 @@ def circle() -> Scene:
         _SO_FAR: _steps(0),
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
-    panels = [gan.game(), gan.plane(start, computed=False), gan.log(more=False)]
+    panels = [gan.game(), gan.plane(start, computed=False), *gan.steps_and_means()]
     return gan.scene("dirac-circle", "Step the smallest GAN", controls, panels, gan.told()[:1])
 
 
@@ -368,7 +382,7 @@ def dirac() -> Scene:
         _SO_FAR: _steps(),
     }
     start = Handle(*_START, look="neutral", label="start")
-    panels = [gan.plane(start), gan.windows(), gan.log(more=True)]
+    panels = [gan.plane(start), gan.windows(), gan.log()]
     return gan.scene("dirac", "Step a Dirac-GAN", controls, panels, gan.told(), _ALL)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
+    Arrow,
     Axis,
     Choice,
     Curve,
@@ -272,7 +273,6 @@ def cipher() -> Scene:
     made = sp.Mod(letter - 1 + there, many) + 1
     again = sp.Mod(made - 1 + back, many) + 1
     row = many * (letter - 1)
-    drawn = {"content": letter, "translation": made, "and back": again}
     off = {"cyc": sans[row + again], "error": serif[row + made], "id": sans[row + made]}
     terms = {name: 100 * share for name, share in off.items()}
     looks = {"cyc": "cyc", "error": "neutral", "id": "truth"}
@@ -285,7 +285,7 @@ def cipher() -> Scene:
             back: Range(1 - many, 0, 0, 1, label="shift back"),
         },
         [
-            _letters(faces, drawn),
+            _letters(faces, letter, made, again),
             bars(terms, Axis(0, 60, "% of black to white"), looks=looks, format=".0f"),
         ],
         buttons=presets((chosen, there, back), {"R → S → R": (OFFERED.index("R"), 1, -1)}),
@@ -297,14 +297,29 @@ def cipher() -> Scene:
     )
 
 
-def _letters(faces: Sequence[Tensor], drawn: Mapping[str, sp.Expr]) -> Panel:
-    """A letter of the one face, of the other, and of the first again, by what they are."""
-    grey = [(255 - 255 * face).round().to(torch.uint8).numpy() for face in faces]
-    marks: list[Mark] = []
-    for at, (name, number) in enumerate(drawn.items()):
-        marks.append(Text((80 * at + 32, 6), name, anchor="middle"))
-        marks.append(Picture(grey[at % 2], (80 * at, 80 * at + 64), (14, 78), number))
-    return view(marks, Axis(0, 224), Axis(80, 0))
+def _letters(faces: Sequence[Tensor], letter: sp.Expr, made: sp.Expr, again: sp.Expr) -> Panel:
+    """What is drawn, and between which two pictures each bar measures."""
+    sans, serif = [(255 - 255 * face).round().to(torch.uint8).numpy() for face in faces]
+    marks: list[Mark] = [
+        Line([(32, 13), (32, 7), (98, 7)], look="cyc", solid=True, width=1.5),
+        Line([(126, 7), (192, 7), (192, 13)], look="cyc", solid=True, width=1.5),
+        Text((112, 7), "cyc", look="cyc", anchor="middle"),
+    ]
+    marks += [Arrow((left, 59), (12, 0), look="neutral", width=1.5) for left in (66, 146)]
+    for left, name, look in ((32, "id", "truth"), (112, "error", "neutral")):
+        marks.append(Line([(left, 93), (left, 109)], look=look, solid=True, width=1.5))
+        marks.append(Text((left, 101), name, look=look, shift=(7, 0)))
+    top, low = (27, 91), (111, 175)
+    for across, down, name, up, face, number in (
+        (0, top, "content", 20, sans, letter),
+        (80, top, "translation", 20, serif, made),
+        (160, top, "and back", 20, sans, again),
+        (0, low, "in its own style", 182, sans, made),
+        (80, low, "correct", 182, serif, letter),
+    ):
+        marks.append(Text((across + 32, up), name, anchor="middle"))
+        marks.append(Picture(face, (across, across + 64), down, number))
+    return view(marks, Axis(-4, 228), Axis(188, 0))
 
 
 def _apart(face: Tensor) -> NDArray[np.float64]:
