@@ -2,7 +2,10 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -130,6 +133,31 @@ def climbed(at):
     return [at["step"], recorded["cosine"][number], recorded["distance"][number]]
 
 
+@lru_cache
+def judged_in_the_making():
+    """What two systems say of each predicted face, without and with guidance.
+
+    The faces are those of a training that the notebook runs, so the numbers are read there.
+    """
+    notebook = Path(__file__).resolve().parents[1] / "book" / "inversion.ipynb"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    shown = [
+        "".join(o.get("data", {}).get("text/html", "")) for c in cells for o in c.get("outputs", [])
+    ]
+    (page,) = (html for html in shown if 'name:"generation"' in html)
+    kept = re.findall(r"d\d=\[,([^\]]+)\]", page.split('name:"generation"')[0])
+    columns = [list(map(float, numbers.split(","))) for numbers in kept]
+    cosines, distances = (c for c in columns if len(c) == 2 * (len(SIGMAS) - 1))
+    pairs = list(zip(cosines, distances, strict=True))
+    return pairs[: len(SIGMAS) - 1], pairs[len(SIGMAS) - 1 :]
+
+
+def generation(at):
+    step = round(at["step"])
+    judged = judged_in_the_making()[round(at["guided"])]
+    return [step, SIGMAS[step], *(judged[step - 1] if step else (math.nan, math.nan))]
+
+
 def guided_counts(at):
     """With how many of nine photographs each system accepts the three strangers."""
     record = guided.load_record()
@@ -143,7 +171,7 @@ def guided_counts(at):
 SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = {
     **{idea.name: circle(which) for which, idea in scenes.IDEAS.items()},
     "noise-climbs": climbed,
-    "generation": lambda at: [at["step"], SIGMAS[round(at["step"])]],
+    "generation": generation,
     "guidance": guided_counts,
     "task-weights": task_weights,
     "schedules": schedules,

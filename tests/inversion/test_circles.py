@@ -117,6 +117,13 @@ def test_c_looks_at_the_most_similar_rival_alone_when_it_is_cold(circles):
     assert cold[0] > 0.999 and 0.6 < warm[0] < 0.75
     between = At(scene, presets(scene)[1]).shown()[:2]
     assert between == pytest.approx([0.5, 0.5], abs=0.01)
+    # Rivals on both sides cancel where it is warm; A, and a cold C, push at the second one.
+    sides = presets(scene)[2]
+    assert sides == {"angle": 0, "tau": 1, "n1": 40, "n2": -61}
+    for tau, pushed in ((1, 0.006), (0.1, -0.516)):
+        pulls = arrows(scene, "temperature", {**sides, "tau": tau})
+        assert pulls["C"][1][1] / tau / scenes.LENGTHEN == pytest.approx(pushed, abs=1e-3)
+        assert pulls["A"][1][1] / scenes.LENGTHEN == pytest.approx(-0.643, abs=1e-3)
     # Times its temperature it is then A without the margin.
     pulls = arrows(scene, "temperature", {"tau": 0.05, "angle": 90})
     torch.testing.assert_close(pulls["C"][1], pulls["A"][1], atol=1e-3, rtol=1e-3)

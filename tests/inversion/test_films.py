@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from objects_at import agree, marks
+from objects_inversion import judged_in_the_making
 
 from lossbook.lab.inversion import films, guided
 from lossbook.lab.inversion.experiment import load_record, recognisers
@@ -85,7 +86,8 @@ def test_a_face_in_the_making_shows_each_step_and_is_guided_in_the_last_four():
         for pair in ((after, said), (late, late_said))
     ]
     photograph = np.zeros((56, 56), np.uint8)
-    scene = films.generation(photograph, *films_of)
+    judged, doors = judged_in_the_making(), {"cosine": 0.411, "distance": 0.504}
+    scene = films.generation(photograph, *films_of, judged, doors)
     now, predicted, still = marks(scene, Picture)
     assert still.frame is None
     for guided_too in (0, 1):
@@ -96,7 +98,19 @@ def test_a_face_in_the_making_shows_each_step_and_is_guided_in_the_last_four():
             assert seen[0] == pictures[step][0, 0]
             assert seen[1] == (128 // 17 * 17 + 17 if step == 0 else faces_said[step - 1][0, 0])
     with pytest.raises(ValueError, match="expected 13 pictures"):
-        films.generation(photograph, (films_of[0][0][1:], films_of[0][1]), films_of[1])
+        films.generation(
+            photograph, (films_of[0][0][1:], films_of[0][1]), films_of[1], judged, doors
+        )
+
+
+def test_guidance_lifts_sfaces_cosine_over_its_threshold_and_not_dlibs(faces):
+    doors = [threshold(system, faces, 1e-3) for system in ("attacked", "judge")]
+    plain, guided_ones = judged_in_the_making()
+    first = len(SIGMAS) - len(STEERED)
+    # What is predicted in a step does not know its own guidance yet.
+    assert plain[:first] == guided_ones[:first]
+    assert plain[-1][0] < doors[0] < guided_ones[-1][0]
+    assert min(distance for film in (plain, guided_ones) for _, distance in film) > -doors[1]
 
 
 def test_fewer_grey_levels_are_near_the_old_ones():

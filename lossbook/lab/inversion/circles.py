@@ -63,7 +63,8 @@ class Idea:
         at: Where the feature is at first: its angle, and its length where that is moved too.
         strongest: The end of the axis of the gradients' lengths; where the line-up pulls it is
             logarithmic, as that pull goes with 1 / τ.
-        buttons: Angle, length, temperature and first rival by what they show.
+        buttons: Angle, length, temperature and rivals by what they show; rivals that are not
+            named are as at first.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Idea:
     rivals: int
     at: tuple[Number, Number | None]
     strongest: int
-    buttons: Mapping[str, tuple[Number, Number | None, Number | None, Number | None]]
+    buttons: Mapping[str, Sequence[Number | None]]
 
     @cached_property
     def length(self) -> sp.Expr:
@@ -130,21 +131,22 @@ IDEAS: Mapping[str, Idea] = {
     "length": Idea(
         "feature-length", "Push a feature round its circle, inwards and outwards",
         {"raw L2": 0, "normalised L2": 0}, 0, (0, 1.5), 6,
-        {"right length, wrong way": (75, 1, None, None)},
+        {"right length, wrong way": (75, 1)},
     ),
     "margin": Idea(
         "feature-margin", "The same circle, with a rival",
         {"normalised L2": 0, "A": -0.16}, 1, (75, None), 2,
-        {"into the green arc": (25, None, None, 110), "rival at 40°": (0, None, None, 40)},
+        {"into the green arc": (25,), "rival at 40°": (0, None, None, 40)},
     ),
     "temperature": Idea(
         "feature-temperature", "The same circle, with two rivals",
-        {"A": -0.16, "C": -0.32}, 2, (75, None), 1000, {"between two rivals": (130, None, 1, 110)},
+        {"A": -0.16, "C": -0.32}, 2, (75, None), 1000,
+        {"between two rivals": (130, None, 1), "rivals on both sides": (0, None, 1, 40, -61)},
     ),
     "all": Idea(
         "feature-circle", "All losses that pull at a feature, and the centre loss",
         {"raw L2": 0, "normalised L2": 0.14, "A": 0, "C": -0.14, "center": 0}, 2, (75, 1.4), 1000,
-        {"right way, too long": (0, 1.5, 0.1, 110), "margin holds": (25, 1, 0.1, 110)},
+        {"right way, too long": (0, 1.5, 0.1), "margin holds": (25, 1, 0.1)},
     ),
 }  # fmt: skip
 """By what they are about."""
@@ -249,9 +251,9 @@ def _knobs(of: Idea) -> dict[sp.Symbol, Control]:
 
 
 def _preset(of: Idea, to: Sequence[Number | None]) -> dict[sp.Symbol, Number]:
-    """What a button sets: the rivals as at first, and what it has of angle, length, τ and rival."""
+    """What a button sets: its angle, length, τ and rivals, and the other rivals as at first."""
     rivals: dict[sp.Symbol, Number] = dict(zip(_rivals[: of.rivals], _AT, strict=False))
-    chosen = zip((_angle, _length, _tau, _rivals[0]), to, strict=True)
+    chosen = zip((_angle, _length, _tau, *_rivals), to, strict=False)
     return rivals | {symbol: value for symbol, value in chosen if value is not None}
 
 
@@ -300,9 +302,8 @@ def _named(of: Idea) -> list[Mark]:
 
 
 _WHOSE = (
-    " The percentage at a rival is its weight along the cosine. On the circle it is times "
-    "the sine of the angle to the rival: a rival does not push a feature that stands on it. The "
-    "line-up's arrow is times τ, its bar is not. Arrows of one direction begin side by side."
+    " The percentage at a rival is its share of the rivals' push. Of the line-up, the arrow is "
+    "times τ, the bar is not."
 )
 _PLACED = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
 _TEXTS: Mapping[str, Sequence[str]] = {
@@ -319,7 +320,7 @@ _TEXTS: Mapping[str, Sequence[str]] = {
     ),
     "temperature": (
         "The margin loss is {A:.2f cosine margin}, the line-up's {C:.2f InfoNCE}. n₁ and n₂ "
-        "are rivals: templates of other people." + _WHOSE,
+        "are rivals; both can be dragged." + _WHOSE,
     ),
     "all": (
         _PLACED + "Losses: {raw:.2f raw L2} raw L2, {unit:.2f normalised L2} normalised L2, "

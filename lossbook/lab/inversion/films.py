@@ -82,16 +82,26 @@ def _cosines(every: Sequence[float], door: float, here: Place) -> Panel:
 
 Film = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """The pictures before the first step and after each, and the faces that are predicted in each."""
+Judged = Sequence[tuple[float, float]]
+"""SFace's cosine and dlib's distance of each predicted face."""
 _LEVELS = 16
 
 
-def generation(photograph: NDArray[np.uint8], plain: Film, guided: Film) -> Scene:
+def generation(
+    photograph: NDArray[np.uint8],
+    plain: Film,
+    guided: Film,
+    judged: tuple[Judged, Judged],
+    accepted: Mapping[str, float],
+) -> Scene:
     """A face in the making: what is left of the noise after each step, and what is predicted.
 
     Args:
         photograph: of the person.
         plain: without guidance.
         guided: with guidance in the last steps.
+        judged: what two systems say of the faces that are predicted, without and with guidance.
+        accepted: as `climb` has it.
 
     Raises:
         ValueError: if a film has not one picture a step.
@@ -101,7 +111,7 @@ def generation(photograph: NDArray[np.uint8], plain: Film, guided: Film) -> Scen
             f"expected {len(SIGMAS)} pictures, and a prediction for each but the first"
         )
     step, steered = sp.symbols("step guided", integer=True, nonnegative=True)
-    noise = sp.IndexedBase("noise")
+    noise, cosine, distance = map(sp.IndexedBase, ("noise", "cosine", "distance"))
     panel: list[Mark] = []
     # A guided film differs after its first guided step, in what is predicted one step later.
     empty = np.full_like(plain[1][:1], 128)
@@ -117,6 +127,13 @@ def generation(photograph: NDArray[np.uint8], plain: Film, guided: Film) -> Scen
         shown = coarse(np.concatenate([film[0], film[1][-own:]]), _LEVELS)
         late = sp.Piecewise((own, step > len(SIGMAS) - 1 - own), (0, True))
         panel.append(Picture(shown, edges, below, frame=step + 1 + steered * late))
+    # Nothing is predicted before the first step.
+    at = step + (len(SIGMAS) - 1) * steered
+    said = {
+        name: sp.Piecewise((column[at], step > 0), (sp.nan, True))
+        for name, column in (("cosine", cosine), ("distance", distance))
+    }
+    doors = {"door": accepted["cosine"], "near": accepted["distance"]}
     return Scene(
         "generation",
         "A face in the making",
@@ -125,14 +142,22 @@ def generation(photograph: NDArray[np.uint8], plain: Film, guided: Film) -> Scen
             steered: Choice("guidance in the last four steps", ("off", "on")),
         },
         [Panel(panel, Axis(0, 184), Axis(70, 0), equal=True, wide=True, frame=False)],
-        [(_LEFT, {"step": step, "noise": noise[step + 1]})],
-        arrays={noise: list(SIGMAS)},
+        [(_LEFT, {"step": step, "noise": noise[step + 1]}), (_PREDICTED, {**said, **doors})],
+        arrays={
+            noise: list(SIGMAS),
+            cosine: [of_one for film in judged for of_one, _ in film],
+            distance: [of_one for film in judged for _, of_one in film],
+        },
     )
 
 
 _LEFT = (
     "After {step:.0f} of twelve steps the noise in the picture has a standard deviation of "
     "{noise:.2f}; pixels run from −1 to 1."
+)
+_PREDICTED = (
+    "The prediction: SFace's cosine is {cosine:.2f feat} (accepted above {door:.2f}), and dlib's "
+    "distance {distance:.2f} (accepted below {near:.2f})."
 )
 
 
@@ -168,7 +193,7 @@ def guidance(
     return Scene(
         "guidance",
         "Three strangers: guide the same network by SFace",
-        {chosen: Choice("strength of guidance", names)},
+        {chosen: Choice("strength", names)},
         [Panel(marks, Axis(0, 184), Axis(151, 0), equal=True, wide=True, frame=False)],
         arrays=arrays,
     )
