@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["autocasts", "exact"]
-
 # torch can say it, too, but up to 2.10 not within compiled code.
 _WITHOUT = frozenset({"meta", "vulkan", "lazy", "opengl", "opencl", "ideep", "hip", "ve", "fpga"})
 """Kinds of devices that have no autocast; of them, asking whether it is on is an error."""

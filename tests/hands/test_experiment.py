@@ -141,7 +141,7 @@ def test_the_record_of_languages_is_that_of_the_code():
     """If not: `python -m lossbook.lab.hands.languages --record`, or `--refactored "why"`."""
     found = languages.load_record()
     assert languages.EXPERIMENT.stale(found) == []
-    assert len(found.results) == 10
+    assert len(found.results) == 15
 
 
 def test_the_record_of_the_first_weights_is_that_of_the_code():

@@ -270,8 +270,9 @@ def _pulls_at(tip: Place) -> list[Arrow]:
     arrows = []
     for (name, slope), out in zip(_SLOPES.items(), (1.02, 1.09, 1.16), strict=True):
         start = (tip[0] * out, tip[1] * out)
-        # Never too short to be seen, but for none at all.
-        size = sp.Piecewise((0, sp.Abs(slope) < 1e-6), (sp.Max(24, 12 * sp.Abs(slope)), True))
+        # Longer for a stronger pull, but neither too short nor too long to be seen.
+        length = 12 + 6 * sp.log(1 + 10 * sp.Abs(slope))
+        size = sp.Piecewise((0, sp.Abs(slope) < 1e-6), (length, True))
         pull = -sp.sign(slope) * size / sp.sqrt(start[0] ** 2 + start[1] ** 2)
         arrows.append(Arrow(start, (-start[1] * pull, start[0] * pull), look=name, width=3))
     return arrows
