@@ -46,6 +46,7 @@ def test_points_and_angles_are_pulled_as_each_arm_says(found, batch):
     expected = {
         "L2 + pose": (everywhere, squares.mean().expand(6)),
         "mean pose": (p.mean().expand(6), squares.mean().expand(6)),
+        "mean pose, apart": (p.mean().expand(6), squares.mean().expand(6)),
         "pose alone, apart": (p, squares),
     }
     for arm, (of_points, of_angles) in expected.items():
