@@ -112,6 +112,41 @@ def generation(
         )
     step, steered = sp.symbols("step guided", integer=True, nonnegative=True)
     noise, cosine, distance = map(sp.IndexedBase, ("noise", "cosine", "distance"))
+    said = _after_the_first(step, steered, cosine, distance)
+    doors = {"door": accepted["cosine"], "near": accepted["distance"]}
+    return Scene(
+        "generation",
+        "A face in the making",
+        {
+            step: Range(0, len(SIGMAS) - 1, 0, 1, label="step", fps=2),
+            steered: Choice("guidance in the last four steps", ("off", "on")),
+        },
+        [_making(photograph, plain, guided, step, steered)],
+        [(_LEFT, {"step": step, "noise": noise[step + 1]}), (_PREDICTED, said | doors)],
+        arrays={noise: list(SIGMAS), cosine: _of(judged, 0), distance: _of(judged, 1)},
+    )
+
+
+def _of(judged: tuple[Judged, Judged], number: int) -> list[float]:
+    """What one of the two systems says, of the first film and then of the second."""
+    return [each[number] for film in judged for each in film]
+
+
+def _after_the_first(
+    step: sp.Symbol, steered: sp.Symbol, cosine: sp.IndexedBase, distance: sp.IndexedBase
+) -> dict[str, sp.Expr]:
+    """What both systems say of the prediction; nothing is predicted before the first step."""
+    at = step + (len(SIGMAS) - 1) * steered
+    return {
+        name: sp.Piecewise((column[at], step > 0), (sp.nan, True))
+        for name, column in (("cosine", cosine), ("distance", distance))
+    }
+
+
+def _making(
+    photograph: NDArray[np.uint8], plain: Film, guided: Film, step: sp.Symbol, steered: sp.Symbol
+) -> Panel:
+    """The noisy picture and the prediction, which move, beside the photograph."""
     panel: list[Mark] = []
     # A guided film differs after its first guided step, in what is predicted one step later.
     empty = np.full_like(plain[1][:1], 128)
@@ -127,28 +162,7 @@ def generation(
         shown = coarse(np.concatenate([film[0], film[1][-own:]]), _LEVELS)
         late = sp.Piecewise((own, step > len(SIGMAS) - 1 - own), (0, True))
         panel.append(Picture(shown, edges, below, frame=step + 1 + steered * late))
-    # Nothing is predicted before the first step.
-    at = step + (len(SIGMAS) - 1) * steered
-    said = {
-        name: sp.Piecewise((column[at], step > 0), (sp.nan, True))
-        for name, column in (("cosine", cosine), ("distance", distance))
-    }
-    doors = {"door": accepted["cosine"], "near": accepted["distance"]}
-    return Scene(
-        "generation",
-        "A face in the making",
-        {
-            step: Range(0, len(SIGMAS) - 1, 0, 1, label="step", fps=2),
-            steered: Choice("guidance in the last four steps", ("off", "on")),
-        },
-        [Panel(panel, Axis(0, 184), Axis(70, 0), equal=True, wide=True, frame=False)],
-        [(_LEFT, {"step": step, "noise": noise[step + 1]}), (_PREDICTED, {**said, **doors})],
-        arrays={
-            noise: list(SIGMAS),
-            cosine: [of_one for film in judged for of_one, _ in film],
-            distance: [of_one for film in judged for _, of_one in film],
-        },
-    )
+    return Panel(panel, Axis(0, 184), Axis(70, 0), equal=True, wide=True, frame=False)
 
 
 _LEFT = (

@@ -274,7 +274,6 @@ def cipher() -> Scene:
     again = sp.Mod(made - 1 + back, many) + 1
     row = many * (letter - 1)
     off = {"cyc": sans[row + again], "error": serif[row + made], "id": sans[row + made]}
-    terms = {name: 100 * share for name, share in off.items()}
     looks = {"cyc": "cyc", "error": "neutral", "id": "truth"}
     return Scene(
         "cipher",
@@ -286,7 +285,7 @@ def cipher() -> Scene:
         },
         [
             _letters(faces, letter, made, again),
-            bars(terms, Axis(0, 60, "% of black to white"), looks=looks, format=".0f"),
+            bars(_percent(off), Axis(0, 60, "% of black to white"), looks=looks, format=".0f"),
         ],
         buttons=presets((chosen, there, back), {"R → S → R": (OFFERED.index("R"), 1, -1)}),
         arrays={
@@ -295,6 +294,10 @@ def cipher() -> Scene:
             serif: _apart(faces[1]),
         },
     )
+
+
+def _percent(shares: Mapping[str, sp.Expr]) -> dict[str, sp.Expr]:
+    return {name: 100 * share for name, share in shares.items()}
 
 
 def _letters(faces: Sequence[Tensor], letter: sp.Expr, made: sp.Expr, again: sp.Expr) -> Panel:
