@@ -233,10 +233,14 @@ def _labels(at):
     labels = torch.tensor([at[f"l{n}"] for n in range(1, 8)], dtype=torch.float64)
     answers = torch.cat([torch.linspace(-4, 21, 25_001, dtype=torch.float64), labels])
     apart = answers[:, None] - labels
-    best = [
-        answers[ELEMENTWISE[name](apart).sum(1).argmin()] for name in ("L1", "SmoothL1", "Wing")
-    ]
-    return [labels.mean(), *best]
+    best = {name: answers[ELEMENTWISE[name](apart).sum(1).argmin()] for name in ("L1", "Wing")}
+    # SmoothL1's is between the labels, where its pulls, each at most 1, balance: by halving.
+    low, high = labels.min(), labels.max()
+    for _ in range(60):
+        middle = (low + high) / 2
+        over = (middle - labels).clamp(-1, 1).sum() > 0
+        low, high = (low, middle) if over else (middle, high)
+    return [labels.mean(), best["L1"], low, best["Wing"]]
 
 
 def _weights(at):
