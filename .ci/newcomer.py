@@ -1,8 +1,8 @@
 """Walk a newcomer's path, step by step, and record how long each step takes: make newcomer.
 
 From an empty folder to a loss in one's own loop, and from a clone to the built book, with what
-dist/ and the last commit hold. The times go to lossbook/lab/run/newcomer.json, which the page
-*Status* shows; those of downloads depend on the line, or on pip's cache.
+dist/ and the last commit hold. The times go to lossbook/lab/run/newcomer.json; those of downloads
+depend on the line, or on pip's cache.
 """
 
 import json
@@ -40,11 +40,11 @@ print(f"{losses[0]:.0f} to {losses[-1]:.0f}")
 """
 
 
-def walk(what, *command, folder, **more):
+def walk(what, *command, folder):
     """Run one step and say how many seconds it took."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     start = time.perf_counter()
-    subprocess.run([str(part) for part in command], cwd=folder, env=own | more, check=True)
+    subprocess.run([str(part) for part in command], cwd=folder, env=own, check=True)
     step = {"what": what, "seconds": round(time.perf_counter() - start, 1)}
     print(step, flush=True)
     return step
