@@ -168,11 +168,10 @@ def two_logits(at):
         (at[name] + at[f"spread_{name}"] * spread).requires_grad_() for name in ("real", "fake")
     )
     loss = d_hinge_loss(real, fake)
-    halves = [(1 - real).relu().mean(), (1 + fake).relu().mean()]
     gap = real.mean() - fake.mean()
     pulls = torch.cat(torch.autograd.grad(loss, (real, fake)))
     right = torch.cat([real > 0, fake <= 0]).double().mean()
-    shown = [*halves, loss, gap, loss - 2 + gap, loss, right, gap, (pulls != 0).double().mean()]
+    shown = [gap, loss - 2 + gap, loss, loss, right, gap, (pulls != 0).double().mean()]
     return [value.item() for value in shown]
 
 
@@ -187,7 +186,7 @@ def cipher(at):
     sans, serif = _faces()
     letter = ALPHABET.index(scenes.OFFERED[round(at["letter"])])
     made = (letter + round(at["there"])) % 26
-    again = (made + round(at["back"])) % 26
+    again = (made - round(at["back"])) % 26
     pairs = ((sans, again), (serif, made), (sans, made))
     off = [F.mse_loss(face[other], face[letter]).sqrt().item() for face, other in pairs]
     return [100 * round(each, 4) for each in off]

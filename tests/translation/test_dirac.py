@@ -66,8 +66,8 @@ def test_a_dirac_gan_is_what_torch_makes_of_it(dirac, state):
 SMALLER = {
     "circle": [
         {},
-        {"on": 1},
-        {"on": 1, "w_r1": 100, "steps": 600},
+        {"w_r1": 0.3},
+        {"w_r1": 5, "steps": 600},
         {"steps": 0},
         {"each": 20, "steps": 199},
     ],
@@ -84,7 +84,25 @@ def test_the_smaller_objects_are_parts_of_it(dirac, name, state):
     for mark, other in zip(marks(scene, Path)[:1], marks(dirac, Path)[:1], strict=True):
         torch.testing.assert_close(at.places(mark), whole.places(other), atol=1e-9, rtol=1e-9)
     for button in presets(scene)[1:]:
-        agree(scene, button)
+        agree(scene, {name: at.value(value) for name, value in button.items()})
+
+
+def test_playing_ends_at_the_last_step():
+    scene = gan.circle()
+    (play,) = (button for button in scene.buttons if button.label == "Play")
+    ((steps, onward),) = play.sets.items()
+    assert play.times == gan.STEPS >= 100  # from a hundred on it is a motion
+    for at, wanted in ((0, 1), (gan.STEPS - 1, gan.STEPS), (gan.STEPS, gan.STEPS)):
+        assert At(scene, {steps.name: at}).value(onward) == wanted
+
+
+def test_a_penalty_can_be_too_strong_for_the_fake_to_arrive():
+    scene, found = gan.circle(), {}
+    for weight in (1, 5):
+        at = At(scene, {"w_r1": weight, "steps": 60})
+        way = at.places(marks(scene, Path)[0])
+        found[weight] = round(at.shown()[1], 2), round(way[:, 1].abs().max().item(), 2)
+    assert found == {1: (0.01, 0.39), 5: (0.55, 0.1)}
 
 
 def test_the_fake_is_on_the_line_and_short_epochs_show_the_circle():
@@ -98,14 +116,14 @@ def test_the_fake_is_on_the_line_and_short_epochs_show_the_circle():
     assert spans == {10: [1.06, 2.97], 20: [1.38, 2.52], 60: [1.83, 2.07]}
     steps = at.places(marks(scene, Path)[1])
     assert [round(v, 1) for v in (steps[:, 1].min().item(), steps[:, 1].max().item())] == [1, 3.2]
-    turned = At(scene, {"on": 1, "steps": 600})
+    turned = At(scene, {"w_r1": 0.3, "steps": 600})
     assert turned.places(marks(scene, Path)[1])[-1, 1].item() == pytest.approx(2)
     game, orbit = scene.panels[:2]
     line, fake = game.marks[0], game.marks[4]
     ((theta, logit),) = at.places(fake).tolist()
     (_, (_, slope)) = at.places(line).tolist()
     assert isinstance(line, Line) and logit == pytest.approx(theta * slope / 3)
-    (now,) = at.places(orbit.marks[-5]).tolist()
+    (now,) = at.places(orbit.marks[-1]).tolist()
     assert now == pytest.approx([theta, slope / 3])
 
 

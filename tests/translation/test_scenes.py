@@ -9,7 +9,7 @@ from objects_at import At, agree, marks, presets
 from objects_translation import epochs
 
 from lossbook.lab.page.numbered import Path
-from lossbook.lab.page.objects import Curve, Handle, Picture, Text
+from lossbook.lab.page.objects import Bar, Curve, Handle, Picture, Text
 from lossbook.lab.run.devices import threads
 from lossbook.lab.translation import scenes
 from lossbook.lab.translation.letters import ALPHABET
@@ -90,7 +90,7 @@ ROWS = [
 def test_two_rows_of_logits_have_the_hinge_of_the_library(logits):
     for state in [*presets(logits), *ROWS]:
         at = agree(logits, state)
-        d_loss, gap, beyond = At(logits, state).shown()[2:5]
+        gap, beyond, d_loss = At(logits, state).shown()[:3]
         assert d_loss == pytest.approx(2 - gap + beyond, abs=1e-12)
         curves, rows = marks(logits, Path)[:2], marks(logits, Path)[2:]
         for on_curve, in_row, name in zip(curves, rows, ("real", "fake"), strict=True):
@@ -106,15 +106,27 @@ def test_two_rows_of_logits_have_the_hinge_of_the_library(logits):
                 assert height == pytest.approx(d_hinge_loss(*pair).item())
 
 
+def test_at_first_d_knows_nothing_and_the_steps_lead_from_2_to_d_loss(logits):
+    # No logit lies beyond its margin, so that d_loss is 2 - gap.
+    assert At(logits, {}).shown()[:4] == pytest.approx([0, 0, 2, 2], abs=1e-12)
+    for state in presets(logits):
+        at = At(logits, state)
+        steps = [[at.value(end[0]) for end in (b.start, b.stop)] for b in marks(logits, Bar)]
+        gap, beyond, d_loss = at.shown()[:3]
+        found = [stop - start for start, stop in steps]
+        assert found == pytest.approx([2, -gap, beyond, d_loss], abs=1e-12)
+        assert [start for start, _ in steps] == pytest.approx([0, 2, 2 - gap, 0], abs=1e-12)
+
+
 def test_three_of_the_buttons_are_worlds_of_a_d_loss_of_2(logits):
     alive, constant, fooled, wrong = (At(logits, state).shown() for state in presets(logits)[1:])
-    assert [world[5] for world in (alive, constant, fooled)] == pytest.approx([2, 2, 2], abs=0.005)
+    assert [world[3] for world in (alive, constant, fooled)] == pytest.approx([2, 2, 2], abs=0.005)
     # What tells them apart: how many are right, the gap, how many have a gradient.
-    assert [world[6] for world in (alive, constant, fooled)] == [0.75, 0.5, 0.5]
-    assert [world[7] for world in (alive, constant, fooled)] == pytest.approx([4.5, 0, 1.5])
-    assert [world[8] for world in (alive, constant, fooled)] == pytest.approx([10 / 24, 1, 0.5])
+    assert [world[4] for world in (alive, constant, fooled)] == [0.75, 0.5, 0.5]
+    assert [world[5] for world in (alive, constant, fooled)] == pytest.approx([4.5, 0, 1.5])
+    assert [world[6] for world in (alive, constant, fooled)] == pytest.approx([10 / 24, 1, 0.5])
     # A gap below 0 is not among them: the hinge is at least 2 - gap.
-    assert wrong[5] == pytest.approx(3) and wrong[6] == 0
+    assert wrong[3] == pytest.approx(3) and wrong[4] == 0
 
 
 @cache
@@ -137,15 +149,15 @@ def test_the_rows_are_dragged_along_the_axis_and_have_names(logits):
 
 def test_a_cipher_costs_no_cycle_if_it_is_undone_and_is_wrong_all_the_same():
     cipher = scenes.cipher()
-    for state in [*presets(cipher), {"letter": 7, "there": 25, "back": -3}]:
+    for state in [*presets(cipher), {"letter": 7, "there": 25, "back": 3}]:
         agree(cipher, state)
     for letter in range(len(scenes.OFFERED)):
         for there in range(26):
-            state = {"letter": letter, "there": there, "back": -there}
+            state = {"letter": letter, "there": there, "back": there}
             cyc, error, of_id = At(cipher, state).shown()
             assert cyc == 0 and (error > 2) == (of_id > 2) == (there > 0)
     assert At(cipher, {"there": 1, "back": 0}).shown()[0] > 2
-    r_to_s = At(cipher, {"letter": scenes.OFFERED.index("R"), "there": 1, "back": -1})
+    r_to_s = At(cipher, {"letter": scenes.OFFERED.index("R"), "there": 1, "back": 1})
     assert [round(v) for v in r_to_s.shown()] == [0, 30, 35]
     # Content, translation, and back; below, in its own style and what would be correct.
     drawn = [r_to_s.value(mark.frame) for mark in marks(cipher, Picture)]

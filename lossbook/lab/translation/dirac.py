@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -141,7 +140,7 @@ class _Gan:
         there = sp.sqrt(sp.sign(mine[1] - mine[0]))  # no number where there is no such weight
         return [
             (
-                "After {n:.0f} steps the fake is {far:2 generator} away from the data. Over the "
+                "After {n:.0f} steps the fake is {far:.2f generator} away from the data. Over the "
                 "last full epoch d_loss was {d:3 discriminator} on average.",
                 {
                     "n": _SO_FAR,
@@ -172,7 +171,7 @@ class _Gan:
             Text((theta, theta * psi), "fake", look="generator", anchor="middle", shift=(0, -15)),
         ]
         across, up = Axis(-3, 3, "x"), Axis(-3, 3, "logit")
-        return Panel(marks, across, up, "The game, now: the line D(x) = ψx", equal=True)
+        return Panel(marks, across, up, "The game, now: the line D(x) = ψx", height=270)
 
     def plane(self, start: Mark, *, computed: bool = True) -> Panel:
         """The orbit, where R1 was computed on it, and what it does near the equilibrium."""
@@ -181,29 +180,25 @@ class _Gan:
             Line([(sign * at, -sign / at) for at in edge], look="baseline", width=1.5)
             for sign in (1, -1)
         ]
-        marks.append(Text((-2.9, 1), "margin"))
-        title = "The orbit"
-        if not computed:
-            marks += self._flow()
-            title = "The orbit, and where a step leads"
+        marks.append(Text((-2.9, 2.65), "beyond the margin"))
         way = (_THETA[_K], _PSI[_K])
         marks.append(Path(way, _K, (1, _SO_FAR + 1), look="neutral", width=1.5))
         if computed:
             here = sp.Piecewise((_THETA[_K], self.fires), (sp.nan, True))
             marks.append(Path((here, _PSI[_K]), _K, (1, _SO_FAR), look="r1", size=2.5))
-            marks.append(Text((2.9, 2.7), "● R1 computed", look="r1", anchor="end"))
+            marks.append(Text((2.9, 2.65), "● R1 computed", look="r1", anchor="end"))
+            marks += self._words()
         marks += [
             Dots([(0, 0)], look="ground truth", size=5),
             Text((0, 0), "goal", look="ground truth", anchor="middle", shift=(0, 15)),
             start,
             Dots([(_THETA[_SO_FAR + 1], _PSI[_SO_FAR + 1])], look="generator", size=5, label="now"),
         ]
-        marks += self._words(played=not computed)
         across, up = Axis(-3, 3, "fake θ, the real data being at 0"), Axis(-3, 3, "slope ψ of D")
-        return Panel(marks, across, up, title, equal=True)
+        return Panel(marks, across, up, "The orbit", equal=True)
 
-    def _words(self, *, played: bool) -> list[Text]:
-        """What it does near the equilibrium; if `played`, said after the first step."""
+    def _words(self) -> list[Text]:
+        """What it does near the equilibrium."""
         # The place of a word that is wrong is no number; more than nine digits are not asked for.
         off = sp.Float(1e-9)
         highest = self.window[1].subs(symbolic.interval, self.every)
@@ -214,21 +209,7 @@ class _Gan:
             "near 0 it spirals out": sp.Min(self.largest - 1 - off, -strong),
             "the penalty overshoots": sp.Min(self.largest - 1 - off, strong),
         }
-        if played:
-            words = {word: sp.Min(true, _SO_FAR - sp.S.Half) for word, true in words.items()}
-        # Between two rows of the short lines.
         return [Text((-2.9, -2 * sp.sqrt(sp.sign(true))), word) for word, true in words.items()]
-
-    def _flow(self) -> list[Mark]:
-        """Short lines along a step, where R1 is computed in each."""
-        lines: list[Mark] = []
-        friction = self.of(2 * _ON * _WEIGHT)
-        for x, y in itertools.product((-2.5, -1.5, -0.5, 0.5, 1.5, 2.5), repeat=2):
-            across, up = sp.Float(y), -sp.Float(x if x * y > -1 else 0) - friction * y
-            half = 0.17 / sp.sqrt(across**2 + up**2)
-            ends = [(x + sign * half * across, y + sign * half * up) for sign in (-1, 1)]
-            lines.append(Line(ends, look="neutral", width=0.7, solid=True))
-        return lines
 
     def windows(self) -> Panel:
         """The weights with which it settles near the equilibrium, for each interval."""
@@ -254,13 +235,16 @@ class _Gan:
         line = Path(place, epoch, seen, look=look, width=2.5, solid=True)
         return [line, Path(place, epoch, seen, look=look, size=4.5)]
 
-    def steps_and_means(self) -> list[Panel]:
-        """The hinge step by step, and what a log keeps of it, one beside the other."""
-        step, up = "d_loss in each step, without the penalty", Axis(0, 4)
-        return [
-            Panel([_over(self.hinge, "neutral", 1.25)], _ALONG, up, step, height=290),
-            Panel(self._means(), _ALONG, up, "What the log shows: means of epochs", height=290),
+    def steps_and_means(self) -> Panel:
+        """The hinge step by step, and what a log keeps of it."""
+        marks: list[Mark] = [
+            _over(self.hinge, "neutral", 1.25),
+            *self._means(),
+            Text((8, 3.7), "grey: each step", look="neutral"),
+            Text((STEPS, 3.7), "dots: mean of an epoch", look="discriminator", anchor="end"),
         ]
+        title = "d_loss, without its penalty"
+        return Panel(marks, _ALONG, Axis(0, 4), title, height=220, wide=True)
 
     def log(self) -> Panel:
         """What the log says, R1 too, and how far the fake is."""
@@ -285,9 +269,10 @@ class _Gan:
         panels: Sequence[Panel],
         sentences: Sequence[Sentence],
         presets: Mapping[str, Sequence[Number]] | None = None,
+        more: Sequence[Button] = (),
     ) -> Scene:
         """An object to move; a preset sets what it has of `_PRESET`, and all steps."""
-        buttons = [
+        ready = [
             Button(
                 label,
                 {_SO_FAR: STEPS}
@@ -295,6 +280,7 @@ class _Gan:
             )
             for label, values in (presets or {}).items()
         ]
+        buttons = [*more, *ready]
         return Scene(name, title, controls, panels, sentences, buttons, recurrences=[self.orbit])
 
 
@@ -322,8 +308,8 @@ def _over(height: sp.Expr, look: str, width: Number) -> Path:
     return Path((_K, height), _K, (1, _SO_FAR), look=look, width=width, solid=True)
 
 
-def _steps(at: Number = TURN) -> Range:
-    return Range(0, STEPS, at, 1, label="steps", fps=60)
+def _steps(at: Number = TURN, fps: Number = 60) -> Range:
+    return Range(0, STEPS, at, 1, label="steps", fps=fps)
 
 
 def _weight(at: Number) -> Range:
@@ -336,16 +322,19 @@ def _every(at: int) -> Choice:
 
 def circle() -> Scene:
     """The smallest GAN, whose R1 is computed in every step: the game, its circle, and its log."""
-    gan = _Gan({s: v for s, v in _USUAL.items() if s != _EACH})
+    gan = _Gan({s: v for s, v in _USUAL.items() if s != _EACH} | {_ON: 1})
     controls = {
-        _ON: Switch("R1", False),
-        _WEIGHT: _weight(0.3),
+        _SO_FAR: _steps(0, fps=0),
+        _WEIGHT: Range(0, 5, 0, 0.1, label="weight w of R1"),
         _EACH: Range(10, EPOCH, EPOCH, 10, label="steps per epoch"),
-        _SO_FAR: _steps(0),
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
-    panels = [gan.game(), gan.plane(start, computed=False), *gan.steps_and_means()]
-    return gan.scene("dirac-circle", "Step the smallest GAN", controls, panels, gan.told()[:1])
+    panels = [gan.game(), gan.plane(start, computed=False), gan.steps_and_means()]
+    # It ends at the last step, where a slider that plays would begin again.
+    onward = {_SO_FAR: sp.Min(_SO_FAR + 1, STEPS)}
+    buttons = [Button("Play", onward, STEPS), Button("Back to step 0", {_SO_FAR: 0})]
+    title = "Step the smallest GAN"
+    return gan.scene("dirac-circle", title, controls, panels, gan.told()[:1], more=buttons)
 
 
 def lazy() -> Scene:

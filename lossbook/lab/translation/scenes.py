@@ -16,6 +16,7 @@ from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Arrow,
     Axis,
+    Bar,
     Choice,
     Curve,
     Handle,
@@ -156,7 +157,8 @@ def _of_r1(logged: sp.Expr) -> Panel:
     """R1 as the log has it, and as it is."""
     marks: list[Mark] = [
         Line([(0, _R1), (EPOCHS, _R1)], look="neutral", width=1.5),
-        _word(_R1, "R1 itself: 0.1", ""),
+        # At the left: with an interval of 1, what is logged is as high.
+        Text((1, _R1), f"R1 itself: {RAW['r1']:g}", shift=(0, -11)),
         *_curve(logged, "r1"),
         _word(_MEAN, "logged: {v:1}", "r1", v=_MEAN),
     ]
@@ -213,14 +215,14 @@ def two_logits() -> Scene:
         for name, middle in zip(_NAMES, _MIDDLES, strict=True)
     }
     spreads = {
-        spread: Range(0, 5, 1, 0.1, label=f"spread of the {name} logits")
+        spread: Range(0, 5, 0.5, 0.1, label=f"spread of the {name} logits")
         for name, spread in zip(_NAMES, _SPREADS, strict=True)
     }
     return Scene(
         "two-logits",
         "What makes d_loss 2",
         means | spreads,
-        [_rows(), _parts(d_loss, gap)],
+        [_rows(), _sum(d_loss, gap)],
         [(_RIGHT, {"d": d_loss, "right": right, "gap": gap, "learn": learning})],
         presets((*_MIDDLES, *_SPREADS), _LOGITS),
         arrays={_Z: np.array(SPREAD)},
@@ -247,20 +249,27 @@ def _rows() -> Panel:
     return Panel(marks, Axis(-10, 10, "logit"), up, "Drag both rows of logits", height=330)
 
 
-def _parts(d_loss: sp.Expr, gap: sp.Expr) -> Panel:
-    """The sum of two losses, which is also 2 minus the gap and what lies beyond."""
-    beyond = symbolic.BEYOND.subs({symbolic.r: _ROWS[0], symbolic.f: _ROWS[1]})
-    real, fake = map(_mean, _COSTS)
-    values = {
-        "loss of reals": real,
-        "loss of fakes": fake,
-        "sum = d_loss": d_loss,
-        "gap": gap,
-        "beyond": _mean(beyond),
-    }
-    looks = dict(zip(values, (*_NAMES, "discriminator", "neutral", "neutral"), strict=True))
-    axis = Axis(-4, 8, ticks=[-4, -2, 0, 2, 4, 6, 8])
-    return bars(values, axis, title="d_loss = 2 − gap + beyond", looks=looks, format=".2f")
+def _sum(d_loss: sp.Expr, gap: sp.Expr) -> Panel:
+    """The sum of two losses as 2, from which the gap leads down, and what lies beyond up."""
+    beyond = _mean(symbolic.BEYOND.subs({symbolic.r: _ROWS[0], symbolic.f: _ROWS[1]}))
+    rows: list[tuple[str, sp.Expr | Number, sp.Expr | Number, str, str, sp.Expr | Number]] = [
+        ("2", 0, 2, "neutral", "{v:.0f}", 2),
+        ("− gap", 2, 2 - gap, "neutral", "−({v:.2f})", gap),
+        ("+ beyond", 2 - gap, d_loss, "neutral", "+ {v:.2f}", beyond),
+        ("= d_loss", 0, d_loss, "discriminator", "{v:.2f}", d_loss),
+    ]
+    axis, top = Axis(-4, 8, ticks=[-4, -2, 0, 2, 4, 6, 8]), len(rows) - 1
+    # Each bar begins where the one above it ends.
+    marks: list[Mark] = [
+        Line([(stop, top - at), (stop, top - at - 1)], look="neutral", width=1, solid=True)
+        for at, (_, _, stop, *_) in enumerate(rows[:-1])
+    ]
+    for at, (_, start, stop, look, template, value) in enumerate(rows):
+        marks.append(Bar((start, top - at), (stop, top - at), look=look))
+        marks.append(Text((axis.stop, top - at), template, {"v": value}, shift=(8, 0)))
+    names: dict[float, str] = {float(top - at): name for at, (name, *_) in enumerate(rows)}
+    up = Axis(-0.6, top + 0.6, ticks=names)
+    return Panel(marks, axis, up, "d_loss = 2 − gap + beyond", height=220, right=64)
 
 
 def cipher() -> Scene:
@@ -271,7 +280,7 @@ def cipher() -> Scene:
     offered, sans, serif = map(sp.IndexedBase, ("offered", "sans", "serif"))
     letter = offered[chosen + 1]
     made = sp.Mod(letter - 1 + there, many) + 1
-    again = sp.Mod(made - 1 + back, many) + 1
+    again = sp.Mod(made - 1 - back, many) + 1
     row = many * (letter - 1)
     off = {"cyc": sans[row + again], "error": serif[row + made], "id": sans[row + made]}
     looks = {"cyc": "cyc", "error": "neutral", "id": "truth"}
@@ -281,13 +290,13 @@ def cipher() -> Scene:
         {
             chosen: Choice("letter", tuple(OFFERED), OFFERED.index("R")),
             there: Range(0, many - 1, 1, 1, label="shift there"),
-            back: Range(1 - many, 0, 0, 1, label="shift back"),
+            back: Range(0, many - 1, 0, 1, label="shift back"),
         },
         [
             _letters(faces, letter, made, again),
             bars(_percent(off), Axis(0, 60, "% of black to white"), looks=looks, format=".0f"),
         ],
-        buttons=presets((chosen, there, back), {"R → S → R": (OFFERED.index("R"), 1, -1)}),
+        buttons=presets((chosen, there, back), {"R → S → R": (OFFERED.index("R"), 1, 1)}),
         arrays={
             offered: np.array([ALPHABET.index(name) + 1.0 for name in OFFERED]),
             sans: _apart(faces[0]),
