@@ -5,6 +5,7 @@ dist/ and the last commit hold. The times go to lossbook/lab/run/newcomer.json; 
 depend on the line, or on pip's cache.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -52,13 +53,21 @@ def walk(what, *command, folder):
 
 def main():
     """Walk both paths and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--torch", help="version of torch, such as one that is built for CPUs")
+    torch = parser.parse_args().torch
     (wheel,) = (ROOT / "dist").glob("lossbook-*.whl")
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder) / "own" / "bin" / "python"
         first = [
             walk("make an environment", sys.executable, "-m", "venv", "own", folder=folder),
-            walk("`pip install lossbook`, torch included", python, *pip, wheel, folder=folder),
+            walk(
+                "`pip install lossbook`, torch included",
+                *(python, *pip, wheel),
+                *([f"torch=={torch}"] if torch else []),
+                folder=folder,
+            ),
             walk("100 steps of one's own loop with a loss", python, "-c", LOOP, folder=folder),
         ]
         clone = Path(folder) / "lossbook"
@@ -71,7 +80,7 @@ def main():
             [str(python), "-c", "import torch; print(torch.__version__)"], text=True
         )
     record = {
-        "command": "make newcomer",
+        "command": " ".join(["python .ci/newcomer.py", *sys.argv[1:]]),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "torch": version.strip(),

@@ -76,6 +76,8 @@ OUTLINE: Sequence[tuple[range, bool]] = (
 PREDICTED = "detected"
 """Look of predicted points on a photograph; that of a prediction has the colour of Wing."""
 
+CREDIT = "Photograph: ORL, AT&T Laboratories Cambridge; not under the book's licence."
+
 ERROR = 1.5
 """Mean absolute error of each coordinate of both faces of the puzzle, in pixels."""
 
@@ -151,6 +153,7 @@ def spread(faces: Faces, index: int) -> Scene:
         [
             (_OTHERS_RIGHT, {"n": _MANY, "e": _OFF}),
             "Move the slider: the fewer points are wrong, the more the losses disagree.",
+            CREDIT,
         ],
     )
 
@@ -224,7 +227,7 @@ def landmark(faces: Faces, index: int, point: int = 76) -> Scene:
         "Drag the corner of the mouth",
         {_U: Range(-14, 14, 5, 0.1, "px", "error to the right")},
         [_dragged(*face(faces, index), point), _pulling()],
-        [(_PULLS, {"r": sp.Abs(_U)})],
+        [(_PULLS, {"r": sp.Abs(_U)}), CREDIT],
         presets([_U], {"nearly right": [0.5], "far off": [12.8]}),
     )
 
@@ -297,7 +300,8 @@ def weights(faces: Faces, chosen: Sequence[int]) -> Scene:
             (
                 "A bar is p · q. p is {p:.2f}. The mean of the six weights is {m:.2f}.",
                 {"p": p, "m": sp.Add(*w) / len(w)},
-            )
+            ),
+            CREDIT.replace("Photograph:", "Photographs:"),
         ],
     )
 
