@@ -295,9 +295,9 @@ def _mixer(at):
     return [*parts, *(part / whole for part in parts), whole, parts[0] / parts[1]]
 
 
-def _confidence(at):
+def _own_confidence(at):
     error, c = (torch.tensor(at[name], dtype=torch.float64) for name in ("at", "c"))
-    return [1 / c, _weighted_l1(error[None], 0 * error[None], c=c, reduction="none")[0],
+    return [_weighted_l1(error[None], 0 * error[None], c=c, reduction="none")[0],
             -torch.distributions.Laplace(0.0, 1 / c).log_prob(error)]  # fmt: skip
 
 
@@ -364,7 +364,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (
         "by-loss": _by_loss,
         "calls": _calls,
         "circle": _circle,
-        "confidence": _confidence,
+        "confidence": lambda at: [1 / at["c"]],
         "depth": _depth,
         "disturb": _disturb,
         "few-labels": _labels,
@@ -375,6 +375,7 @@ SHOWN: dict[str, Callable[[dict[str, float]], Sequence[float]]] = (
         "made-by-p": lambda at: [],
         "noise": _noise,
         "noises": lambda at: [at["noises"], at["noises"] ** -0.5],
+        "own-confidence": _own_confidence,
         "product": _product,
         "pulls": _pulls,
         "puzzle": lambda at: [],

@@ -187,6 +187,18 @@ def test_the_control_sees_the_same_hands_and_half_of_their_labels(hands, some, n
     assert loss(lifted, batch._replace(**spoilt)).total == found.total
 
 
+def test_with_the_same_ratio_the_labels_weigh_as_half_of_them(hands, some):
+    loss, mixed = labelled.mixture("code, m, same ratio", RECORDED)
+    assert mixed == labelled.mixture("code, m, labelled", RECORDED)[1]
+    batch = next(batches(hands, some, 0, mixed))
+    lifted = Lifter()(batch.detected)
+    found, usual = loss(lifted, batch), ARMS["code, m"](lifted, batch)
+    assert found.terms == usual.terms
+    lighter = found.contributions()["3d_joint"] / usual.contributions()["3d_joint"]
+    assert lighter.item() == pytest.approx(64 / 127)
+    assert found.contributions()["2d"] == usual.contributions()["2d"]
+
+
 def test_with_the_usual_mixture_it_is_the_main_experiment(hands):
     config = QUICK.replace(arms=("code, m",), folds=(1,), shares=())
     (run,) = (t for t in labelled.EXPERIMENT.tasks(config) if t.field == "results")
@@ -239,14 +251,16 @@ def test_alone_is_one_term_and_its_record_that_of_the_code():
     """If not: `python -m lossbook.lab.hands.alone --record`, or `--refactored "why"`."""
     weights = alone.ARMS["2D alone"].weights.by_term()
     assert {name for name, weight in weights.items() if weight} == {"2d"}
-    assert alone.EXPERIMENT.stale(alone.load_record()) == []
+    found = alone.load_record()
+    assert alone.EXPERIMENT.stale(found) == []
+    assert [trial.rate for trial in found.sweeps] == list(experiment.SWEEP.rates)
 
 
 def test_the_record_of_labelled_hands_is_that_of_the_code():
     """If not: `python -m lossbook.lab.hands.labelled --record`, or `--refactored "why"`."""
     found = labelled.load_record()
     assert labelled.EXPERIMENT.stale(found) == []
-    assert len(found.results) == 45
+    assert len(found.results) == 55
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def anatomy() -> Scene:
         Line(square, look="neutral", width=1.5, closed=True, solid=True),
         *skeleton(pictured, "predicted hand", label="21 points in the picture", width=1.5),
         *skeleton(joints, "label", label="21 joints in space"),
-        *_numbers(joints),
+        *_numbers(joints, bend <= 35),
         Dots([_CAMERA], look="neutral", size=6),
         Text(_CAMERA, "camera", shift=(10, 5)),
         Text((x + 44, y - 44), "picture", shift=(0, -7), anchor="end"),
@@ -113,10 +113,10 @@ def anatomy() -> Scene:
         "anatomy",
         "58 numbers make 21 joints, and a camera makes the picture",
         {
-            turn: Range(-30, 30, 0, 1, "°", "the hand is turned by (3 numbers of the pose)"),
-            bend: Range(0, 90, 10, 1, "°", "index finger bent by (1 of 45 more)"),
+            turn: Range(-20, 20, 0, 1, "°", "the hand is turned by (3 numbers of the pose)"),
+            bend: Range(0, 50, 10, 1, "°", "index finger bent by (1 of 45 more)"),
             longer: Range(
-                -3, 3, 0, 0.1, label="length of the middle finger (1 of 10 of the shape)"
+                -2, 2, 0, 0.1, label="length of the middle finger (1 of 10 of the shape)"
             ),
         },
         [view(marks, Axis(-158, 132), Axis(92, -215))],
@@ -141,8 +141,11 @@ def _through_camera(joints: _Joints, angle: sp.Expr) -> tuple[Places, Places]:
     return in_space, pictured
 
 
-def _numbers(places: Places) -> list[Text]:
-    """The numbers of the joints, and the names of wrist and fingertips."""
+def _numbers(places: Places, apart: sp.Basic) -> list[Text]:
+    """The numbers of the joints, and the names of wrist and fingertips.
+
+    Where the joints of the index finger are not `apart`, two of its numbers are left out.
+    """
     names = {chain[-1]: f"{chain[-1]} {finger}" for finger, chain in FINGERS.items()}
     names[0] = "0 wrist"
     beneath_and_above = {0: (0, 18), 12: (0, -14)}
@@ -150,6 +153,8 @@ def _numbers(places: Places) -> list[Text]:
     to_the_left = {*FINGERS["pinky"], FINGERS["ring"][-1]}
     texts = []
     for n, place in enumerate(places):
+        if n in FINGERS["index"][1:3]:
+            place = (sp.Piecewise((place[0], apart), (sp.nan, True)), place[1])
         shift, anchor = ((-6, 0), "end") if n in to_the_left else ((6, 0), "start")
         if n in beneath_and_above:
             shift, anchor = beneath_and_above[n], "middle"

@@ -3,8 +3,10 @@
 All else is as in `lossbook.lab.hands.experiment`, with its rates, but the trainings are a third as
 long. An arm there is trained with its mixture, half made and half real hands, and twice more with
 made hands only but for one real hand a batch: as ``"..., labelled"`` all made hands have their
-labels, and as ``"..., masked"``, its control, the labels in space are taken from all but 64. All
-are scored on held-out hands of both kinds::
+labels, and as ``"..., masked"``, its control, the labels in space are taken from all but 64. Where
+3D is a sum, 127 labels also weigh twice as much as 64 beside 2D; as ``"..., same ratio"`` all made
+hands have their labels, and 3D a weight that takes that back. All are scored on held-out hands of
+both kinds::
 
     python -m lossbook.lab.hands.labelled --record
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import torch
@@ -46,6 +48,7 @@ __all__ = [
     "LABELLED",
     "MASKED",
     "RECORDED",
+    "SAME_RATIO",
     "Baseline",
     "Record",
     "Result",
@@ -62,16 +65,22 @@ LABELLED = ", labelled"
 MASKED = ", masked"
 """What the name of an arm ends with that sees the same hands, half of them without such labels."""
 
+SAME_RATIO = ", same ratio"
+"""The same as `LABELLED`, with the ratio of 2D to 3D that 64 labels have; for losses that sum."""
+
 RECORDED = experiment.RECORDED.replace(
-    arms=tuple(
-        loss + ending
-        for ending in (LABELLED, "", MASKED)
-        for loss in ("code, mm", "code, m", "balanced")
+    arms=(
+        *(
+            loss + ending
+            for ending in (LABELLED, "", MASKED)
+            for loss in ("code, mm", "code, m", "balanced")
+        ),
+        *(loss + SAME_RATIO for loss in ("code, mm", "code, m")),
     ),
     steps=1000,
     shares=(),
 )
-"""Three losses with each mixture on every fold, 45 runs."""
+"""Three losses with each mixture on every fold, and the two sums with the same ratio, 55 runs."""
 
 
 class Result(experiment.Result):
@@ -118,10 +127,10 @@ def mixture(arm: str, config: Config) -> tuple[Arm, Config]:
     """Say which loss an arm has, and what its batches are made of.
 
     Args:
-        arm: a name in `ARMS`, with `LABELLED` or `MASKED` after it or not.
+        arm: a name in `ARMS`, with `LABELLED`, `MASKED` or `SAME_RATIO` after it or not.
         config: of the record.
     """
-    name = arm.removesuffix(LABELLED).removesuffix(MASKED)
+    name = arm.removesuffix(LABELLED).removesuffix(MASKED).removesuffix(SAME_RATIO)
     loss = ARMS[name]
     if name == arm:
         return loss, config
@@ -129,6 +138,9 @@ def mixture(arm: str, config: Config) -> tuple[Arm, Config]:
     mixed = config.replace(synthetic=every - 1, real=1)
     if arm.endswith(LABELLED):
         return loss, mixed
+    if arm.endswith(SAME_RATIO):
+        lighter = loss.weights.w_3d_joint * config.synthetic / mixed.synthetic
+        return replace(loss, weights=replace(loss.weights, w_3d_joint=lighter)), mixed
     same = {field.name: getattr(loss, field.name) for field in fields(loss)}
     return _Masked(**same, known=config.synthetic), mixed
 

@@ -24,7 +24,7 @@ from lossbook.lab.page.objects import (
     shares,
 )
 
-__all__ = ["CROP_A_MM", "STUCK", "TIP_LABELS", "confidence", "pulls"]
+__all__ = ["CROP_A_MM", "STUCK", "TIP_LABELS", "confidence", "own_confidence", "pulls"]
 
 TIP_LABELS: Mapping[str, float] = {"3d": 0.0, "2d": 6.0}
 """Where two labels want a fingertip, in millimetres along a line."""
@@ -47,41 +47,48 @@ _X, _C, _AT = symbolic.x, symbolic.c, sp.Symbol("at", real=True)
 _ANY = sp.Symbol("chosen", positive=True)
 """Any confidence."""
 _WHOLE = symbolic.LAPLACE_NLL.subs(symbolic.s, 1)
+_MEAN = "Labels of this confidence err by {mean:.1f} s on average."
 _COSTS = (
-    "Labels of this confidence err by {mean:.1f} s on average. The error costs "
-    "{a:.2f weighted L1} with the weighted L1 and {b:.2f Laplace} with "
-    "\N{MINUS SIGN}ln p."
+    "With this confidence the error costs {a:.2f weighted L1} by c |x| and "
+    "{b:.2f Laplace} by \N{MINUS SIGN}ln p."
 )
 
 
 def confidence() -> Scene:
-    """How wide errors of a confidence are, and what an error costs."""
-    weighted, whole = symbolic.WEIGHTED_L1.subs(_X, _AT), _WHOLE.subs(_X, _AT)
-    return Scene(
-        "confidence",
-        "A confidence is a width",
-        {
-            _C: Range(0.05, 1, 0.5, 0.05, label="confidence"),
-            _AT: Range(-12, 12, 2, 0.1, "× s", "an error of"),
-        },
-        [_how_often(), _at_each_confidence()],
-        [(_COSTS, {"mean": 1 / _C, "a": weighted, "b": whole})],
-        [Button("sure", {_C: 1}), Button("hidden", {_C: 0.1, _AT: 10})],
-    )
+    """How wide the errors of a confidence are."""
+    chosen = {_C: Range(0.05, 1, 0.5, 0.05, label="confidence c")}
+    told = [(_MEAN, {"mean": 1 / _C})]
+    return Scene("confidence", "A confidence is a width", chosen, [_how_often()], told)
 
 
 def _how_often() -> Panel:
     """The density of errors, with the chosen confidence and with the largest."""
     density = sp.exp(-_WHOLE)
     one = density.subs(_C, 1)
+    average = [(sign / _C, density.subs(_X, sign / _C)) for sign in (-1, 1)]
     marks: list[Mark] = [
         Curve(one, _X, look="baseline", width=1.5, label="confidence 1"),
         Curve(density, _X, look="neutral", label="the chosen confidence"),
-        Dots([(_AT, density.subs(_X, _AT))], look="neutral", size=5),
+        Dots(average, look="neutral", size=5, label="its average error, s / c"),
     ]
     across = Axis(-20, 20, "error x, in units of s")
     up = Axis(0, 0.52, "density · s")
-    return Panel(marks, across, up, "How often such an error comes")
+    return Panel(marks, across, up, "How often such an error comes", wide=True, height=300)
+
+
+def own_confidence() -> Scene:
+    """What an error costs at each confidence, for a network that may choose."""
+    weighted, whole = symbolic.WEIGHTED_L1.subs(_X, _AT), _WHOLE.subs(_X, _AT)
+    return Scene(
+        "own-confidence",
+        "The network chooses the confidence",
+        {
+            _C: Range(0.05, 1, 0.8, 0.05, label="confidence c"),
+            _AT: Range(0, 12, 6, 0.1, "× s", "its error is"),
+        },
+        [_at_each_confidence()],
+        [(_COSTS, {"a": weighted, "b": whole})],
+    )
 
 
 def _at_each_confidence() -> Panel:
@@ -98,9 +105,10 @@ def _at_each_confidence() -> Panel:
         marks.append(Dots([(_C, loss.subs(_X, _AT))], look=look, size=5))
     cheapest = 1 / sp.Max(1, sp.Abs(_AT))
     least = _WHOLE.subs({_X: _AT, _C: cheapest})
-    marks.append(Dots([(cheapest, least)], look="Laplace", size=9, hollow=True))
-    across, up = Axis(0, 1.04, "confidence c", ticks=[0, 0.5, 1]), Axis(0, 13, "cost")
-    return Panel(marks, across, up, "What it costs at each confidence")
+    ring = Dots([(cheapest, least)], look="Laplace", size=9, hollow=True, label="cheapest")
+    marks.append(ring)
+    across, up = Axis(0, 1.04, "confidence c", ticks=[0, 0.5, 1]), Axis(0, 13, "cost, s = 1")
+    return Panel(marks, across, up, "What it costs at each confidence", wide=True, height=300)
 
 
 _TIP = sp.Symbol("x", real=True)
@@ -161,5 +169,6 @@ def _between() -> Panel:
     cut = sp.Piecewise((_TIP, sp.Abs(_SLOPES["3D"]) > LONGEST), (sp.nan, True))
     told = {"r": sp.Abs(_SLOPES["3D"] / _SLOPES["2D"])}
     marks.append(Text((cut, 0.45), "cut: {r:.0f} × 2D", told, look=_LOOKS["3D"], shift=(10, 4)))
-    marks.append(Dots([(_TIP, 0)], look="predicted hand", label="predicted fingertip", size=7))
+    tip = Dots([(_TIP, 0)], look="predicted hand", label="predicted fingertip", size=8, hollow=True)
+    marks.append(tip)
     return Panel(marks, Axis(-8, 14), Axis(-1.2, 1.2), frame=False, wide=True, height=130)

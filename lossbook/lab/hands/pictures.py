@@ -154,11 +154,10 @@ def units(rows: Mapping[str, tuple[float, float, float, float]]) -> Panel:
                 Bar((border, y), (column + longest, y), look="3d_joint", label="3D"),
                 Text((column, y), f"{100 * share:.1f} : {100 - 100 * share:.1f}", shift=(0, 22)),
             ]
-        for column, error, end, look, sign in zip(
-            (3, 4), found[2:], most, ("2d", "3d_joint"), ("%", "mm"), strict=True
-        ):
+        for column, error, end, sign in zip((3, 4), found[2:], most, ("%", "mm"), strict=True):
+            far = (column + longest * error / end, y)
             marks += [
-                Bar((column, y), (column + longest * error / end, y), look=look),
+                Bar((column, y), far, look="neutral", label="error"),
                 Text((column, y), f"{error:.1f} {sign}", shift=(0, 22)),
             ]
     below = len(rows) - 0.4

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lossbook.hands import HandLossWeights, symbolic
 from lossbook.lab.hands.anatomy import anatomy, some_hand
-from lossbook.lab.hands.labels import confidence, pulls
+from lossbook.lab.hands.labels import confidence, own_confidence, pulls
 from lossbook.lab.hands.pictures import hand_panel, hand_row, losses, skeleton, units
 from lossbook.lab.page.formulas import Number
 from lossbook.lab.page.marks import Mark
@@ -44,6 +44,7 @@ __all__ = [
     "hand_row",
     "losses",
     "mixer",
+    "own_confidence",
     "pulls",
     "root",
     "rotations",
