@@ -171,7 +171,7 @@ def two_logits(at):
     gap = real.mean() - fake.mean()
     pulls = torch.cat(torch.autograd.grad(loss, (real, fake)))
     right = torch.cat([real > 0, fake <= 0]).double().mean()
-    shown = [gap, loss - 2 + gap, loss, loss, right, gap, (pulls != 0).double().mean()]
+    shown = [-gap, loss - 2 + gap, loss, loss, right, gap, (pulls != 0).double().mean()]
     return [value.item() for value in shown]
 
 

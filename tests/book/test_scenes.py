@@ -447,6 +447,34 @@ def test_many_steps_are_shown_as_a_motion_unless_somebody_wants_none(show, motio
     assert state(page, "walk")["u"] == -2
 
 
+def test_a_motion_that_is_pressed_again_stops_and_at_its_end_begins_anew(show):
+    made = Scene(
+        "walk", "Walk", {u: Range(-2, 2, -2)}, [Panel([Handle(u, 0)], **axes())],
+        [("{u}", {"u": u})], [Button("go", {u: u + 0.01}, times=600)],
+    )  # fmt: skip
+    page = show(made)
+    go = page.get_by_role("button", name="go")
+
+    def moved(ms):
+        before = state(page, "walk")["u"]
+        page.wait_for_timeout(ms)
+        return state(page, "walk")["u"] - before
+
+    go.click()
+    assert moved(400) > 0.05
+    go.click()
+    assert moved(300) == 0, "a second press stops it"
+    go.click()
+    # A step takes 12 ms: going on it is no faster than at first.
+    assert 0.05 < moved(500) < 0.7
+    page.wait_for_function("document.querySelector('#scene-walk').scene.state().u === 2")
+    page.wait_for_timeout(100)
+    assert state(page, "walk")["u"] == 2, "there it stays"
+    go.click()
+    page.wait_for_function("document.querySelector('#scene-walk').scene.state().u < 0")
+    assert moved(300) > 0.05, "and then it goes once more from its start"
+
+
 def test_a_path_follows_numbers_that_follow_from_one_another(show):
     a, b = map(sympy.IndexedBase, "ab")
     swing = Recurrence({a: u, b: v}, {a: a[k] + b[k] / 5, b: b[k] - a[k] / 5}, k, 41)

@@ -90,8 +90,8 @@ ROWS = [
 def test_two_rows_of_logits_have_the_hinge_of_the_library(logits):
     for state in [*presets(logits), *ROWS]:
         at = agree(logits, state)
-        gap, beyond, d_loss = At(logits, state).shown()[:3]
-        assert d_loss == pytest.approx(2 - gap + beyond, abs=1e-12)
+        down, beyond, d_loss = At(logits, state).shown()[:3]
+        assert d_loss == pytest.approx(2 + down + beyond, abs=1e-12)
         curves, rows = marks(logits, Path)[:2], marks(logits, Path)[2:]
         for on_curve, in_row, name in zip(curves, rows, ("real", "fake"), strict=True):
             spread = torch.tensor(scenes.SPREAD, dtype=torch.float64)
@@ -112,10 +112,10 @@ def test_at_first_d_knows_nothing_and_the_steps_lead_from_2_to_d_loss(logits):
     for state in presets(logits):
         at = At(logits, state)
         steps = [[at.value(end[0]) for end in (b.start, b.stop)] for b in marks(logits, Bar)]
-        gap, beyond, d_loss = at.shown()[:3]
+        down, beyond, d_loss = at.shown()[:3]
         found = [stop - start for start, stop in steps]
-        assert found == pytest.approx([2, -gap, beyond, d_loss], abs=1e-12)
-        assert [start for start, _ in steps] == pytest.approx([0, 2, 2 - gap, 0], abs=1e-12)
+        assert found == pytest.approx([2, down, beyond, d_loss], abs=1e-12)
+        assert [start for start, _ in steps] == pytest.approx([0, 2, 2 + down, 0], abs=1e-12)
 
 
 def test_three_of_the_buttons_are_worlds_of_a_d_loss_of_2(logits):

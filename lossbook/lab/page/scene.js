@@ -241,17 +241,19 @@
       redraw();
     }
 
-    let playedBy = null, stopped = null;
+    let playedBy = null, stopped = null, run = 0;
     const pause = () => {
       if (playedBy) stopped();
       playedBy = null;
+      run++;
     };
     // Frame by frame until one is the last, another thing is done, or the figure is gone.
     const play = (button, frame, ended = () => {}) => {
       [playedBy, stopped] = [button, ended];
+      const mine = ++run;
       let begun;
       const go = (now) => {
-        if (playedBy !== button || !figure.isConnected) return;
+        if (run !== mine || !figure.isConnected) return;
         begun = begun || now;
         if (frame(now - begun)) pause();
         else requestAnimationFrame(go);
@@ -339,17 +341,27 @@
         set([[i, ranges[i].log ? Number((10 ** value).toPrecision(3)) : value]]);
       });
     }
-    // Many steps are shown as a motion, or at once to who wants no motion.
+    // Many steps are shown as a motion, or at once to who wants no motion. Pressed again it stops;
+    // where a step moves nothing it is at its end, and begins anew.
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
     each(".buttons button").forEach((button, i) => button.addEventListener("click", () => {
+      const playing = playedBy === button;
       pause();
+      if (playing) return;
       const [moves, follow, times, steps] = scene.actions[i];
-      const step = () => set(follow(s).map((value, k) => [moves[k], value]), steps);
+      const step = () => {
+        const before = s.slice();
+        set(follow(s).map((value, k) => [moves[k], value]), steps);
+        return moves.some((k) => s[k] !== before[k]);
+      };
       let done = 0;
-      if (!moves) set(scene.start.map((value, k) => [k, value]));
-      else if (times < 100 || calm.matches) for (; done < times; done++) step();
-      else play(button, (gone) => {
-        for (const due = Math.min(times, gone / 12); done < due; done++) step();
+      if (!moves) return set(scene.start.map((value, k) => [k, value]));
+      if (times < 100) for (; done < times; done++) step();
+      else if (step()) done = 1;
+      else set(moves.map((k) => [k, scene.start[k]]));
+      if (calm.matches) while (done < times && step()) done++;
+      else if (done < times) play(button, (gone) => {
+        for (const due = Math.min(times, gone / 12); done < due; done++) if (!step()) return true;
         return done === times;
       });
     }));

@@ -244,7 +244,7 @@ class _Gan:
             Text((STEPS, 3.7), "dots: mean of an epoch", look="discriminator", anchor="end"),
         ]
         title = "d_loss, without its penalty"
-        return Panel(marks, _ALONG, Axis(0, 4), title, height=220, wide=True)
+        return Panel(marks, _ALONG, Axis(0, 4), title, height=290, wide=True)
 
     def log(self) -> Panel:
         """What the log says, R1 too, and how far the fake is."""
@@ -326,11 +326,12 @@ def circle() -> Scene:
     controls = {
         _SO_FAR: _steps(0, fps=0),
         _WEIGHT: Range(0, 5, 0, 0.1, label="weight w of R1"),
-        _EACH: Range(10, EPOCH, EPOCH, 10, label="steps per epoch"),
+        _EACH: Range(10, 200, EPOCH, 10, label="steps per epoch"),
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
-    panels = [gan.game(), gan.plane(start, computed=False), gan.steps_and_means()]
-    # It ends at the last step, where a slider that plays would begin again.
+    # What is played for stands next to the button.
+    panels = [gan.steps_and_means(), gan.game(), gan.plane(start, computed=False)]
+    # It rests at the last step, where a slider that plays would begin again.
     onward = {_SO_FAR: sp.Min(_SO_FAR + 1, STEPS)}
     buttons = [Button("Play", onward, STEPS), Button("Back to step 0", {_SO_FAR: 0})]
     title = "Step the smallest GAN"

@@ -92,8 +92,8 @@ def log_terms() -> Scene:
         "log-terms",
         "A log that moves by itself",
         {
-            symbolic.weight_ds: Range(0, 4, 2, 0.1, label="w_ds"),
-            symbolic.decay: Range(1, 40, 20, 1, "epochs", "decay of λ_ds"),
+            symbolic.weight_ds: Range(0, 4, 2, 0.1, label="weight λ at first"),
+            symbolic.decay: Range(1, 40, 20, 1, "epochs", "decay of λ"),
             every: Range(1, 32, 16, 1, label="R1 interval I"),
             many: Range(4, 200, 100, 1, label="steps of an epoch N"),
             _COUNTER: Choice("step counter", ("starts again each epoch", "runs on")),
@@ -253,9 +253,9 @@ def _sum(d_loss: sp.Expr, gap: sp.Expr) -> Panel:
     """The sum of two losses as 2, from which the gap leads down, and what lies beyond up."""
     beyond = _mean(symbolic.BEYOND.subs({symbolic.r: _ROWS[0], symbolic.f: _ROWS[1]}))
     rows: list[tuple[str, sp.Expr | Number, sp.Expr | Number, str, str, sp.Expr | Number]] = [
-        ("2", 0, 2, "neutral", "{v:.0f}", 2),
-        ("− gap", 2, 2 - gap, "neutral", "−({v:.2f})", gap),
-        ("+ beyond", 2 - gap, d_loss, "neutral", "+ {v:.2f}", beyond),
+        ("2", 0, 2, "neutral", "{v:.2f}", 2),
+        ("− gap", 2, 2 - gap, "neutral", "{v:.2f}", -gap),
+        ("+ beyond", 2 - gap, d_loss, "neutral", "{v:.2f}", beyond),
         ("= d_loss", 0, d_loss, "discriminator", "{v:.2f}", d_loss),
     ]
     axis, top = Axis(-4, 8, ticks=[-4, -2, 0, 2, 4, 6, 8]), len(rows) - 1
