@@ -36,14 +36,11 @@ def test_noise_is_accepted_after_some_steps(faces):
     assert alike.item() == pytest.approx(cosines[-1], abs=1e-5)
 
 
-def test_rows_show_every_face_of_a_record(record):
-    shown = {"truth": record.baseline[0].shown["truth"], "pixel": record.results[0].shown}
-    found = pictures.unpack(shown["truth"])
-    assert found.shape == (6, 56, 56)
-    assert found.std() > 20
-    markup = pictures.rows("Faces", shown).markup
-    assert markup.count("<image") == 12
-    assert "truth" in markup
+def test_every_face_of_a_record_is_unpacked(record):
+    for shown in (record.baseline[0].shown["truth"], record.results[0].shown):
+        found = pictures.unpack(shown)
+        assert found.shape == (6, 56, 56)
+        assert found.std() > 20
 
 
 def test_packed_pictures_are_unpacked():

@@ -61,8 +61,7 @@ class Idea:
         losses: Those that pull, each with where its arrow begins, along the radius.
         rivals: How many templates of other people there are.
         at: Where the feature is at first: its angle, and its length where that is moved too.
-        strongest: The end of the axis of the gradients' lengths; where the line-up pulls it is
-            logarithmic, as that pull goes with 1 / τ.
+        strongest: The end of the axis of the bars.
         buttons: Angle, length, temperature and rivals by what they show; rivals that are not
             named are as at first.
     """
@@ -118,6 +117,10 @@ class Idea:
     ) -> tuple[dict[str, sp.Expr], dict[str, tuple[sp.Expr, sp.Expr]]]:
         return _of_feature(tuple(self.losses), self.outward, self.length, self.negatives)
 
+    def strength(self, name: str) -> sp.Expr:
+        """How long a loss's gradient is."""
+        return sp.sqrt(sum(part**2 for part in self.pulls[name]))
+
     @cached_property
     def along(self) -> Mapping[str, sp.Expr]:
         """Each pull along the radius."""
@@ -140,12 +143,12 @@ IDEAS: Mapping[str, Idea] = {
     ),
     "temperature": Idea(
         "feature-temperature", "The same circle, with two rivals",
-        {"A": -0.16, "C": -0.32}, 2, (75, None), 1000,
+        {"A": -0.16, "C": -0.32}, 2, (75, None), 2,
         {"between two rivals": (130, None, 1), "rivals on both sides": (0, None, 1, 40, -61)},
     ),
     "all": Idea(
         "feature-circle", "All losses that pull at a feature, and the centre loss",
-        {"raw L2": 0, "normalised L2": 0.14, "A": 0, "C": -0.14, "center": 0}, 2, (75, 1.4), 1000,
+        {"raw L2": 0, "normalised L2": 0.14, "A": 0, "C": -0.14, "center": 0}, 2, (75, 1.4), 6,
         {"right way, too long": (0, 1.5, 0.1), "margin holds": (25, 1, 0.1)},
     ),
 }  # fmt: skip
@@ -163,31 +166,24 @@ def circle(idea: str) -> Scene:
     """A feature in the plane of its template, which is dragged, and where each loss pulls it.
 
     Template and rivals have length 1. An arrow is minus the gradient by the feature; those of the
-    losses that look at directions alone are tangents, and stand side by side. The arrow of C is
-    multiplied by its temperature, so that its direction can be compared with A's at any; the bars,
-    then on a logarithmic axis, are the gradients' lengths.
+    losses that look at directions alone are tangents, and stand side by side. Arrow and bar of C
+    are multiplied by its temperature, so that they can be compared with A's at any; how long its
+    gradient is stands in a sentence.
 
     Args:
         idea: One of `IDEAS`.
     """
     of = IDEAS[idea]
-    strength = {_CALLED.get(name, name): sp.sqrt(a**2 + b**2) for name, (a, b) in of.pulls.items()}
+    end = of.strongest
     strengths = bars(
-        strength,
-        _strengths(of),
+        {_called(name): _size(name) * of.strength(name) for name in of.pulls},
+        Axis(0, end, ticks=[0, end / 2, end]),
         title="Length of the gradient",
-        looks={_CALLED.get(name, name): LOOKS[name] for name in of.losses},
+        looks={_called(name): LOOKS[name] for name in of.losses},
         format=".2f",
     )
     buttons = [Button(name, _preset(of, to)) for name, to in of.buttons.items()]
     return Scene(of.name, of.title, _knobs(of), [_picture(of), strengths], _said(idea), buttons)
-
-
-def _strengths(of: Idea) -> Axis:
-    """Of the gradients' lengths."""
-    if "C" in of.losses:
-        return Axis(0.01, of.strongest, log=True, ticks={0.01: "0.01", 1: "1", 100: "100"})
-    return Axis(0, of.strongest, ticks=[0, of.strongest / 2, of.strongest])
 
 
 def _size(name: str) -> sp.Expr:
@@ -202,7 +198,7 @@ def _picture(of: Idea) -> Panel:
         Line(ring, look="neutral", width=1, closed=True),
         Line([(0, 0), of.place], look="neutral", width=1, solid=True),
         Dots([(0, 0)], look="neutral", size=2.5),
-        Dots([(1, 0)], look="ground truth", size=6),
+        Dots([(1, 0)], look="ground truth", size=7),
         Text((1, 0), "t", look="ground truth", anchor="middle", shift=(16, 16)),
     ]
     if of.rivals == 1:
@@ -211,7 +207,7 @@ def _picture(of: Idea) -> Panel:
         marks.append(Dots([CENTER], look="center", size=4))
         marks.append(Text(CENTER, "c", look="center", shift=(8, 8)))
     marks += [*_arrows(of), *_named(of), _feature(of)]
-    end, low = (1.4, -1.15) if of.at[1] is None else (1.58, -1.58)
+    end, low = (1.4, -1.15) if of.at[1] is None else (1.75, -1.75)
     return view(marks, Axis(-end, end), Axis(low, end))
 
 
@@ -246,7 +242,7 @@ def _knobs(of: Idea) -> dict[sp.Symbol, Control]:
         if number <= of.rivals:
             controls[rival] = Range(*ends, at, 2, "°", f"rival {number}, angle from the template")
     if "C" in of.losses:
-        controls[_tau] = Range(0.01, 1, 0.1, label="temperature τ of the line-up", log=True)
+        controls[_tau] = Range(0.05, 1, 0.1, 0.05, label="temperature τ of the line-up")
     return controls
 
 
@@ -277,7 +273,7 @@ def _resting(rival: sp.Symbol) -> Mark:
     middle = rival / 2 - sp.Piecewise((90, rival > 0), (-90, True))
     places = [_on_circle(middle + half * sp.Rational(k, 24)) for k in range(-24, 25)]
     return Line(
-        places, look="ground truth", label="where the margin loss is 0", width=11, solid=True
+        places, look="ground truth", label="where the margin loss is 0", width=5, solid=True
     )
 
 
@@ -302,8 +298,8 @@ def _named(of: Idea) -> list[Mark]:
 
 
 _WHOSE = (
-    " The percentage at a rival is its share of the rivals' push. Of the line-up, the arrow is "
-    "times τ, the bar is not."
+    " The percentage at a rival is its share of the rivals' push. The line-up's gradient is "
+    "{pushed:.2f InfoNCE} long; its arrow and its bar are this times τ."
 )
 _PLACED = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
 _TEXTS: Mapping[str, Sequence[str]] = {
@@ -340,6 +336,8 @@ def _said(idea: str) -> list[Sentence]:
     values |= {"angle": sp.Abs(_angle), "length": of.length}
     pulls = {"raw L2": "pull", "center": "middle"}
     values |= {pulls[name]: pull for name, pull in of.along.items() if name in pulls}
+    if "C" in of.losses:
+        values["pushed"] = of.strength("C")
     if of.negatives:
         own, rival = of.outward[0], of.cosines[0]
         values |= {"own": own, "rival": rival, "lead": own - rival}

@@ -15,6 +15,7 @@ from lossbook.lab.inversion.pictures import coarse, unpack
 from lossbook.lab.page.marks import Mark
 from lossbook.lab.page.objects import (
     Axis,
+    Button,
     Choice,
     Dots,
     Line,
@@ -42,9 +43,10 @@ def climb(accepted: Mapping[str, float]) -> Scene:
     """
     recorded = json.loads(CLIMB.read_text(encoding="utf-8"))
     steps = recorded["steps"]
+    # Which of the recorded steps is chosen; they are not equally far apart.
     step = sp.Symbol("step", integer=True, nonnegative=True)
-    number = step / steps[1] + 1
-    cosine, distance = sp.IndexedBase("cosine"), sp.IndexedBase("distance")
+    number = step + 1
+    cosine, distance, done = map(sp.IndexedBase, ("cosine", "distance", "done"))
     here, far = cosine[number], distance[number]
     noise = Picture(unpack(recorded["shown"], _SIDE), (0, _SIDE), (0, _SIDE), frame=number)
     # Room at both sides keeps it low: on a phone picture, curve and slider are seen together.
@@ -53,18 +55,18 @@ def climb(accepted: Mapping[str, float]) -> Scene:
     return Scene(
         "noise-climbs",
         "Forty gradient steps on noise",
-        {step: Range(0, steps[-1], 0, steps[1], label="gradient step, in fives", fps=2)},
+        {step: Choice("after gradient step", tuple(map(str, steps)))},
         [
             picture,
-            _cosines(recorded["every cosine"], accepted["cosine"], (step, here)),
+            _cosines(recorded["every cosine"], accepted["cosine"], (done[number], here)),
         ],
-        [(_ACCEPTED, {"step": step, "cosine": here, "distance": far, **doors})],
-        arrays={cosine: recorded["cosine"], distance: recorded["distance"]},
+        [(_ACCEPTED, {"step": done[number], "cosine": here, "distance": far, **doors})],
+        arrays={cosine: recorded["cosine"], distance: recorded["distance"], done: steps},
     )
 
 
 _ACCEPTED = (
-    "After {step:.0f} steps SFace's cosine is {cosine:.4f feat} (accepted above "
+    "After {step:.0f} steps SFace's cosine is {cosine:.3f feat} (accepted above "
     "{door:.2f}). dlib's distance is {distance:.2f} (accepted below {near:.2f})."
 )
 
@@ -85,6 +87,8 @@ Film = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Judged = Sequence[tuple[float, float]]
 """SFace's cosine and dlib's distance of each predicted face."""
 _LEVELS = 16
+_PACE = 40
+"""In how many parts a step of the film is played; a part takes 12 ms."""
 
 
 def generation(
@@ -110,19 +114,24 @@ def generation(
         raise ValueError(
             f"expected {len(SIGMAS)} pictures, and a prediction for each but the first"
         )
-    step, steered = sp.symbols("step guided", integer=True, nonnegative=True)
+    step = sp.Symbol("step", nonnegative=True)
+    steered = sp.Symbol("guided", integer=True, nonnegative=True)
     noise, cosine, distance = map(sp.IndexedBase, ("noise", "cosine", "distance"))
-    said = _after_the_first(step, steered, cosine, distance)
+    # A button plays it in many small steps and ends with the last one; the nearest step is shown.
+    onward = {step: sp.Min(step + sp.Rational(1, _PACE), len(SIGMAS) - 1)}
+    whole = sp.floor(step + sp.Rational(1, 2))
+    said = _after_the_first(whole, steered, cosine, distance)
     doors = {"door": accepted["cosine"], "near": accepted["distance"]}
     return Scene(
         "generation",
         "A face in the making",
         {
-            step: Range(0, len(SIGMAS) - 1, 0, 1, label="step", fps=2),
+            step: Range(0, len(SIGMAS) - 1, 0, 1, label="step"),
             steered: Choice("guidance in the last four steps", ("off", "on")),
         },
-        [_making(photograph, plain, guided, step, steered)],
-        [(_LEFT, {"step": step, "noise": noise[step + 1]}), (_PREDICTED, said | doors)],
+        [_making(photograph, plain, guided, whole, steered)],
+        [(_LEFT, {"step": whole, "noise": noise[whole + 1]}), (_PREDICTED, said | doors)],
+        [Button("Play", onward, _PACE * (len(SIGMAS) - 1)), Button("Back to the noise", {step: 0})],
         arrays={noise: list(SIGMAS), cosine: _of(judged, 0), distance: _of(judged, 1)},
     )
 
@@ -133,7 +142,7 @@ def _of(judged: tuple[Judged, Judged], number: int) -> list[float]:
 
 
 def _after_the_first(
-    step: sp.Symbol, steered: sp.Symbol, cosine: sp.IndexedBase, distance: sp.IndexedBase
+    step: sp.Expr, steered: sp.Symbol, cosine: sp.IndexedBase, distance: sp.IndexedBase
 ) -> dict[str, sp.Expr]:
     """What both systems say of the prediction; nothing is predicted before the first step."""
     at = step + (len(SIGMAS) - 1) * steered
@@ -144,7 +153,7 @@ def _after_the_first(
 
 
 def _making(
-    photograph: NDArray[np.uint8], plain: Film, guided: Film, step: sp.Symbol, steered: sp.Symbol
+    photograph: NDArray[np.uint8], plain: Film, guided: Film, step: sp.Expr, steered: sp.Symbol
 ) -> Panel:
     """The noisy picture and the prediction, which move, beside the photograph."""
     panel: list[Mark] = []

@@ -1,21 +1,14 @@
-"""The faces that a record shows, in rows."""
+"""The faces that a record shows."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossbook.lab.inversion.faces import SIDE
-from lossbook.lab.page.charts import Chart
-from lossbook.lab.page.marks import Mark, Picture, Text
-from lossbook.lab.page.panels import Axis, Panel
 from lossbook.lab.run import pictures
 
-__all__ = ["coarse", "rows", "unpack"]
-
-_GAP, _NAME = 4, 16
+__all__ = ["coarse", "unpack"]
 
 
 def unpack(shown: str, side: int = SIDE) -> NDArray[np.uint8]:
@@ -43,26 +36,3 @@ def coarse(greys: NDArray[np.uint8], levels: int = 32) -> NDArray[np.uint8]:
     """
     step = 255 / (levels - 1)
     return np.rint(np.rint(greys / step) * step).astype(np.uint8)
-
-
-def rows(title: str, shown: Mapping[str, str], known: int = 3) -> Chart:
-    """Faces above each other, one row an arm, with its name above it.
-
-    Args:
-        title: of the picture.
-        shown: by name, a record's field ``shown``.
-        known: how many of each row are of people who were trained on; a gap follows them.
-    """
-    marks: list[Mark] = []
-    top = 0.0
-    wide = 0.0
-    for name, row in shown.items():
-        marks.append(Text((0, top + _NAME - 5), name))
-        top += _NAME
-        for place, face in enumerate(coarse(unpack(row))):
-            left = place * (SIDE + _GAP) + (3 * _GAP if place >= known else 0)
-            marks.append(Picture(face, (left, left + SIDE), (top, top + SIDE)))
-            wide = max(wide, left + SIDE)
-        top += SIDE + _GAP
-    panel = Panel(marks, Axis(0, wide), Axis(top, 0), equal=True, wide=True, frame=False)
-    return Chart(title, [panel])

@@ -201,6 +201,7 @@ def task_weights() -> Scene:
             _weights("Kendall: exp(−s) / 2 (descent)", settling, kendalls),
         ],
         _told(sigmoids, kendalls),
+        [Button(f"step {at:,}", {_STEP: at}) for at in (300, _LONGEST)],
         minima={task.omega: task.reached for task in _TASKS},
         arrays={_KEPT: logs},
     )
