@@ -60,20 +60,16 @@ def circle(idea):
         rivals = [vector(at[name]) for name in ("n1", "n2") if name in at]
         cosines = [(vector(at["angle"]) @ rival.T)[0, 0] for rival in rivals]
         found = [pull.norm() for pull in pulls.values()]
-        lineup = [pulls["C"].norm()] if "C" in pulls else []
-        if lineup:
-            # The bar of the line-up is times its temperature; a sentence has the length itself.
-            found[list(pulls).index("C")] = at["tau"] * lineup[0]
         if "tau" in at:
             found = [*torch.softmax(torch.stack(cosines) / at["tau"], 0), *found]
         if idea == "margin":
             own = vector(at["angle"])[0, 0]
             return [*found, own, *cosines, own - cosines[0], values["A"]]
         if idea == "temperature":
-            return [*found, *values.values(), *lineup]
+            return [*found, *values.values()]
         outward = vector(at["angle"])[0]
         along = [pulls[name] @ outward for name in ("raw L2", "center") if name in pulls]
-        return [*found, abs(at["angle"]), at["r"], *values.values(), *along, *lineup]
+        return [*found, abs(at["angle"]), at["r"], *values.values(), *along]
 
     return shown
 

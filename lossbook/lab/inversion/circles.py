@@ -143,12 +143,12 @@ IDEAS: Mapping[str, Idea] = {
     ),
     "temperature": Idea(
         "feature-temperature", "The same circle, with two rivals",
-        {"A": -0.16, "C": -0.32}, 2, (75, None), 2,
+        {"A": -0.16, "C": -0.32}, 2, (75, None), 20,
         {"between two rivals": (130, None, 1), "rivals on both sides": (0, None, 1, 40, -61)},
     ),
     "all": Idea(
         "feature-circle", "All losses that pull at a feature, and the centre loss",
-        {"raw L2": 0, "normalised L2": 0.14, "A": 0, "C": -0.14, "center": 0}, 2, (75, 1.4), 6,
+        {"raw L2": 0, "normalised L2": 0.14, "A": 0, "C": -0.14, "center": 0}, 2, (75, 1.4), 20,
         {"right way, too long": (0, 1.5, 0.1), "margin holds": (25, 1, 0.1)},
     ),
 }  # fmt: skip
@@ -166,9 +166,9 @@ def circle(idea: str) -> Scene:
     """A feature in the plane of its template, which is dragged, and where each loss pulls it.
 
     Template and rivals have length 1. An arrow is minus the gradient by the feature; those of the
-    losses that look at directions alone are tangents, and stand side by side. Arrow and bar of C
-    are multiplied by its temperature, so that they can be compared with A's at any; how long its
-    gradient is stands in a sentence.
+    losses that look at directions alone are tangents, and stand side by side. The arrow of C is
+    multiplied by its temperature, so that it can be compared with A's at any and stays in the
+    picture; a bar is as long as the gradient itself.
 
     Args:
         idea: One of `IDEAS`.
@@ -176,11 +176,11 @@ def circle(idea: str) -> Scene:
     of = IDEAS[idea]
     end = of.strongest
     strengths = bars(
-        {_called(name): _size(name) * of.strength(name) for name in of.pulls},
+        {_CALLED.get(name, name): of.strength(name) for name in of.pulls},
         Axis(0, end, ticks=[0, end / 2, end]),
         title="Length of the gradient",
-        looks={_called(name): LOOKS[name] for name in of.losses},
-        format=".2f",
+        looks={_CALLED.get(name, name): LOOKS[name] for name in of.losses},
+        format=".1f" if "C" in of.losses else ".2f",
     )
     buttons = [Button(name, _preset(of, to)) for name, to in of.buttons.items()]
     return Scene(of.name, of.title, _knobs(of), [_picture(of), strengths], _said(idea), buttons)
@@ -254,8 +254,8 @@ def _preset(of: Idea, to: Sequence[Number | None]) -> dict[sp.Symbol, Number]:
 
 
 def _called(name: str) -> str:
-    """What the page calls a loss's arrow; that of C is multiplied by its temperature."""
-    return _CALLED.get(name, name) + " × τ" * (name == "C")
+    """What the page calls a loss's arrow, and that C's is multiplied by its temperature."""
+    return _CALLED.get(name, name) + " (arrow: × τ)" * (name == "C")
 
 
 def _on_circle(degrees: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
@@ -298,8 +298,8 @@ def _named(of: Idea) -> list[Mark]:
 
 
 _WHOSE = (
-    " The percentage at a rival is its share of the rivals' push. The line-up's gradient is "
-    "{pushed:.2f InfoNCE} long; its arrow and its bar are this times τ."
+    " The percentage at a rival is its share of the rivals' push. The line-up's arrow is its "
+    "gradient times τ; its bar is the gradient itself, cut at 20."
 )
 _PLACED = "The feature is {angle:.0f}° from the template, and its length is {length:.2f}. "
 _TEXTS: Mapping[str, Sequence[str]] = {
@@ -336,8 +336,6 @@ def _said(idea: str) -> list[Sentence]:
     values |= {"angle": sp.Abs(_angle), "length": of.length}
     pulls = {"raw L2": "pull", "center": "middle"}
     values |= {pulls[name]: pull for name, pull in of.along.items() if name in pulls}
-    if "C" in of.losses:
-        values["pushed"] = of.strength("C")
     if of.negatives:
         own, rival = of.outward[0], of.cosines[0]
         values |= {"own": own, "rival": rival, "lead": own - rival}

@@ -66,7 +66,7 @@ def climb(accepted: Mapping[str, float]) -> Scene:
 
 
 _ACCEPTED = (
-    "After {step:.0f} steps SFace's cosine is {cosine:.3f feat} (accepted above "
+    "Step {step:.0f}: SFace's cosine is {cosine:.3f feat} (accepted above "
     "{door:.2f}). dlib's distance is {distance:.2f} (accepted below {near:.2f})."
 )
 
@@ -74,7 +74,7 @@ _ACCEPTED = (
 def _cosines(every: Sequence[float], door: float, here: Place) -> Panel:
     """SFace's cosine after each step, where it stands now, and from where on it accepts."""
     marks: list[Mark] = [
-        Line([(-1, door), (41, door)], look="neutral", label="accepted above", width=1),
+        Line([(-1, door), (41, door)], look="neutral", label=f"accepted above {door:.2f}", width=1),
         series(every, first=0, look="feat", label="SFace's cosine with the template", solid=True),
         Dots([here], look="feat", size=5),
     ]
@@ -100,6 +100,8 @@ def generation(
 ) -> Scene:
     """A face in the making: what is left of the noise after each step, and what is predicted.
 
+    A button plays it in many small steps and ends with the last one; the nearest step is shown.
+
     Args:
         photograph: of the person.
         plain: without guidance.
@@ -117,7 +119,6 @@ def generation(
     step = sp.Symbol("step", nonnegative=True)
     steered = sp.Symbol("guided", integer=True, nonnegative=True)
     noise, cosine, distance = map(sp.IndexedBase, ("noise", "cosine", "distance"))
-    # A button plays it in many small steps and ends with the last one; the nearest step is shown.
     onward = {step: sp.Min(step + sp.Rational(1, _PACE), len(SIGMAS) - 1)}
     whole = sp.floor(step + sp.Rational(1, 2))
     said = _after_the_first(whole, steered, cosine, distance)
