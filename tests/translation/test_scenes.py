@@ -125,6 +125,10 @@ def test_three_of_the_buttons_are_worlds_of_a_d_loss_of_2(logits):
     assert [world[4] for world in (alive, constant, fooled)] == [0.75, 0.5, 0.5]
     assert [world[5] for world in (alive, constant, fooled)] == pytest.approx([4.5, 0, 1.5])
     assert [world[6] for world in (alive, constant, fooled)] == pytest.approx([10 / 24, 1, 0.5])
+    # The threshold alone is wrong: each real logit lies above each fake one.
+    shifted = At(logits, presets(logits)[3])
+    reals, fakes = (shifted.places(path)[:, 0] for path in marks(logits, Path)[:2])
+    assert reals.min() > fakes.max()
     # A gap below 0 is not among them: the hinge is at least 2 - gap.
     assert wrong[3] == pytest.approx(3) and wrong[4] == 0
 

@@ -35,7 +35,9 @@ __all__ = ["circle", "dirac", "either", "lazy"]
 STEPS = 600
 """Of a Dirac-GAN."""
 EPOCH = 60
-"""Steps of a Dirac-GAN of which the log keeps the mean, at first or always."""
+"""Steps of a Dirac-GAN of which the log keeps the mean, where that cannot be set."""
+BLOWS = 48
+"""Steps of a Dirac-GAN with three penalties, if one is due in every sixteenth."""
 TURN = 63
 """Steps of a Dirac-GAN in which it turns once, and that are drawn at first."""
 MOST = 10**6
@@ -270,12 +272,13 @@ class _Gan:
         sentences: Sequence[Sentence],
         presets: Mapping[str, Sequence[Number]] | None = None,
         more: Sequence[Button] = (),
+        steps: int = STEPS,
     ) -> Scene:
-        """An object to move; a preset sets what it has of `_PRESET`, and all steps."""
+        """An object to move; a preset sets what it has of `_PRESET`, and so many steps."""
         ready = [
             Button(
                 label,
-                {_SO_FAR: STEPS}
+                {_SO_FAR: steps}
                 | {s: v for s, v in zip(_PRESET, values, strict=False) if s in controls},
             )
             for label, values in (presets or {}).items()
@@ -326,7 +329,7 @@ def circle() -> Scene:
     controls = {
         _SO_FAR: _steps(0, fps=0),
         _WEIGHT: Range(0, 5, 0, 0.1, label="weight w of R1"),
-        _EACH: Range(10, 200, EPOCH, 10, label="steps per epoch"),
+        _EACH: Range(10, 200, 100, 10, label="steps per epoch"),
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     # What is played for stands next to the button.
@@ -344,7 +347,7 @@ def lazy() -> Scene:
     It opens after three penalties that are too strong, each of which is seen.
     """
     gan = _Gan({s: v for s, v in _USUAL.items() if s != _CHOSEN} | {_ON: 1})
-    controls = {_WEIGHT: _weight(1), _CHOSEN: _every(2), _SO_FAR: _steps(3 * 16)}
+    controls = {_WEIGHT: _weight(1), _CHOSEN: _every(2), _SO_FAR: _steps(BLOWS)}
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     panels = [gan.plane(start), gan.windows()]
     times = {"every": gan.every, "w": _WEIGHT, "psi": 1 - 2 * symbolic.eta * gan.every * _WEIGHT}
@@ -353,9 +356,8 @@ def lazy() -> Scene:
         {name: gan.of(formula) for name, formula in times.items()},
     )
     said = [blow, *gan.told()[1:]]
-    return gan.scene(
-        "dirac-lazy", "R1 in every step, or now and then", controls, panels, said, _LAZY
-    )
+    title = "R1 in every step, or now and then"
+    return gan.scene("dirac-lazy", title, controls, panels, said, _LAZY, steps=BLOWS)
 
 
 def dirac() -> Scene:

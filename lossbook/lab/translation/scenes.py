@@ -69,6 +69,9 @@ _IN_ALL = either(_COUNTER, EPOCHS * symbolic.FIRES_RESTARTED, sp.floor(_RUN / sy
 _R1 = sp.nsimplify(RAW["r1"])
 _MEAN = _R1 * _IN_ALL / _RUN
 """What the log says of R1, on average."""
+_FULL = sp.floor((symbolic.steps + symbolic.interval - 1) / symbolic.interval)
+_MOST = _R1 * either(_COUNTER, symbolic.FIRES_RESTARTED, _FULL) / symbolic.steps
+"""What the log says of R1 in the epoch in which it is computed most often."""
 _REST, _G_LOSS = _generator(sp.S.Zero), _generator(symbolic.DIVERSITY_WEIGHT)
 _SUMS = (
     "g_loss goes from {a:.2f generator} in epoch 1 to {b:.2f generator} in epoch "
@@ -147,8 +150,8 @@ def _of_discriminator(paid: sp.Expr) -> Panel:
     marks: list[Mark] = [
         _epochs(hinge, "neutral", 1.5),
         *_curve(hinge + paid, "discriminator"),
-        _word(hinge, "hinge: 2; the distance is w·R1, here w = 1", "neutral", 14),
-        _word(hinge + symbolic.interval * _MEAN, "d_loss", "discriminator"),
+        _word(hinge, "hinge: 2; above it: the penalty", "neutral", 14),
+        _word(hinge + symbolic.interval * _MOST, "d_loss", "discriminator", -14),
     ]
     return Panel(marks, _ACROSS, Axis(1.8, 2.9), "Loss of the discriminator", height=190)
 
@@ -160,7 +163,7 @@ def _of_r1(logged: sp.Expr) -> Panel:
         # At the left: with an interval of 1, what is logged is as high.
         Text((1, _R1), f"R1 itself: {RAW['r1']:g}", shift=(0, -11)),
         *_curve(logged, "r1"),
-        _word(_MEAN, "logged: {v:1}", "r1", v=_MEAN),
+        _word(_MOST, "logged: {v:1}", "r1", -14, v=_MEAN),
     ]
     up = Axis(-0.008, 0.125, ticks=[0, 0.05, 0.1])
     return Panel(marks, _ACROSS, up, "r1 as logged, mean of each epoch", height=190)
@@ -169,7 +172,7 @@ def _of_r1(logged: sp.Expr) -> Panel:
 _LOGITS = {
     "broad": (2.25, -2.25, 4, 4),
     "0.8 to all": (0.8, 0.8, 0, 0),
-    "every fake fools it": (2.5, 1, 0.8, 0),
+    "shifted threshold": (2.5, 1, 0.8, 0),
     "wrong way round": (-0.5, 0.5, 0.2, 0.2),
 }
 """The means of the real and of the fake logits, and their spreads."""
@@ -289,8 +292,8 @@ def cipher() -> Scene:
         "A cipher: every letter is moved on in the alphabet",
         {
             chosen: Choice("letter", tuple(OFFERED), OFFERED.index("R")),
-            there: Range(0, many - 1, 1, 1, label="shift there"),
-            back: Range(0, many - 1, 0, 1, label="shift back"),
+            there: Range(0, many - 1, 1, 1, label="shift there by"),
+            back: Range(0, many - 1, 0, 1, label="shift back by"),
         },
         [
             _letters(faces, letter, made, again),
