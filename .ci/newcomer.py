@@ -27,7 +27,7 @@ from lossbook.landmarks import WingLoss
 
 network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 196))
 criterion = WingLoss()
-optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
 pictures, points = torch.rand(16, 8, 8), 112 * torch.rand(16, 98, 2)
 losses = []
 for _ in range(100):
