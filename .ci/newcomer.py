@@ -1,8 +1,8 @@
 """Walk a newcomer's path, step by step, and record how long each step takes: make newcomer.
 
 From an empty folder to a loss in one's own loop, and from a clone to the built book, with what
-dist/ and the last commit hold. The times go to lossbook/lab/run/newcomer.json; those of downloads
-depend on the line, or on pip's cache.
+dist/ and the last commit hold. The times go to lossbook/lab/run/newcomer.json, which the page
+*Status* shows; those of downloads depend on the line, or on pip's cache.
 """
 
 import argparse

@@ -8,8 +8,10 @@ which guidance steers a denoiser. What these come to is no merit of the denoiser
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lossbook.lab.inversion import experiment, guided
@@ -22,10 +24,27 @@ from lossbook.lab.inversion.systems import features
 from lossbook.lab.run.command import main
 from lossbook.lab.run.experiment import Experiment
 
-__all__ = ["EXPERIMENT", "RECORDED", "load_record", "moved", "run"]
+__all__ = ["EXPERIMENT", "RECORDED", "guess", "load_record", "moved", "run"]
 
 RECORDED = guided.RECORDED.replace(arms=("mean face", "regression"))
 """The mean of the faces that are trained on, and the ridge regression on the template."""
+
+
+def guess(
+    arm: str, faces: Faces, training: Int64[Tensor, " n"]
+) -> Callable[[Float[Tensor, "batch 128"]], Float[Tensor, "batch 1 56 56"]]:
+    """Make a face of a template before anything is moved.
+
+    Args:
+        arm: ``"mean face"``, the same for every template, or ``"regression"``.
+        faces: as `load_faces` gives them.
+        training: the photographs that it is learned from.
+    """
+    matrix, constant = linear_guess(faces, training)
+    if arm == "mean face":
+        matrix = torch.zeros_like(matrix)
+        constant = reduce(faces.pictures[training]).flatten(1).mean(0)
+    return lambda known: (known @ matrix.T + constant).view(-1, 1, SIDE, SIDE)
 
 
 def moved(
@@ -69,17 +88,13 @@ def run(
         progress: not used.
     """
     part, network = split(faces, fold), recognisers()[0].to(device)
-    matrix, constant = linear_guess(faces, part.training)
-    if arm == "mean face":
-        matrix = torch.zeros_like(matrix)
-        constant = reduce(faces.pictures[part.training]).flatten(1).mean(0)
+    guessed = guess(arm, faces, part.training)
 
     def make(strength: float) -> dict[str, Tensor]:
         made = {}
         for name in PARTS:
             known = templates(faces)[getattr(part, name)]
-            picture = (known @ matrix.T + constant).view(-1, 1, SIDE, SIDE)
-            on_device = moved(picture.to(device), known.to(device), network, strength)
+            on_device = moved(guessed(known).to(device), known.to(device), network, strength)
             made[name] = on_device.cpu()
         return made
 

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lossbook.lab.inversion.controls import moved
+from lossbook.lab.inversion.controls import guess, moved
 from lossbook.lab.inversion.experiment import recognisers
-from lossbook.lab.inversion.faces import SIDE, Faces, enlarge, load_faces, reduce, split
-from lossbook.lab.inversion.model import linear_guess, templates
+from lossbook.lab.inversion.faces import Faces, enlarge, load_faces, split
+from lossbook.lab.inversion.model import templates
 from lossbook.lab.inversion.systems import similarity, threshold
 
 __all__ = ["CROSSED", "FMR", "STARTS", "STRENGTHS", "accepted", "load_crossed", "made"]
@@ -45,11 +45,7 @@ def made(
         which: photographs whose templates are attacked.
     """
     part, known = split(faces, fold), templates(faces)[which]
-    matrix, constant = linear_guess(faces, part.training)
-    if start == "mean face":
-        matrix = torch.zeros_like(matrix)
-        constant = reduce(faces.pictures[part.training]).flatten(1).mean(0)
-    picture = (known @ matrix.T + constant).view(-1, 1, SIDE, SIDE)
+    picture = guess(start, faces, part.training)(known)
     return moved(picture, known, recognisers()[0], strength) if strength else picture
 
 
