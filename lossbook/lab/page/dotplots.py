@@ -55,8 +55,8 @@ class Metric:
     @property
     def axis(self) -> str:
         """Unit and direction."""
-        direction = {"lower": "← better", "higher": "better →", "": ""}
-        return "   ".join(filter(None, (self.unit, direction[self.better])))
+        direction = {"lower": "less is better", "higher": "more is better", "": ""}
+        return "; ".join(filter(None, (self.unit, direction[self.better])))
 
 
 def dot_plot(
@@ -202,6 +202,11 @@ def _panel(
             Dots([(bar.middle, height)], look=look, size=4.5),
         ]
     start, stop = metric.span or (min(seen) - room, max(seen) + room)
+    if metric.span:
+        # A dot at the end of the axis is drawn whole.
+        edge = (stop - start) / 33
+        start -= edge * (min(seen) < start + edge)
+        stop += edge * (max(seen) > stop - edge)
     return Panel(
         marks,
         x=Axis(start, stop, metric.axis),

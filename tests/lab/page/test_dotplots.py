@@ -17,7 +17,7 @@ def test_each_metric_is_a_panel_with_a_dot_and_an_interval_for_each_arm():
     plot = dot_plot(record, metrics, title="Eight losses", baseline="SmoothL1")
     html = plot.markup
     assert html.count('<svg class="panel"') == 2
-    assert "%   ← better" in html and "better →" in html
+    assert "%; less is better" in html and ">more is better<" in html
     for arm in record.config.arms:
         assert html.count(f">{arm}</text>") == 2
     assert html.count('fill-opacity="0.7"') == 2 * len(record.config.arms)
@@ -39,6 +39,12 @@ def test_a_value_is_marked_by_a_line_that_is_on_the_axis():
     assert [x for x, _ in panel.marks[0].places] == [9, 9] and panel.x.stop > 9
     (other,) = dot_plot(RESULTS, [NME], title="Two losses").panels
     assert len(other.marks) == len(panel.marks) - 1
+
+
+def test_a_dot_at_the_end_of_a_given_axis_is_drawn_whole():
+    given = {"score": {"none": [0, 0], "some": [50, 50]}}
+    (panel,) = dot_plot(given, [Metric("score", "score", span=(0, 100))], title="Two").panels
+    assert panel.x.start == pytest.approx(-100 / 33) and panel.x.stop == 100
 
 
 def test_the_table_is_folded_beneath_with_paired_differences():
