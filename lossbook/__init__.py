@@ -39,8 +39,8 @@ if not TYPE_CHECKING:  # A type checker would take every misspelt name for one o
         """Import a chapter when it is first asked for: the package stays as quick as its core."""
         if name in __all__:
             return importlib.import_module(f"lossbook.{name}")
-        home = _home(name)
-        fix = f"; write: from {home} import {name}" if home else _meant(name)
+        written = " or ".join(f"from {home} import {name}" for home in _homes(name))
+        fix = f"; write: {written}" if written else _meant(name)
         reason = f"module 'lossbook' has no attribute {name!r}{fix}"
         # Of an AttributeError, `from lossbook import name` would drop the reason.
         if fix and sys._getframe(1).f_code.co_name == "_handle_fromlist":
@@ -58,12 +58,12 @@ if not TYPE_CHECKING:  # A type checker would take every misspelt name for one o
         close = difflib.get_close_matches(name, __all__, n=1, cutoff=0.85)
         return f"; did you mean {close[0]!r}?" if close and not _is_no_name(name) else ""
 
-    def _home(name: str) -> str:
-        """The chapter of a public name, if it is one."""
+    def _homes(name: str) -> list[str]:
+        """The chapters of a public name, if it is one."""
         if _is_no_name(name):
-            return ""
+            return []
         homes = (f"lossbook.{chapter}" for chapter in registry.chapters())
-        return next((h for h in homes if name in importlib.import_module(h).__all__), "")
+        return [home for home in homes if name in importlib.import_module(home).__all__]
 
 
 def __dir__() -> list[str]:

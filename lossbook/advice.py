@@ -43,6 +43,24 @@ def meant_by(name: object, known: Sequence[str], n: int = 1) -> list[str]:
     return whole or difflib.get_close_matches(word, known, n=n)
 
 
+_REDUCTIONS = {
+    "avg": "mean",
+    "average": "mean",
+    "add": "sum",
+    "total": "sum",
+    "batch": "batchmean",
+    "elementwise_mean": "mean",
+    "None": "none",
+}
+
+
+def instead_of_reduction(name: object, known: Sequence[str]) -> str:
+    """Which reduction a name that is none may mean; empty where there is nothing to guess."""
+    word = str(name)
+    other = {_REDUCTIONS[word]} if word in _REDUCTIONS else set(meant_by(word.lower(), known))
+    return f"; did you mean {' or '.join(map(repr, sorted(other)))}?" if other else ""
+
+
 def instead_of_passed_over(key: object, known: Sequence[str], found: Container[str]) -> str:
     """What to say of a key of a batch that names no field, if one that is missing may be meant.
 
@@ -80,6 +98,15 @@ def to_one_shape(shapes: list[Shape]) -> str:
     if all(sorted(shape) == sorted(shapes[0]) for shape in shapes):
         return "transpose one, reshaping would mix its elements"
     return "reshape or expand one explicitly"
+
+
+def instead_of_integers(name: str, own: Shape) -> str:
+    """What to do about a weight of integers; one of samples may be lengths of clips."""
+    clips = "the lengths of clips one by torch.arange(frames) < lengths[:, None], "
+    return (
+        f"a visibility of 0, 1 or 2 becomes a mask by visibility > 0, "
+        f"{clips if name == 'weight' and len(own) == 1 else ''}a count a weight by {name}.float()"
+    )
 
 
 def instead_of_weight(

@@ -45,6 +45,34 @@ def weight_by_name(function: Called, *, beyond: str = "") -> Called:
     return functools.update_wrapper(call, function)  # type: ignore[return-value]
 
 
+def called_with(**options: str) -> Callable[[Called], Called]:
+    """Let the ``forward`` of a module say what an argument by name is, where it was left out.
+
+    Args:
+        options: what to pass for each argument that has to be passed by name.
+    """
+
+    def wrap(function: Called) -> Called:
+        parameters = inspect.signature(function).parameters.values()
+        count = sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in parameters)
+
+        def call(*args: Any, **named: Any) -> Any:
+            for name in options:
+                if name not in named:
+                    _ask_for(function, name, options[name], len(args) > count)
+            return function(*args, **named)
+
+        call.__code__ = call.__code__.replace(co_name=function.__qualname__)
+        return functools.update_wrapper(call, function)  # type: ignore[return-value]
+
+    return wrap
+
+
+def _ask_for(function: Callable[..., Any], name: str, what: str, by_position: bool) -> NoReturn:
+    came = f"takes {name} by name" if by_position else f"got no {name}"
+    raise TypeError(f"{_name(function)} {came}; pass {name}=..., {what}")
+
+
 def _refuse_name(function: Callable[..., Any], name: str, known: Sequence[str]) -> NoReturn:
     names = [option for option in known if option != "self"]
     raise TypeError(f"{_name(function)} takes no {name!r}; {instead_of_option(name, names)}")

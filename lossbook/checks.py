@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossbook.advice import instead_of_weight, to_one_shape
+from lossbook.advice import instead_of_integers, instead_of_weight, to_one_shape
 
 _checking_values = 0
 
@@ -264,9 +264,8 @@ def fit_weight(weight: Any, input: Tensor, *, name: str = "weight", of: str = "i
         raise TypeError(_not_a_tensor(name, weight))
     if not weight.is_floating_point() and weight.dtype is not torch.bool:
         raise TypeError(
-            f"{name} must be a floating-point or boolean tensor, got {weight.dtype}; a visibility "
-            f"of 0, 1 or 2 becomes a mask by visibility > 0, the lengths of clips one by "
-            f"torch.arange(frames) < lengths[:, None], a count a weight by {name}.float()"
+            f"{name} must be a floating-point or boolean tensor, got {weight.dtype}; "
+            f"{instead_of_integers(name, tuple(weight.shape))}"
         )
     if weight.device != input.device:
         raise ValueError(

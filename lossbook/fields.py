@@ -7,11 +7,40 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data._utils.collate import collate
 
 from lossbook import checks
 from lossbook.advice import instead_of_passed_over
 
-__all__ = ["moved", "warn_of_passed_over"]
+__all__ = ["collated", "moved", "warn_of_passed_over"]
+
+
+def collated(
+    samples: Sequence[Any], names: Sequence[str], fix: str, collate_fn_map: Any
+) -> dict[str, Any]:
+    """Stack samples field by field, as a data loader does with dictionaries.
+
+    Args:
+        samples: objects of one type.
+        names: of their fields.
+        fix: what to do about a field that some samples have.
+        collate_fn_map: of :func:`torch.utils.data.default_collate`.
+
+    Returns:
+        What all samples have, by name; a field that is None in each is left out.
+
+    Raises:
+        ValueError: for a field that some samples have and others have not.
+    """
+    stacked = {}
+    for name in names:
+        values = [getattr(sample, name) for sample in samples]
+        absent = sum(value is None for value in values)
+        if 0 < absent < len(values):
+            raise ValueError(f"{name} is missing in {absent} of {len(values)} samples; {fix}")
+        if not absent:
+            stacked[name] = collate(values, collate_fn_map=collate_fn_map)
+    return stacked
 
 
 def moved(value: Tensor, args: tuple[Any, ...], options: dict[str, Any], *, cast: bool) -> Tensor:

@@ -1,4 +1,8 @@
-"""Every public loss of every chapter under one roof: ``from lossbook.losses import wing_loss``."""
+"""Every public loss of every chapter under one roof: ``from lossbook.losses import wing_loss``.
+
+Two chapters have a ``rank_shares``. The one here is that of :mod:`lossbook.motion`; that of hands
+is :func:`lossbook.hands.rank_shares`.
+"""
 
 from lossbook.hands import (
     AuxiliaryLoss,

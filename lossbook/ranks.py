@@ -1,5 +1,6 @@
 """Ranks of data-parallel training: which of them share a batch, and what part of it one holds."""
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import torch
@@ -107,11 +108,42 @@ def rank_share(
 
 def shares_of(own: Tensor, group: Group) -> Tensor:
     """The shares of a rank in some counts, element by element, by one exchange."""
-    check_group(group)
-    started = dist.is_available() and dist.is_initialized()
-    ranks = resolve_group(group) if started else None
+    ranks = _sharing(group)
     if ranks is None:
         return torch.ones_like(own)
     everywhere = own.clone()
     dist.all_reduce(everywhere, group=ranks)
     return dist.get_world_size(ranks) * own / everywhere.where(everywhere != 0, 1)
+
+
+def shares_by_name(
+    counts: Mapping[str, Tensor | int | None], like: Tensor, group: Group
+) -> dict[str, Tensor]:
+    """The shares of a rank in what each of some terms counts, all of them by one exchange.
+
+    Args:
+        counts: by the names of the terms, which must be the same on every rank: a scalar or a
+            number; None for a term that is a sum, whose share is the number of ranks.
+        like: on its device, and in the dtype that it is computed in, every rank counts.
+        group: as for :func:`rank_share`.
+    """
+    device, dtype = like.device, checks.working_dtype(like.dtype)
+    own = torch.stack(
+        [
+            count.detach().to(device, dtype)
+            if isinstance(count, Tensor)
+            else torch.full((), 1.0 if count is None else float(count), device=device, dtype=dtype)
+            for count in counts.values()
+        ]
+    )
+    shares = dict(zip(counts, shares_of(own, group), strict=True))
+    ranks = _sharing(group)
+    size = 1 if ranks is None else dist.get_world_size(ranks)
+    return {name: share * size if counts[name] is None else share for name, share in shares.items()}
+
+
+def _sharing(group: Group) -> "dist.ProcessGroup | None":
+    """The process group that shares a batch; None where no rank waits for another."""
+    check_group(group)
+    started = dist.is_available() and dist.is_initialized()
+    return resolve_group(group) if started else None

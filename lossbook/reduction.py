@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.advice import instead_of_reduction
 from lossbook.checks import working_dtype
 from lossbook.kernels import absolute, magnitude
 from lossbook.masking import kept_whole, weighted_total, without_gaps
@@ -38,7 +39,10 @@ def check_reduction(reduction: str) -> None:
         ValueError: if it is not one of the four.
     """
     if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}; got {reduction!r}")
+        raise ValueError(
+            f"reduction must be one of {', '.join(REDUCTIONS)}; got {reduction!r}"
+            f"{instead_of_reduction(reduction, REDUCTIONS)}"
+        )
 
 
 def reduce_loss(
@@ -174,12 +178,9 @@ def apply(
         # always is a label's: these are cleared first.
         if len(tensors) == 2:
             tensors = tensors[0], without_gaps(tensors[1], weight)
-        losses = kernel(*tensors, "none")
-        total = weighted_total(losses, weight)
-        if math.isfinite(total.item()):
-            if reduction != "mean":
-                return _divide(total, reduction, losses)
-            return total / (weight.sum().item() * _repeats(weight, losses) or 1)
+        quick = reduced_if_finite(kernel(*tensors, "none"), weight, reduction)
+        if quick is not None:
+            return quick
     weight = weight if mend is None else mend(weight)
     # Every kernel is a function of the difference.
     error = tensors[0] if len(tensors) == 1 else tensors[0] - tensors[1]
@@ -205,6 +206,16 @@ def apply(
     return _divide(losses.sum(), reduction, tensors[0], weight)
 
 
+def reduced_if_finite(losses: Tensor, weight: Tensor, reduction: Reduction) -> Tensor | None:
+    """Readable losses times a constant weight that broadcasts, reduced; None where one is NaN."""
+    total = weighted_total(losses, weight)
+    if not math.isfinite(total.item()):
+        return None
+    if reduction != "mean":
+        return _divide(total, reduction, losses)
+    return total / (weight.sum().item() * _repeats(weight, losses) or 1)
+
+
 def _divide(
     total: Tensor, reduction: Reduction, losses: Tensor, weight: Tensor | None = None
 ) -> Tensor:
@@ -212,11 +223,16 @@ def _divide(
     if reduction == "sum":
         return total
     if reduction == "mean" and weight is not None:
-        count = weight.sum(dtype=total.dtype) * _repeats(weight, losses)
+        count = count_of(weight, losses, total.dtype)
         return total / torch.where(count != 0, count, 1)
     if reduction == "mean":
         return total / max(losses.numel(), 1)
     return total / max(losses.shape[0], 1) if losses.ndim else total
+
+
+def count_of(weight: Tensor, losses: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """What a weighted mean divides by: a weight counts once for each loss that it multiplies."""
+    return weight.sum(dtype=dtype) * _repeats(weight, losses)
 
 
 def _repeats(weight: Tensor, losses: Tensor) -> int:

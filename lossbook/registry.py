@@ -215,7 +215,8 @@ def create(name: str, **options: Any) -> Callable[..., Any]:
         if module is not None:
             makers[module.__name__] = module
     if name not in makers:
-        raise ValueError(f"there is no loss {name!r}{_instead(name, list(makers))}")
+        every = "lossbook.list_losses() names all"
+        raise ValueError(f"there is no loss {name!r}{_instead(name, list(makers), every)}")
     maker = makers[name]
     # Not the signature of the class: LossModule has a __new__ that some Pythons would look at.
     signed: Any = maker
@@ -227,11 +228,14 @@ def create(name: str, **options: Any) -> Callable[..., Any]:
     ]
     for option in options:
         if option not in allowed:
-            raise TypeError(f"{name} has no option {option!r}{_instead(option, allowed)}")
+            every = f"There are {', '.join(allowed)}"
+            raise TypeError(f"{name} has no option {option!r}{_instead(option, allowed, every)}")
     return maker(**options) if isinstance(maker, type) else functools.partial(maker, **options)
 
 
-def _instead(name: str, known: list[str]) -> str:
+def _instead(name: str, known: list[str], every: str) -> str:
+    """Names that are close, and where all stand; without one that is, all of them."""
     close = difflib.get_close_matches(name, known, n=3)
-    meant = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{meant} There are {', '.join(known)}" if meant else f"; there are {', '.join(known)}"
+    if close:
+        return f"; did you mean {' or '.join(close)}? {every}"
+    return f"; there are {', '.join(known)}"

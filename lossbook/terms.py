@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from lossbook import checks
 from lossbook.advice import instead_of_name
 from lossbook.checks import working_dtype
+from lossbook.idle import look_for_idle
 
 _LARGEST = torch.finfo(torch.float32).max
 
@@ -80,17 +81,29 @@ class LossTerms:
     def __init__(self, terms: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> None:
         _check(terms, weights)
         # Copies, so that a later change of the caller's dictionaries cannot part them from total.
-        self._terms = dict(terms)
-        self._weights = {name: weights[name] for name in terms}
-        self._total = _apart(weighted_sum(self._terms, self._weights), self._terms)
+        self._fill(dict(terms), {name: weights[name] for name in terms})
+        look_for_idle(self._terms, self._weights)
+
+    def _fill(self, terms: dict[str, Tensor], weights: dict[str, float | Tensor]) -> None:
+        self._terms = terms
+        self._weights = weights
+        self._total = _apart(weighted_sum(terms, weights), terms)
 
     @classmethod
     def _trusted(cls, terms: dict[str, Tensor], weights: dict[str, float | Tensor]) -> LossTerms:
-        """For our own kernels: no checks, no copies, ``weights`` in the order of ``terms``."""
+        """For our own kernels: no copies, ``weights`` in the order of ``terms``.
+
+        Nothing is checked but, inside ``check_values``, whether all that counts has a graph.
+        """
+        loss = cls._made(terms, weights)
+        look_for_idle(terms, weights)
+        return loss
+
+    @classmethod
+    def _made(cls, terms: dict[str, Tensor], weights: dict[str, float | Tensor]) -> LossTerms:
+        """The same of what was looked at before: no checks at all."""
         loss = cls.__new__(cls)
-        loss._terms = terms
-        loss._weights = weights
-        loss._total = _apart(weighted_sum(terms, weights), terms)
+        loss._fill(terms, weights)
         return loss
 
     @property
@@ -143,7 +156,10 @@ class LossTerms:
                     f"both losses have a term named {name!r}; rename it in one of them: "
                     f"LossTerms({{'other_name': loss[{name!r}]}}, ...)"
                 )
-        merged = LossTerms({**self._terms, **other._terms}, {**self._weights, **other._weights})
+        # One of them may be a copy without its graph, as logs keep them.
+        terms, weights = self._terms | other._terms, self._weights | other._weights
+        _check(terms, weights)
+        merged = LossTerms._made(terms, weights)
         merged._absent = self._absent + other._absent
         return merged
 
@@ -155,7 +171,8 @@ class LossTerms:
             name: 0.0 if _is_monitor(weight) else weight * factor
             for name, weight in self._weights.items()
         }
-        product = LossTerms(self._terms, scaled)
+        _check(self._terms, scaled)
+        product = LossTerms._made(dict(self._terms), scaled)
         product._absent = self._absent
         return product
 
@@ -215,6 +232,40 @@ class LossTerms:
             )
 
         __radd__ = __sub__ = __rsub__ = __add__
+
+        def __lt__(self, other):
+            raise TypeError(
+                "a LossTerms is more than one number; compare its total, as in loss.total > 5, or "
+                "a term, loss['name']"
+            )
+
+        __le__ = __gt__ = __ge__ = __lt__
+
+        def __len__(self):
+            raise TypeError("a LossTerms has no length; count its terms with len(loss.terms)")
+
+        def __bool__(self):
+            raise TypeError(
+                "a LossTerms is neither true nor false; ask whether there is one with "
+                "loss is not None, or compare loss.total"
+            )
+
+        # Python asks it only for what is not there: the rest costs nothing.
+        def __getattr__(self, name):
+            raise AttributeError(
+                f"'LossTerms' object has no attribute {name!r}{self._instead_of(name)}"
+            )
+
+        def _instead_of(self, name):
+            """What to say of a name that is none of ours; nothing of those that Python asks for."""
+            if name.startswith("_"):
+                return ""
+            if name in self._terms:
+                return f"; write loss[{name!r}] for the term"
+            if not hasattr(Tensor, name):
+                return ""
+            called = f"{name}()" if callable(getattr(Tensor, name)) else name
+            return f", as it is more than one number; write loss.total.{called}"
 
     def contributions(self) -> dict[str, Tensor]:
         """Each term as it enters the total: weight times term, 0 for a monitor."""

@@ -11,6 +11,7 @@ import lossbook
 from lossbook import registry
 from lossbook.hands import Keypoint2DLoss, Keypoint3DLoss, VertexLoss
 from lossbook.landmarks import SmoothL1Loss, WingLoss, pfld_loss, wing_loss
+from lossbook.translation import DiscriminatorLoss, GeneratorLoss
 
 
 def with_a_weight():
@@ -97,3 +98,15 @@ def test_a_module_of_one_s_own_without_a_weight_is_left_alone():
             return sum(terms)
 
     assert Sum()(1, 2, 3) == 6
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize(("kind", "name"), [(DiscriminatorLoss, "step"), (GeneratorLoss, "epoch")])
+def test_a_count_that_is_left_out_or_comes_by_position_is_asked_for(kind, name):
+    with pytest.raises(
+        TypeError, match=f"^{kind.__name__} got no {name}; pass {name}=..., counted"
+    ):
+        kind()(None, None)
+    with pytest.raises(TypeError, match=f"^{kind.__name__} takes {name} by name; pass {name}=..."):
+        kind()(None, None, 1)
+    assert inspect.signature(kind.forward).parameters[name].kind is inspect.Parameter.KEYWORD_ONLY

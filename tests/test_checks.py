@@ -376,6 +376,18 @@ def test_a_weight_is_fitted_on_the_right():
         assert fitted.dtype == working
 
 
+@pytest.mark.own_errors
+@pytest.mark.parametrize(
+    ("name", "shape", "of_clips"),
+    [("weight", (4,), True), ("weight", (4, 3), False), ("target.confidence_2d", (4,), False)],
+)
+def test_lengths_of_clips_are_spoken_of_where_they_may_be_meant(name, shape, of_clips):
+    whole = torch.ones(shape, dtype=torch.int64)
+    with pytest.raises(TypeError, match=rf"^{name} must be .* visibility > 0, .*a count") as raised:
+        checks.fit_weight(whole, torch.zeros(4, 3, 2), name=name)
+    assert ("clips" in str(raised.value)) == of_clips
+
+
 def test_a_hyperparameter_may_be_as_large_as_the_dtype():
     largest = torch.finfo(torch.float32).max
     checks.representable(torch.float32, w=largest, v=-largest)

@@ -3,7 +3,7 @@ import torch
 
 from lossbook.kernels import squared
 from lossbook.landmarks import smooth_l1_loss, wing_loss
-from lossbook.reduction import elementwise_loss, reduce_loss, working_dtype
+from lossbook.reduction import check_reduction, elementwise_loss, reduce_loss, working_dtype
 from lossbook.registry import card
 
 
@@ -180,3 +180,13 @@ def test_many_points_are_weighed_as_a_few_are(holds, d):
         torch.testing.assert_close(loss, expected)
         (got,) = torch.autograd.grad(loss, many)
         torch.testing.assert_close(got, torch.autograd.grad(expected, few)[0])
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("avg", "'mean'"), ("batch_mean", "'batchmean'"), ("Mean", "'mean'"), (None, "'none'")],
+)
+def test_a_reduction_of_another_name_is_told_which_is_meant(name, meant):
+    with pytest.raises(ValueError, match=rf"got {name!r}; did you mean {meant}\?$"):
+        check_reduction(name)

@@ -453,3 +453,18 @@ def test_doctests(name):
     result = doctest.testmod(module)
     assert result.failed == 0
     assert result.attempted == inspect.getsource(module).count(">>> ")
+
+
+@pytest.mark.own_errors
+def test_a_near_name_gets_that_alone_and_a_far_one_all():
+    message = (
+        r"^there is no loss 'wing'; did you mean wing_loss\? lossbook.list_losses\(\) names all$"
+    )
+    with pytest.raises(ValueError, match=message):
+        lossbook.create("wing")
+    with pytest.raises(
+        ValueError, match="no loss 'zzz'; there are .*keypoint_2d_loss.*GeneratorLoss"
+    ):
+        lossbook.create("zzz")
+    with pytest.raises(TypeError, match="did you mean epsilon. There are w, epsilon, reduction"):
+        lossbook.create("wing_loss", epsilom=1.0)

@@ -423,3 +423,52 @@ def test_autocast_leaves_the_terms_alone():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         *_, loss = two_terms()
     assert loss.total.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("slip", "error", "message"),
+    [
+        (lambda loss: loss.data_2, AttributeError, "has no attribute 'data_2'$"),
+        (lambda loss: loss.prior, AttributeError, r"no attribute 'prior'; write loss\['prior'\]"),
+        (lambda loss: loss.mean(), AttributeError, r"'mean', .*; write loss.total.mean\(\)$"),
+        (
+            lambda loss: loss.cpu(),
+            AttributeError,
+            r"more than one number; write loss.total.cpu\(\)$",
+        ),
+        (lambda loss: loss.dtype, AttributeError, "'dtype', .*; write loss.total.dtype$"),
+        (lambda loss: loss > 5, TypeError, "compare its total, as in loss.total > 5"),
+        (lambda loss: operator.ge(5, loss), TypeError, "compare its total, as in loss.total > 5"),
+        (
+            lambda loss: operator.lt(ONE, loss),
+            TypeError,
+            "compare its total, as in loss.total > 5",
+        ),
+        (len, TypeError, r"count its terms with len\(loss.terms\)"),
+        (bool, TypeError, "neither true nor false; ask .* loss is not None"),
+    ],
+)
+def test_what_is_done_to_one_number_says_what_to_do_instead(slip, error, message):
+    *_, loss = two_terms()
+    with pytest.raises(error, match=message):
+        slip(loss)
+
+
+def test_what_is_not_there_is_not_there():
+    *_, loss = two_terms()
+    for name in ("prior", "mean", "dtype", "__array__", "__torch_function__", "_terms_"):
+        assert not hasattr(loss, name)
+        assert getattr(loss, name, None) is None
+    half_made = LossTerms.__new__(LossTerms)
+    with pytest.raises(AttributeError, match="has no attribute '_terms'$"):
+        half_made.total_  # noqa: B018
+
+
+@pytest.mark.compiles
+def test_asking_whether_there_is_a_loss_compiles():
+    @torch.compile(fullgraph=True, backend="eager")
+    def step(x):
+        loss = LossTerms({"a": x}, {"a": 3.0})
+        return loss.total * 2 if loss is not None and hasattr(loss, "total") else x
+
+    assert step(ONE) == 6

@@ -12,7 +12,8 @@ from ranks import two_ranks_of
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lossbook import rank_share
+from lossbook import hands, rank_share
+from lossbook.hands.examples import FIELDS
 from lossbook.inversion import info_nce_loss
 from lossbook.motion import rank_shares
 
@@ -104,11 +105,11 @@ def remedy(card, options, inputs, weight, result):
             for name, term in result.contributions().items()
         )
     if card.name == "HandLoss":
-        shares = {"prior": of_mean, "aux": of_mean}
-        for name in ("2d", "3d_joint", "3d_vert"):
-            confidence = inputs.get(f"confidence_{name[:2]}") if name != "3d_vert" else None
-            mine = of_confidence(confidence, weight, samples)
-            shares[name] = {"sum": 2, "batchmean": of_batch, "mean": mine}[reduction]
+        fields = {"prediction": {}, "target": {}}
+        for name, value in inputs.items():
+            side, _, field = FIELDS[name].partition(".")
+            fields[side][field] = value
+        shares = hands.rank_shares(**fields, weight=weight, reduction=reduction)
         return sum(shares[name] * term for name, term in result.contributions().items())
     if reduction == "sum":
         return 2 * scalar(result)
@@ -119,13 +120,9 @@ def remedy(card, options, inputs, weight, result):
         shares = rank_shares(inputs["input"], weight=weight, parts=parts)
         return sum(shares[name] * term for name, term in result.contributions().items())
     if "confidence" in inputs:
-        of_mean = of_confidence(inputs["confidence"], weight, samples)
+        counted = samples if weight is None else weight
+        of_mean = rank_share(inputs["confidence"] * counted[:, None])
     return of_mean * scalar(result)
-
-
-def of_confidence(confidence, weight, samples):
-    weight = samples if weight is None else weight
-    return rank_share(weight if confidence is None else confidence * weight[:, None])
 
 
 def whole(card):

@@ -12,6 +12,7 @@ from lossbook.hands.modules import (
     VertexLoss,
 )
 from lossbook.hands.priors import auxiliary_loss, mano_prior_loss, rotation_loss
+from lossbook.hands.ranks import rank_shares
 from lossbook.hands.total import HandLoss
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "mpjpe",
     "pa_mpjpe",
     "pck_auc",
+    "rank_shares",
     "rotation_loss",
     "vertex_loss",
 ]

@@ -17,6 +17,7 @@ from lossbook.reduction import (
     Reduction,
     apply,
     check_reduction,
+    count_of,
     elementwise_loss,
     widened,
 )
@@ -101,7 +102,8 @@ def keypoint_3d_loss(
     A translation of the whole hand costs nothing. The row of the root is 0 by construction, so
     its own confidence has no effect; the root is needed even if it is occluded. It receives the
     negative sum of the other joints' gradients. A hand whose root has confidence 0 and a label
-    that is NaN or infinite contributes nothing.
+    that is NaN or infinite contributes nothing, also to what a mean divides by;
+    :func:`lossbook.check_values` tells of it.
 
     Args:
         input: predicted joints, shape ``(B, N, 3)``; any number of joints.
@@ -202,16 +204,10 @@ def keypoint_loss(
 
     See :func:`keypoint_2d_loss`, and :func:`keypoint_3d_loss` for a root.
     """
+    labels = target
     target, confidence, dtype = _gate(input, target, confidence, dimensions, names)
     check_reduction(reduction)
-    if root is not None:
-        checks.index(input.shape[1], root=root)
-    factor = certain = present = None
-    if confidence is not None:
-        factor = certain = checks.fit_weight(confidence, input, name=names[2], of=names[0])
-    if weight is not None:
-        factor = present = checks.fit_weight(weight, input, of=names[0])
-        factor = factor if certain is None else certain * factor
+    factor, certain, present = _factors(input, root, confidence, weight, names)
 
     def mend(given: Tensor) -> Tensor:
         if root is not None and torch.compiler.is_compiling():
@@ -236,7 +232,8 @@ def keypoint_loss(
         and reduction != "none"
         and not factor.requires_grad
         and checks.readable(first, second, factor)
-        and holds_gaps(second)
+        # With the confidences beside them labels lie in one piece, which is faster to look at.
+        and holds_gaps(labels)
     ):
         quick = _careful(factor, certain, present) if holds_gaps(factor) else factor
         quick, second = _without_gaps(quick, second, root)
@@ -263,11 +260,57 @@ def _gate(
         and is_points(dimensions)(input.shape)
     ):
         return target, confidence, input.dtype
+    if (
+        isinstance(confidence, str)
+        and confidence == "last"
+        and checks.alike(input, target)
+        and is_points(dimensions)(input.shape)
+        and target.shape == (*input.shape[:2], dimensions + 1)
+    ):
+        return target[..., :dimensions], target[..., dimensions], input.dtype
     checks.floating(**{names[0]: input, names[1]: target})
     expected, matches = f"(B, N, {dimensions})", is_points(dimensions)
     checks.shape(expected, matches, advise_points, **{names[0]: input})
     target, confidence = _part(target, confidence, dimensions, names)
     return target, confidence, checks.pair(input, target, names[:2])
+
+
+def keypoint_count(
+    input: Tensor,
+    target: Tensor,
+    dimensions: int,
+    *,
+    root: int | None,
+    confidence: Confidence | None,
+    weight: Weight | None,
+    names: tuple[str, str, str],
+) -> Tensor | int:
+    """What the mean of :func:`keypoint_loss` divides by: hands of an unknown root do not count."""
+    target, confidence, _ = _gate(input, target, confidence, dimensions, names)
+    factor, certain, present = _factors(input, root, confidence, weight, names)
+    if factor is None:
+        return input.numel()
+    whole = _careful(factor, certain, present)
+    return count_of(whole if root is None else _with_known_roots(whole, target, root), input)
+
+
+def _factors(
+    input: Tensor,
+    root: int | None,
+    confidence: Weight | None,
+    weight: Weight | None,
+    names: tuple[str, str, str],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """What the losses are multiplied by, and the confidence and the weight that it is made of."""
+    if root is not None:
+        checks.index(input.shape[1], root=root)
+    factor = certain = present = None
+    if confidence is not None:
+        factor = certain = checks.fit_weight(confidence, input, name=names[2], of=names[0])
+    if weight is not None:
+        factor = present = checks.fit_weight(weight, input, of=names[0])
+        factor = factor if certain is None else certain * factor
+    return factor, certain, present
 
 
 def _careful(factor: Tensor, certain: Tensor | None, present: Tensor | None) -> Tensor:

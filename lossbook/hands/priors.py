@@ -11,11 +11,13 @@ from lossbook.calls import weight_by_name
 from lossbook.hands import values
 from lossbook.hands.shapes import advise_matrices
 from lossbook.kernels import square, squared
+from lossbook.masking import without_gaps
 from lossbook.reduction import (
     Reduction,
     apply,
     check_reduction,
     reduce_loss,
+    reduced_if_finite,
     widened,
     working_dtype,
 )
@@ -190,21 +192,14 @@ def rotation_loss(
     dtype = _gate(input, target)
     check_reduction(reduction)
     fitted = None if weight is None else checks.fit_weight(weight, input[..., 0, 0], of="input")
-    working = working_dtype(dtype)
-    first, second = widened(dtype, input, target)
-    if fitted is not None:
-        present = (fitted != 0)[..., None, None]
-        identity = torch.eye(3, dtype=working, device=input.device)
-        first, second = first.where(present, identity), second.where(present, identity)
     if checks.checking_values(input, target, weight):
-        checks.finite(checks.MASK, input=first, target=second)
-        checks.rotations(input=first, target=second)
-        if weight is not None:
-            checks.weights(weight=weight)
-    if form == "chordal" and fitted is None and reduction == "mean":
-        # A mean over all nine entries, times nine, is the mean of the squared norms.
-        return 9 * apply(squared, first, second, weight=None, reduction="mean", dtype=dtype)
-    losses = _chordal(first, second) if form == "chordal" else _angle(first, second)
+        values.check_rotations(*_only(fitted, input, target), weight)
+    first, second = widened(dtype, input, target)
+    if form == "chordal" and reduction != "none":
+        quick = _quick_chords(first, second, fitted, reduction, dtype)
+        if quick is not None:
+            return quick
+    losses = (_chordal if form == "chordal" else _angle)(*_only(fitted, first, second))
     if fitted is not None:
         fitted = fitted.expand_as(losses)
     result = reduce_loss(losses, reduction, weight=fitted)
@@ -324,8 +319,39 @@ def _of_samples(weight: Weight | None, of: Tensor) -> Tensor | None:
     return checks.fit_weight(weight, of[:, :1], of="the batch")
 
 
+def _only(fitted: Tensor | None, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both rotations, with the identity for those of weight 0, where there are any."""
+    if fitted is None or (checks.readable(fitted) and bool(fitted.all())):
+        return input, target
+    present = (fitted != 0)[..., None, None]
+    identity = torch.eye(3, device=fitted.device)
+    return (
+        input.where(present, identity.to(input.dtype)),
+        target.where(present, identity.to(target.dtype)),
+    )
+
+
 def _chordal(input: Tensor, target: Tensor) -> Tensor:
-    return squared(input, target, "none").flatten(-2).sum(-1)
+    return squared(input, target, "none").sum((-2, -1))
+
+
+def _quick_chords(
+    input: Tensor,
+    target: Tensor,
+    fitted: Tensor | None,
+    reduction: Reduction,
+    dtype: torch.dtype,
+) -> Tensor | None:
+    """The reduced chords by torch's fused operation, unless there is a NaN to hide."""
+    if fitted is None:
+        result = apply(squared, input, target, weight=None, reduction=reduction, dtype=dtype)
+        # A mean over all nine entries, times nine, is the mean of the squared norms.
+        return 9 * result if reduction == "mean" else result
+    if fitted.requires_grad or not checks.readable(input, target, fitted):
+        return None
+    # On the CPU it costs nothing to see whether there was a NaN to hide at all.
+    losses = _chordal(input, without_gaps(target, fitted[..., None, None]))
+    return reduced_if_finite(losses, fitted, reduction)
 
 
 # Rotations from which on it pays on a CPU to bring their entries next to each other.

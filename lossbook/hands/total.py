@@ -19,7 +19,7 @@ Term = Literal["2d", "3d_joint", "3d_vert", "prior", "aux"]
 TERMS: tuple[str, ...] = get_args(Term)
 
 # What each term is computed from, under the names that the caller knows.
-_NEEDS: Mapping[str, tuple[str, ...]] = {
+NEEDS: Mapping[str, tuple[str, ...]] = {
     "2d": ("prediction.keypoints_2d", "target.keypoints_2d"),
     "3d_joint": ("prediction.keypoints_3d", "target.keypoints_3d"),
     "3d_vert": ("prediction.vertices", "target.vertices"),
@@ -29,7 +29,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 # The same as fields of the target or of the prediction.
 _FIELDS = {
     name: tuple((needed.startswith("target."), needed.partition(".")[2]) for needed in needs)
-    for name, needs in _NEEDS.items()
+    for name, needs in NEEDS.items()
 }
 
 
@@ -112,9 +112,7 @@ class HandLoss(LossModule):
                 "weights name w_3d_vert, and the vertex term is off; pass use_vertex_loss=True, or "
                 "leave w_3d_vert out"
             )
-        check_reduction(reduction)
-        if reduction == "none":
-            raise ValueError("reduction must be sum, mean or batchmean: the terms are scalars")
+        check_of_terms(reduction)
         if root is not None:
             checks.index(None, root=root)
         checks.number(shape_weight=shape_weight, pose_weight=pose_weight)
@@ -156,7 +154,7 @@ class HandLoss(LossModule):
         """
         prediction = HandPrediction.of(prediction, "prediction")
         target = HandTarget.of(target, "target")
-        factors = self._factors(weight)
+        factors = factors_of(weight)
         weights = HandLossWeights.of(self.weights).by_term()
         given = self._given(weights, prediction, target)
         _look_for_points(target)
@@ -177,10 +175,7 @@ class HandLoss(LossModule):
                 name == "aux" and not self.use_aux_loss
             ):
                 continue
-            inputs = [
-                getattr(target if of_target else prediction, field)
-                for of_target, field in _FIELDS[name]
-            ]
+            inputs = inputs_of(name, prediction, target)
             missing, torn = _missing(name, inputs)
             if name == "prior" and self.pose_weight > 0:
                 if prediction.hand_pose is None:
@@ -199,13 +194,6 @@ class HandLoss(LossModule):
             raise ValueError("no term can be computed: every term is off or lacks its inputs")
         return given
 
-    def _factors(self, weight: Weight | Mapping[str, Weight] | None) -> dict[str, Weight | None]:
-        """The samples' weight of each term."""
-        if not isinstance(weight, Mapping):
-            return dict.fromkeys(TERMS, weight)
-        _check_terms(tuple(weight), "weight")
-        return {name: weight.get(name) for name in TERMS}
-
     def _term(
         self,
         name: str,
@@ -214,7 +202,7 @@ class HandLoss(LossModule):
         target: HandTarget,
         weight: Weight | None,
     ) -> Tensor:
-        names: Any = _NEEDS[name]
+        names: Any = NEEDS[name]
         if name == "aux":
             return first_stage_loss(*inputs, form=self.auxiliary_form, weight=weight, names=names)
         if name == "prior":
@@ -232,17 +220,45 @@ class HandLoss(LossModule):
             return mesh_loss(
                 *inputs, weight=weight, reduction=self.reduction, names=(*names, "weight")
             )
-        flat = name == "2d"
-        return keypoint_loss(
-            inputs[0],
-            inputs[1],
-            2 if flat else 3,
-            root=None if flat else self.root,
-            confidence=target.confidence_2d if flat else target.confidence_3d,
-            weight=weight,
-            reduction=self.reduction,
-            names=(*names, "target.confidence_2d" if flat else "target.confidence_3d"),
-        )
+        options = options_of(name, target, self.root)
+        return keypoint_loss(*inputs, weight=weight, reduction=self.reduction, **options)
+
+
+def check_of_terms(reduction: str) -> None:
+    """Check the name of the reduction of a total's points.
+
+    Raises:
+        ValueError: for an unknown one, or ``"none"``.
+    """
+    check_reduction(reduction)
+    if reduction == "none":
+        raise ValueError("reduction must be sum, mean or batchmean: the terms are scalars")
+
+
+def factors_of(weight: Weight | Mapping[str, Weight] | None) -> dict[str, Weight | None]:
+    """The samples' weight of each term."""
+    if not isinstance(weight, Mapping):
+        return dict.fromkeys(TERMS, weight)
+    _check_terms(tuple(weight), "weight")
+    return {name: weight.get(name) for name in TERMS}
+
+
+def inputs_of(name: str, prediction: HandPrediction, target: HandTarget) -> list[Any]:
+    """What a term is computed from; None for what is not there."""
+    return [
+        getattr(target if of_target else prediction, field) for of_target, field in _FIELDS[name]
+    ]
+
+
+def options_of(name: str, target: HandTarget, root: int | None) -> dict[str, Any]:
+    """How the keypoints of a term are compared: of which dimensions, from where, how surely."""
+    flat = name == "2d"
+    return {
+        "dimensions": 2 if flat else 3,
+        "root": None if flat else root,
+        "confidence": target.confidence_2d if flat else target.confidence_3d,
+        "names": (*NEEDS[name], "target.confidence_2d" if flat else "target.confidence_3d"),
+    }
 
 
 def _missing(name: str, inputs: list[Any]) -> tuple[list[str], bool]:
@@ -252,7 +268,7 @@ def _missing(name: str, inputs: list[Any]) -> tuple[list[str], bool]:
             break
     else:
         return [], False
-    wanted = _NEEDS[name]
+    wanted = NEEDS[name]
     missing = [field for field, value in zip(wanted, inputs, strict=True) if value is None]
     torn = False
     for side in ("prediction.", "target."):
@@ -263,7 +279,7 @@ def _missing(name: str, inputs: list[Any]) -> tuple[list[str], bool]:
 
 def _is_labelled(name: str, inputs: list[Any]) -> bool:
     """Whether a part of the target is there."""
-    fields = zip(_NEEDS[name], inputs, strict=True)
+    fields = zip(NEEDS[name], inputs, strict=True)
     return any(field.startswith("target.") and value is not None for field, value in fields)
 
 
@@ -310,7 +326,7 @@ def _check_dtypes(given: Mapping[str, list[Any]]) -> None:
         return
     floating = {}
     for name, inputs in given.items():
-        for field, value in zip(_NEEDS[name], inputs, strict=True):
+        for field, value in zip(NEEDS[name], inputs, strict=True):
             if isinstance(value, Tensor) and value.is_floating_point():
                 floating[field] = value
     if floating:

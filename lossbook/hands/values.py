@@ -79,6 +79,18 @@ def check_first_stage(named: Mapping[str, Tensor], weight: Tensor | None) -> Non
     _check_betas(**{shape_name: shape})
 
 
+def check_rotations(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """Look at rotation matrices that count.
+
+    Raises:
+        ValueError: for values that cannot be meant.
+    """
+    checks.finite(checks.MASK, input=input, target=target)
+    checks.rotations(input=input, target=target)
+    if weight is not None:
+        checks.weights(weight=weight)
+
+
 def _check_visible(
     input: Tensor,
     target: Tensor,
@@ -91,11 +103,8 @@ def _check_visible(
         counted = torch.ones(input.shape[:2], dtype=torch.bool, device=input.device)
     else:
         counted = (factor != 0).expand_as(input).any(-1)
-        if root is not None and bool((~counted[:, root] & counted.any(1)).any()):
-            checks.warn(
-                f"the root, point {root}, has confidence 0 in some samples, "
-                f"yet every other joint is measured from it"
-            )
+        if root is not None:
+            _check_hidden_root(target, counted, root, names)
     needed = counted.clone()
     if root is not None:
         needed[:, root] |= counted.any(1)
@@ -103,6 +112,27 @@ def _check_visible(
     points = {names[0]: input.where(needed, 0), names[1]: target.where(needed, 0)}
     checks.finite(checks.MASK, **points)
     return counted
+
+
+def _check_hidden_root(
+    target: Tensor, counted: Bool[Tensor, "batch points"], root: int, names: tuple[str, str, str]
+) -> None:
+    """A hand is measured from a root of confidence 0, if there is one to measure from."""
+    hidden = ~counted[:, root] & counted.any(1)
+    if not bool(hidden.any()):
+        return
+    checks.warn(
+        f"the root, point {root}, has confidence 0 in some samples, "
+        f"yet every other joint is measured from it"
+    )
+    roots = target.where(hidden[:, None, None], 0)
+    roots = roots.where(torch.arange(roots.shape[1], device=roots.device)[:, None] == root, 0)
+    lost = int((~roots.isfinite()).any(2).sum())
+    which = "this hand counts" if lost == 1 else f"these {lost} hands count"
+    checks.finite(
+        f"the root is NaN: {which} for nothing; pass another root=, or root=None",
+        **{names[1]: roots},
+    )
 
 
 def _check_normalized(

@@ -70,7 +70,10 @@ def pixel_loss(
     References:
         Source note: the hybrid loss of its first section.
     """
-    return elementwise_loss(mean_square, input, target, weight=weight, reduction=reduction)
+    loss = elementwise_loss(mean_square, input, target, weight=weight, reduction=reduction)
+    if checks.checking_values(input, target, weight):
+        values.look_at_pixels(input, target, weight)
+    return loss
 
 
 @weight_by_name

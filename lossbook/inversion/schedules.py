@@ -256,7 +256,8 @@ class LambdaSchedule:
 
     In a plain loop call :meth:`step` after the optimiser's; in Lightning in
     ``on_train_batch_end``, or wherever the epochs count. :class:`InversionLoss` reads its
-    ``value``, and keeps where the schedule is in its own ``state_dict``.
+    ``value``, goes on with it by a ``step()`` of its own, and keeps where it is in its
+    ``state_dict``.
 
     Args:
         schedule: ``"linear"``, ``"sigmoid"``, ``"staged"``, ``"combined"``, or a function of a

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
 from lossbook.advice import instead_of_name
+from lossbook.idle import look_for_idle
 from lossbook.inversion import kernel
 from lossbook.inversion.guidance import (
     GuidanceForm,
@@ -41,6 +44,14 @@ if TYPE_CHECKING:
 Feature = Literal["l2", "cosine_margin", "info_nce"]
 TERMS = ("pixel", "feat", "center", "guidance")
 
+# What to do about a term without a graph beside others that have one.
+_OF_FEATURES = "compute features from input without no_grad or detach"
+_FIXES = {
+    "pixel": "pass input as the network made it, without no_grad or detach",
+    "feat": _OF_FEATURES,
+    "center": _OF_FEATURES,
+}
+
 # What makes each recipe of the source, beside the defaults: "schedule" is the name of its λ(t), and
 # "learned" stands for the documented weights of scheme B.
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -63,6 +74,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """The names that :meth:`InversionLoss.preset` knows, and what each stands for."""
 
 
+_EXTRA = "_extra_state"  # as torch calls it in a state_dict
+
+
 class InversionLoss(LossModule):
     r"""Total = pixel + λ(t) * feature, and a center and a guidance term where they have a weight.
 
@@ -78,8 +92,8 @@ class InversionLoss(LossModule):
     Args:
         feature: ``"l2"`` (default), ``"cosine_margin"`` or ``"info_nce"``; see
             :func:`feature_l2_loss`, :func:`cosine_margin_loss`, :func:`info_nce_loss`.
-        lambda_schedule: λ, a number at least 0 (1 by default), or a :class:`LambdaSchedule`, whose
-            ``step()`` the training calls. At λ = 0 the feature term is only logged.
+        lambda_schedule: λ, a number at least 0 (1 by default), or a :class:`LambdaSchedule`, with
+            which the training goes on by :meth:`step`. At λ = 0 the feature term is only logged.
         center_weight: of the center term, at least 0; 0 (off) by default: the source calls it
             optional and gives no number. It needs ``centers``.
         guidance_weight: of the guidance term, at least 0; 0 (off) by default. Above 0 the features
@@ -108,7 +122,7 @@ class InversionLoss(LossModule):
         pixel      1       1             1   91 %
         feat       1     0.1           0.1    9 %
         total                          1.1  100 %
-        >>> loss.lambda_schedule.step(50)
+        >>> loss.step(50)
         0.5
 
     References:
@@ -116,6 +130,7 @@ class InversionLoss(LossModule):
     """
 
     lambda_schedule: float | LambdaSchedule
+    _said = False  # that λ(t) is 0
 
     def __init__(
         self,
@@ -250,6 +265,8 @@ class InversionLoss(LossModule):
         checks.same_batch(input=input, features=features)
         checks.same_dtype(input=input, features=features)
         fitted = of_samples(weight, features)
+        if checks.checking_values(input, features) and torch.is_grad_enabled():
+            self._look_at_lambda(input.requires_grad and not features.requires_grad)
         terms = {"pixel": pixel_loss(input, target, weight=weight)}
         weights: dict[str, float | Tensor] = {"pixel": 1.0, "feat": self._lambda()}
         if self.guidance_weight > 0:
@@ -277,9 +294,31 @@ class InversionLoss(LossModule):
                 input, losses, similarity, form=self.guidance_form, weight=weight
             )
             weights["guidance"] = self.guidance_weight
+        look_for_idle(terms, weights, _FIXES)
         if self.task_weights is None:
-            return LossTerms._trusted(terms, weights)
+            return LossTerms._made(terms, weights)
         return _learned(self.task_weights, terms, weights)
+
+    def step(self, n: int | float = 1) -> float:
+        """Go on with λ(t), once after each step of the optimiser.
+
+        Args:
+            n: how many steps to go on.
+
+        Returns:
+            λ there.
+
+        Raises:
+            TypeError: if λ is a number, which has no steps, or ``n`` is none.
+        """
+        now = self.lambda_schedule
+        if not isinstance(now, LambdaSchedule):
+            raise TypeError(
+                f"λ is the number {now}, which has no steps; leave step() out, or make the loss "
+                f"with lambda_schedule=LambdaSchedule('linear', total)"
+            )
+        checks.number(-math.inf, n=n)
+        return now.step(now.t + n)
 
     def _lambda(self) -> float:
         now = self.lambda_schedule
@@ -326,6 +365,22 @@ class InversionLoss(LossModule):
             **options,
         )
 
+    def _look_at_lambda(self, lost: bool) -> None:
+        """Say once, inside ``check_values``, that the schedule is where it began, if that is 0.
+
+        Args:
+            lost: whether the features have no graph, which would not show until λ grows.
+        """
+        now = self.lambda_schedule
+        if self._said or not isinstance(now, LambdaSchedule) or now.t > 0 or now.value != 0:
+            return
+        self._said = True
+        checks.warn(
+            "λ(t) is 0 at t = 0: feat is only logged; call step() of this loss after each step of "
+            "the optimiser, or it stays so"
+            + (f". And features has no graph: {_OF_FEATURES}" if lost else "")
+        )
+
     def get_extra_state(self) -> dict[str, Any]:
         """Where λ(t) is, for the ``state_dict``."""
         now = self.lambda_schedule
@@ -335,6 +390,19 @@ class InversionLoss(LossModule):
         """Go on with λ(t) where the ``state_dict`` left it."""
         if state and isinstance(self.lambda_schedule, LambdaSchedule):
             self.lambda_schedule.load_state_dict(state)
+
+    # torch keeps an extra state, and asks for it, whether there is one or not.
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not isinstance(self.lambda_schedule, LambdaSchedule):
+            del destination[prefix + _EXTRA]
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, metadata: Any, strict: bool, missing: Any, *lists: Any
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *lists)
+        if prefix + _EXTRA in missing and not isinstance(self.lambda_schedule, LambdaSchedule):
+            missing.remove(prefix + _EXTRA)
 
 
 def _check_task_weights(task_weights: Any) -> None:
@@ -365,11 +433,11 @@ def _learned(
             f"task_weights has a task {missing[0]!r}, and that term is off; give it a weight, or "
             f"leave the task out"
         )
-    found = task_weights({name: weights[name] * terms[name] for name in task_weights.tasks})
+    found = task_weights.weigh({name: weights[name] * terms[name] for name in task_weights.tasks})
     for name in task_weights.tasks:
         # A monitor stays one.
         weights[name] = weights[name] * found.weights[name] if weights[name] != 0 else 0.0
     if REGULARIZER in found:
         terms = terms | {REGULARIZER: found[REGULARIZER]}
         weights[REGULARIZER] = 1.0
-    return LossTerms._trusted(terms, weights)
+    return LossTerms._made(terms, weights)

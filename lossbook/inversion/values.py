@@ -9,6 +9,27 @@ from lossbook.inversion import kernel
 _SAME = 1 - 1e-6
 
 
+_APART = 50.0
+"""Beyond this factor between two deviations, one of two pictures hardly has the other's unit."""
+
+
+def look_at_pixels(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """Compare how far pixels spread: 255 times apart is another unit. Weight 0 may be anything."""
+    spreads = {}
+    for name, pixels in (("input", input), ("target", target)):
+        seen = pixels.detach()
+        if weight is not None:
+            seen = seen[(checks.fit_weight(weight, seen) != 0).expand_as(seen)]
+        spreads[name] = seen.double().std().item() if seen.numel() > 1 else 0.0
+    small, large = sorted(spreads, key=lambda name: spreads[name])
+    if spreads[small] > 0 and spreads[large] > _APART * spreads[small]:
+        checks.warn(
+            f"{large} has a standard deviation of {spreads[large]:.3g}, {small} of "
+            f"{spreads[small]:.3g}: is one in 0 to 255 and the other in 0 to 1, or is the network "
+            f"untrained? Divide the larger by 255"
+        )
+
+
 def look_at_pair(
     features: Tensor, other: Tensor, name: str, weight: Tensor | None, fitted: Tensor | None
 ) -> None:

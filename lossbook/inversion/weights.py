@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lossbook import checks
 from lossbook.advice import instead_of_name
+from lossbook.idle import look_for_idle
 from lossbook.modules import LossModule
 from lossbook.terms import LossTerms
 
@@ -64,6 +65,11 @@ class _TaskWeights(LossModule):
                 f"{', '.join(self.tasks)}"
             )
         return {name: terms[name] for name in self.tasks}
+
+    def _looked_at(self, loss: LossTerms) -> LossTerms:
+        """The same; each task should train more than its own weight, if one does."""
+        look_for_idle(loss.terms, dict.fromkeys(self.tasks, 1.0))
+        return loss
 
 
 class SigmoidTaskWeights(_TaskWeights):
@@ -125,7 +131,10 @@ class SigmoidTaskWeights(_TaskWeights):
             TypeError: for anything but a mapping to floating-point tensors.
             ValueError: for a task that is missing or unknown, or a loss that is no scalar.
         """
-        given = self._given(terms)
+        return self._looked_at(self.weigh(self._given(terms)))
+
+    def weigh(self, given: dict[str, Tensor]) -> LossTerms:
+        """What ``forward`` returns, of one loss a task in their order."""
         return LossTerms(given, dict(zip(self.tasks, self.omega.sigmoid().unbind(), strict=True)))
 
 
@@ -220,7 +229,10 @@ class UncertaintyWeights(_TaskWeights):
             TypeError: for anything but a mapping to floating-point tensors.
             ValueError: for a task that is missing or unknown, or a loss that is no scalar.
         """
-        given = self._given(terms)
+        return self._looked_at(self.weigh(self._given(terms)))
+
+    def weigh(self, given: dict[str, Tensor]) -> LossTerms:
+        """What ``forward`` returns, of one loss a task in their order."""
         s = self.log_variance
         held = s if self.floor is None else s.clamp(min=self.floor)
         factors = [c * each for c, each in zip(self._factors, (-held).exp().unbind(), strict=True)]

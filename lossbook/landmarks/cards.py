@@ -144,7 +144,7 @@ CARDS = (
         bad=(
             ({"attributes": _zeros(5)}, ValueError, r"\(5,\)"),
             ({"attributes": _zeros(5, 0)}, ValueError, r"\(5, 0\)"),
-            ({"attributes": _zeros(5, 2).bool()}, TypeError, "bool"),
+            ({"attributes": _zeros(5, 2).long()}, TypeError, "attributes.float"),
         ),
         units="attributes 0 or 1; result without unit",
         defaults="no parameters",

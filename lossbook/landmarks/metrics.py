@@ -236,6 +236,11 @@ def _prepare(errors: Tensor, threshold: float) -> Tensor:
     checks.number(exclusive=True, threshold=threshold)
     (errors,) = widened(errors.dtype, errors)
     checks.representable(errors.dtype, threshold=threshold)
+    if checks.checking_values(errors) and threshold >= 1 and bool((errors < 1).all()):
+        checks.warn(
+            f"threshold is {threshold:g} and every error is below 1: is it in percent, and the "
+            f"errors shares of the size? For {threshold:g} % pass threshold={threshold / 100:g}"
+        )
     return errors
 
 

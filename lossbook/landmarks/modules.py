@@ -129,7 +129,9 @@ class PFLDLoss(LossModule):
         landmarks_target: Landmarks,
         angles: Float[Tensor, "batch 3"],
         angles_target: Float[Tensor, "batch 3"],
-        attributes: Float[Tensor, "batch attributes"] | None = None,
+        attributes: Float[Tensor, "batch attributes"]
+        | Bool[Tensor, "batch attributes"]
+        | None = None,
         *,
         weight: Float[Tensor, "..."] | Bool[Tensor, "..."] | None = None,
     ) -> LossTerms:

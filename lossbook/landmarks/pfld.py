@@ -74,7 +74,7 @@ def pose_weight(
 
 
 def attribute_weight(
-    attributes: Float[Tensor, "batch attributes"],
+    attributes: Float[Tensor, "batch attributes"] | Bool[Tensor, "batch attributes"],
     *,
     group: Group = None,
 ) -> Float[Tensor, " batch"]:
@@ -87,8 +87,8 @@ def attribute_weight(
     any attribute has weight 0.
 
     Args:
-        attributes: 0 or 1, shape ``(B, C)``; any choice and number of attributes. They are
-            constants: no gradient flows to them.
+        attributes: 0 or 1, or booleans, shape ``(B, C)``; any choice and number of attributes.
+            They are constants: no gradient flows to them.
         group: ranks over which the frequencies are taken: ``"world"`` for all of them, or a
             process group; by default those of the local batch. Without gradients (validation)
             no rank waits for another, and the frequencies are local. All ranks need the same
@@ -98,7 +98,7 @@ def attribute_weight(
         Shape ``(B,)``; float32 for half precision.
 
     Raises:
-        TypeError: for integer or boolean tensors, or a group that is none.
+        TypeError: for integer tensors, or a group that is none.
         ValueError: for any shape but ``(B, C)`` with C of at least 1, or ranks that differ in C.
         RuntimeError: for a group while ``torch.distributed`` is not initialised.
 
@@ -122,7 +122,7 @@ def pfld_loss(
     landmarks_target: Landmarks,
     angles: Float[Tensor, "batch 3"],
     angles_target: Float[Tensor, "batch 3"],
-    attributes: Float[Tensor, "batch attributes"] | None = None,
+    attributes: Float[Tensor, "batch attributes"] | Bool[Tensor, "batch attributes"] | None = None,
     *,
     degrees: bool = False,
     pose_bias: float = 0.0,
@@ -147,7 +147,7 @@ def pfld_loss(
         landmarks_target: true coordinates, same shape and unit.
         angles: predicted Euler angles, shape ``(B, 3)``, in radians.
         angles_target: true Euler angles, same shape and unit.
-        attributes: 0 or 1, shape ``(B, C)``. Without any, that factor is 1.
+        attributes: 0 or 1, or booleans, shape ``(B, C)``. Without any, that factor is 1.
         degrees: whether the angles are in degrees. The cosine needs the truth here: an error of
             44 degrees taken for radians costs 0.00016.
         pose_bias: added to every pose weight, at least 0.
@@ -289,7 +289,8 @@ def _check_angles(angles: Tensor, angles_target: Tensor) -> torch.dtype:
 def _check_attributes(attributes: Tensor) -> None:
     if checks.alike(attributes) and attributes.ndim == 2 and attributes.shape[1]:
         return
-    checks.floating(attributes=attributes)
+    if not (isinstance(attributes, Tensor) and attributes.dtype is torch.bool):
+        checks.floating(attributes=attributes)
     checks.shape(
         "(B, C) with C attributes of 0 or 1",
         lambda shape: len(shape) == 2 and shape[1] > 0,

@@ -57,8 +57,8 @@ def weights_of(weights: Mapping[Any, int | float] | None) -> dict[str, float]:
         )
     for letter, weight in weights.items():
         if letter not in LETTERS:
-            meant = str(letter).upper()
-            meant = f"did you mean {meant!r}? There" if meant in LETTERS else "there"
+            meant = _meant_by(str(letter))
+            meant = f"did you mean {meant!r}? There" if meant else "there"
             raise ValueError(
                 f"weights names {letter!r}, which is no letter; {meant} are {', '.join(LETTERS)}, "
                 f"and a part has its weight in parts="
@@ -68,6 +68,25 @@ def weights_of(weights: Mapping[Any, int | float] | None) -> dict[str, float]:
         # A float stays the object that it is: a copy would be a constant to the compiler.
         found[letter] = weight if type(weight) is float else float(weight)
     return found
+
+
+# What a letter may be called, by the beginnings of its words.
+_WORDS = {
+    "P": ("pos",),
+    "V": ("vel",),
+    "A": ("acc",),
+    "L": ("last", "first", "cond"),
+    "R": ("reg", "l1"),
+}
+
+
+def _meant_by(name: str) -> str:
+    """The letter that a name stands for; empty where it stands for none, as that of a part."""
+    word = name.lower().removeprefix("w_").removesuffix("_loss")
+    for letter, words in _WORDS.items():
+        if word == letter.lower() or word.startswith(words):
+            return letter
+    return ""
 
 
 def by_letter(loss: LossTerms) -> LossTerms:

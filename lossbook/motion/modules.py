@@ -41,9 +41,13 @@ class _MotionModule(LossModule):
     parts: Parts
     dim_weights: Tensor | None
 
-    def _keep(self, parts: PartsLike, dim_weights: Tensor | None, reduction: OfClips) -> None:
+    def _keep(
+        self, parts: PartsLike | None, dim_weights: Tensor | None, reduction: OfClips
+    ) -> None:
         check_of_clips(reduction)
         self.reduction: OfClips = reduction
+        # Not as a default: the compiler cannot wrap one in code that makes the module itself.
+        parts = DITTO_PARTS if parts is None else parts
         self.parts = parts if isinstance(parts, Parts) else Parts(parts)
         if dim_weights is not None:
             check_dim_weights(self.parts.layout, dim_weights)
@@ -99,7 +103,7 @@ class PVALoss(_MotionModule):
     def __init__(
         self,
         *,
-        parts: PartsLike = DITTO_PARTS,
+        parts: PartsLike | None = None,
         dim_weights: Float[Tensor, " dims"] | None = None,
         reduction: OfClips = "mean",
         short_clips: ShortClips = "error",
@@ -149,7 +153,7 @@ class LastFrameLoss(_MotionModule):
     def __init__(
         self,
         *,
-        parts: PartsLike = DITTO_PARTS,
+        parts: PartsLike | None = None,
         dim_weights: Float[Tensor, " dims"] | None = None,
         only: str | Sequence[str] | None = None,
         reduction: OfClips = "mean",
@@ -199,7 +203,7 @@ class MotionL1(_WithR):
     def __init__(
         self,
         *,
-        parts: PartsLike = DITTO_PARTS,
+        parts: PartsLike | None = None,
         coefficients: Coefficients = None,
         only: str | Sequence[str] | None = None,
         reduction: OfClips = "mean",
@@ -240,8 +244,8 @@ class MotionLoss(_WithR):
     source P is the diffusion loss itself, of a model that predicts :math:`x_0`.
 
     Args:
-        parts: see :func:`pva_loss`; :func:`load_parts` reads the file of the source's
-            ``--part_w_dict_json``.
+        parts: see :func:`pva_loss`; None (default) for Ditto's, and :func:`load_parts` reads the
+            file of the source's ``--part_w_dict_json``.
         dim_weights: see :func:`pva_loss`; :func:`load_dim_weights` reads the file of the source's
             ``--dim_ws_npy``. They move to a device with the module.
         use_last_frame_loss: whether there is L; the source's ``train.sh`` turns it on.
@@ -290,7 +294,7 @@ class MotionLoss(_WithR):
     def __init__(
         self,
         *,
-        parts: PartsLike = DITTO_PARTS,
+        parts: PartsLike | None = None,
         dim_weights: Float[Tensor, " dims"] | None = None,
         use_last_frame_loss: bool = True,
         use_reg_loss: bool = False,

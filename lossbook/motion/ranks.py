@@ -1,6 +1,5 @@
 """What the terms of a motion loss on one rank count for among those of all ranks."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -8,7 +7,7 @@ from lossbook.calls import weight_by_name
 from lossbook.motion.parts import DITTO_PARTS, PartsLike, layout_of
 from lossbook.motion.shapes import Clips, Lengths, Weight, check_clips, fit_frames
 from lossbook.motion.terms import of_both
-from lossbook.ranks import Group, shares_of
+from lossbook.ranks import Group, shares_by_name
 
 
 @weight_by_name
@@ -67,17 +66,15 @@ def rank_shares(
     for letter, order in (("V", 1), ("A", 2)):
         fitted = of_both(fitted)
         counts[letter] = _counts(fitted, batch, max(frames - order, 0))
-    own = torch.stack(
-        [
-            count.expand(layout.dimensions)[part.start : part.stop].sum() / (part.stop - part.start)
-            if isinstance(count, Tensor)
-            else torch.full((), float(count), device=input.device)
-            for count in counts.values()
-            for part in layout.parts
-        ]
-    )
-    names = [f"{name}_{letter}" for letter in counts for name in layout.names]
-    return dict(zip(names, shares_of(own, group), strict=True))
+    by_name = {
+        f"{name}_{letter}": count
+        if isinstance(count, int)
+        else count.expand(layout.dimensions)[part.start : part.stop].sum()
+        / (part.stop - part.start)
+        for letter, count in counts.items()
+        for name, part in zip(layout.names, layout.parts, strict=True)
+    }
+    return shares_by_name(by_name, input, group)
 
 
 def _counts(weight: Tensor | None, batch: int, frames: int) -> Tensor | int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from lossbook import checks
 from lossbook.advice import instead_of_name
-from lossbook.fields import moved, warn_of_passed_over
+from lossbook.fields import collated, moved, warn_of_passed_over
 from lossbook.translation.graphs import one_logit
 
 Latents = Float[Tensor, "batch channels *size"]
@@ -37,7 +38,7 @@ class Networks(NamedTuple):
 
 
 class TranslationBatch(NamedTuple):
-    """What one step of StarGAN v2 is made from.
+    """What one step of StarGAN v2 is made from. Data loaders collate it from samples.
 
     Attributes:
         content: samples to translate, shape ``(B, C, H, W)``; latents multiplied by their scale.
@@ -107,6 +108,16 @@ class TranslationBatch(NamedTuple):
         return TranslationBatch(**fields)
 
 
+def _collate(samples: Sequence[TranslationBatch], *, collate_fn_map: Any = None) -> Any:
+    """A batch of samples; without ``z_1`` where none has it."""
+    fix = "give every sample one, or draw the noise of the whole batch after loading"
+    fields = collated(samples, TranslationBatch._fields, fix, collate_fn_map)
+    return TranslationBatch(**fields)
+
+
+default_collate_fn_map[TranslationBatch] = _collate
+
+
 def check_networks(networks: Networks) -> None:
     """Check that there are four callables.
 
@@ -124,17 +135,22 @@ def check_networks(networks: Networks) -> None:
             raise TypeError(f"networks.{name} must be callable, got {type(network).__name__}")
 
 
-def check_batch(batch: TranslationBatch) -> None:
+def check_batch(batch: TranslationBatch | Mapping[str, Tensor | None]) -> TranslationBatch:
     """Check the shapes, dtypes and devices of a batch.
+
+    Returns:
+        The batch itself, or one made of a mapping with the same names.
 
     Raises:
         TypeError: for another type, samples that are no floating-point tensors, or labels that are
             not int64.
-        ValueError: for shapes, batch sizes or devices that do not fit.
+        ValueError: for other names, or shapes, batch sizes or devices that do not fit.
     """
+    if isinstance(batch, Mapping):
+        batch = _of_mapping(batch)
     if not isinstance(batch, TranslationBatch):
         raise TypeError(
-            f"batch must be a TranslationBatch, got {type(batch).__name__}; write "
+            f"batch must be a TranslationBatch or a mapping, got {type(batch).__name__}; write "
             f"TranslationBatch(content, y_src, x_ref, y_trg, z_trg, z_2)"
         )
     samples = {"content": batch.content, "x_ref": batch.x_ref}
@@ -154,6 +170,20 @@ def check_batch(batch: TranslationBatch) -> None:
     checks.same_device(**samples, **labels)
     if checks.checking_values(*samples.values(), *noise.values(), *labels.values()):
         _look(samples, noise, labels)
+    return batch
+
+
+def _of_mapping(row: Mapping[str, Any]) -> TranslationBatch:
+    """A batch of exactly the fields; others take a word, as noise is drawn in each step."""
+    known, optional = TranslationBatch._fields, TranslationBatch._field_defaults
+    missing = [name for name in known if name not in row and name not in optional]
+    others = [repr(name) for name in row if name not in known]
+    if missing or others:
+        faults = [f"has no {', '.join(missing)}"] if missing else []
+        faults += [f"holds {', '.join(others)} besides the fields"] if others else []
+        given = "".join(f", {name}=..." for name in missing)
+        raise ValueError(f"batch {' and '.join(faults)}; pass TranslationBatch.pick(batch{given})")
+    return TranslationBatch(**row)
 
 
 def _check_labels(name: str, label: Any) -> None:
@@ -164,21 +194,32 @@ def _check_labels(name: str, label: Any) -> None:
         )
     if label.dtype is not torch.int64:
         raise TypeError(
-            f"{name} must hold labels in int64, got {label.dtype}; convert it with {name}.long()"
+            f"{name} must hold labels in int64, got {label.dtype} of shape {tuple(label.shape)}; "
+            f"{_to_labels(name, tuple(label.shape))}"
         )
 
     def advise(name: str, shape: tuple[int, ...]) -> str:
         if len(shape) != 2:
             return ""
-        if shape[1] == 1:
-            return f"pass {name}.squeeze(1)"
-        return f"of one-hot labels pass {name}.argmax(1)"
+        return f"pass {name}.squeeze(1)" if shape[1] == 1 else _to_labels(name, shape)
 
     checks.shape("(B,)", lambda shape: len(shape) == 1, advise, **{name: label})
 
 
+def _to_labels(name: str, shape: tuple[int, ...]) -> str:
+    """How to make labels of what is no int64."""
+    if len(shape) == 2 and shape[1] > 1:
+        return f"of one-hot labels pass {name}.argmax(1)"
+    if len(shape) == 2:
+        return f"convert it with {name}.squeeze(1).long()"
+    return f"convert it with {name}.long()"
+
+
 _APART = 2.5
 """Beyond this factor between two deviations, one of two latents is hardly scaled like the other."""
+
+_UNSCALED = 3.0
+"""Scaled latents have a standard deviation of about 1, those of Stable Diffusion's encoder 5.5."""
 
 
 def _look(samples: dict[str, Tensor], noise: dict[str, Tensor], labels: dict[str, Tensor]) -> None:
@@ -191,6 +232,11 @@ def _look(samples: dict[str, Tensor], noise: dict[str, Tensor], labels: dict[str
         checks.warn(
             f"content has a standard deviation of {spreads[0]:.3g}, x_ref of {spreads[1]:.3g}: is "
             f"one of them multiplied by the scale of the latents, and the other not?"
+        )
+    elif max(spreads) > _UNSCALED:
+        checks.warn(
+            f"content has a standard deviation of {spreads[0]:.3g}, x_ref of {spreads[1]:.3g}, and "
+            f"scaled latents one of about 1; multiply both by their scale, as load_latents does"
         )
     for name in ("z_2", "z_1"):
         other = noise["z_trg" if name == "z_2" else "z_2"]

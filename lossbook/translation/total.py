@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lossbook import checks
+from lossbook.calls import called_with
 from lossbook.modules import LossModule
 from lossbook.precision import autocasts, exact
 from lossbook.ranks import Group, check_group
@@ -154,13 +155,21 @@ class DiscriminatorLoss(LossModule):
         found = {name: getattr(self, "_half" if name == "half" else name) for name in names}
         return ", ".join(f"{name}={value!r}" for name, value in found.items())
 
-    def forward(self, networks: Networks, batch: TranslationBatch, *, step: int) -> LossTerms:
+    @called_with(step="counted from 1 through the whole training")
+    def forward(
+        self,
+        networks: Networks,
+        batch: TranslationBatch | Mapping[str, Tensor | None],
+        *,
+        step: int,
+    ) -> LossTerms:
         """Compute the terms.
 
         Args:
             networks: the four; of a compiled discriminator the true samples of an R1 step go
                 through its eager form, as compiled code has no second derivatives.
-            batch: of which ``content``, ``x_ref``, ``y_trg`` and ``z_trg`` are used.
+            batch: of which ``content``, ``x_ref``, ``y_trg`` and ``z_trg`` are used; a mapping
+                with the same names will do.
             step: counted from 1, over the whole training.
 
         Returns:
@@ -175,7 +184,7 @@ class DiscriminatorLoss(LossModule):
         """
         due = self.computes_r1(step)
         check_networks(networks)
-        check_batch(batch)
+        batch = check_batch(batch)
         content, labels = batch.content, batch.y_trg
         with torch.no_grad(), _uncached(content):
             style = called(networks, "style_encoder", batch.x_ref, labels, content)
@@ -340,15 +349,20 @@ class GeneratorLoss(LossModule):
         # By name: a process group can neither be pickled nor deep-copied.
         self.group = group if group is None or isinstance(group, str) else group.group_name
 
+    @called_with(epoch="counted from 1, or a fraction such as 1 + step / steps")
     def forward(
-        self, networks: Networks, batch: TranslationBatch, *, epoch: int | float
+        self,
+        networks: Networks,
+        batch: TranslationBatch | Mapping[str, Tensor | None],
+        *,
+        epoch: int | float,
     ) -> LossTerms:
         """Compute the terms.
 
         Args:
             networks: the four; a discriminator inside of ``DistributedDataParallel`` is called
                 without it, as it is not trained here.
-            batch: see :class:`TranslationBatch`.
+            batch: see :class:`TranslationBatch`; a mapping with the same names will do.
             epoch: counted from 1; also a fraction, see :func:`diversity_weight`.
 
         Returns:
@@ -362,7 +376,7 @@ class GeneratorLoss(LossModule):
         """
         decayed = diversity_weight(epoch, self.w_ds, self.ds_decay_epochs)
         check_networks(networks)
-        check_batch(batch)
+        batch = check_batch(batch)
         weights: dict[str, float | Tensor] = {
             "adv": float(self.w_adv),
             "sty": float(self.w_sty),

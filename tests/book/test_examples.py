@@ -97,7 +97,8 @@ def train_as_the_readme_does(rank, name):
 
 def both_recipes(rank):
     masks = {name: train_as_the_readme_does(rank, name) for name in MASKS}
-    return masks | {"motion": motion_as_the_readme_does(rank)}
+    recipes = {"motion": motion_as_the_readme_does, "hands": hands_as_the_readme_does}
+    return masks | {name: recipe(rank) for name, recipe in recipes.items()}
 
 
 two_ranks = two_ranks_of(both_recipes)
@@ -127,7 +128,7 @@ def motion_as_the_readme_does(rank):
     names = {name: value.split(SIZES)[rank] for name, value in given.items()}
     names |= {"torch": torch, "motion_loss": MotionLoss()}
     leaf = names["predicted"] = names["predicted"].clone().requires_grad_()
-    (recipe,) = (code for code in blocks("README.md") if "rank_shares(" in code)
+    (recipe,) = (code for code in blocks("README.md") if "rank_shares(predicted" in code)
     exec(recipe, names)
     names["total"].backward()
     # Averaged over the ranks, as DistributedDataParallel does.
@@ -138,3 +139,36 @@ def motion_as_the_readme_does(rank):
 def test_the_recipe_for_motion_gives_the_gradient_of_one_process(two_ranks):
     found = torch.cat([torch.tensor(rank["motion"]) for rank in two_ranks])
     torch.testing.assert_close(found, motion_as_the_readme_does(None), atol=1e-7, rtol=1e-4)
+
+
+def hands_as_the_readme_does(rank):
+    """The same of hands, of which the first rank has all labels in 3D."""
+    torch.manual_seed(3)
+    shapes = {"keypoints_2d": (7, 21, 2), "keypoints_3d": (7, 21, 3), "betas": (7, 10)}
+    hands = {name: torch.rand(shape) - 0.5 for name, shape in shapes.items()}
+    labels = {name: torch.rand(shapes[name]) for name in ("keypoints_2d", "keypoints_3d")}
+    labels["confidence_3d"] = torch.rand(7, 21)
+    labels["confidence_3d"][:2, 0] = 0
+    labels["keypoints_3d"][:2, 0] = torch.nan
+    has_3d = torch.tensor([True, True, True, True, False, False, False])
+    hand_loss = HandLoss(use_aux_loss=False, reduction="batchmean")
+    if rank is not None:
+        hands, labels = ({n: v.split(SIZES)[rank] for n, v in f.items()} for f in (hands, labels))
+        has_3d = has_3d.split(SIZES)[rank]
+    leaves = {name: value.clone().requires_grad_() for name, value in hands.items()}
+    names = {"hands": leaves, "labels": labels, "has_3d": has_3d, "hand_loss": hand_loss}
+    if rank is None:
+        hand_loss(leaves, labels, weight={"3d_joint": has_3d}).backward()
+        return [leaf.grad for leaf in leaves.values()]
+    (recipe,) = (code for code in blocks("README.md") if "rank_shares(hands" in code)
+    exec(recipe, names)
+    names["total"].backward()
+    return [(leaf.grad / 2).tolist() for leaf in leaves.values()]
+
+
+@pytest.mark.spawns
+def test_the_recipe_for_hands_gives_the_gradient_of_one_process(two_ranks):
+    pairs = zip(*(rank["hands"] for rank in two_ranks), strict=True)
+    for parts, expected in zip(pairs, hands_as_the_readme_does(None), strict=True):
+        found = torch.cat([torch.tensor(part) for part in parts])
+        torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-4)

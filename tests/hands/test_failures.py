@@ -107,7 +107,8 @@ def test_failures_show_in_training(hands):
 def test_checks_speak_of_what_a_batch_can_show(hands):
     said = {case: spoken(hands, case) for case in CASES}
     silent = {case for case, text in said.items() if not text}
-    assert silent == {HEALTHY, "millimetres", "wrong camera", "detached"}
+    assert silent == {HEALTHY, "millimetres", "wrong camera"}
+    assert "no graph" in said["detached"]
     assert "256" in said["2D in pixels"]
     assert "was a coordinate taken for it?" in said["y as confidence"]
     assert "was the hand model loaded" in said["no hand model"]

@@ -171,6 +171,23 @@ def test_weight_and_confidence_multiply(loss, d):
 
 
 @each_loss
+@pytest.mark.parametrize("junk", [None, "label", "confidence"])
+def test_a_confidence_in_the_last_column_is_one_beside_it_to_the_last_digit(loss, d, junk):
+    input, target, confidence = points(9, 21, d), points(9, 21, d, seed=1), torch.rand(9, 21)
+    confidence[2, 4:9] = 0
+    mask = torch.arange(9) != 5
+    if junk == "label":
+        target[2, 4:9] = torch.nan
+    elif junk == "confidence":
+        confidence[5] = torch.nan
+    input.requires_grad_()
+    both = (target, confidence), (with_column(target, confidence), "last")
+    pair = [loss(input, of, confidence=c, weight=mask) for of, c in both]
+    assert pair[0].isfinite() and torch.equal(*pair)
+    assert torch.equal(*(torch.autograd.grad(value, input)[0] for value in pair))
+
+
+@each_loss
 @pytest.mark.parametrize("n", [1, 7, 8, 16, 21, 42])
 def test_any_number_of_points(loss, d, n):
     input, target = points(3, n, d), points(3, n, d, seed=1)
@@ -354,11 +371,32 @@ def test_check_values_looks_at_doubtful_points_and_at_hidden_roots(loss, d):
     if d == 3:
         with (
             pytest.warns(UserWarning, match="the root, point 0"),
-            pytest.raises(ValueError, match=r"target holds 3 NaN .* index \(1, 0, 0\)"),
+            pytest.raises(
+                ValueError,
+                match=r"target holds 3 NaN .* index \(1, 0, 0\); the root is NaN: this hand counts "
+                r"for nothing; pass another root=, or root=None$",
+            ),
         ):
             checked(loss, input, target, confidence=doubtful)
+        # What it says: 20 joints are seen, and none of them trains.
+        loss(input.requires_grad_(), target, confidence=doubtful).backward()
+        assert not input.grad[1].any()
     else:
         checked(loss, input, target, confidence=doubtful)
+
+
+@pytest.mark.own_errors
+def test_check_values_says_the_other_fix_of_a_seen_root_and_of_a_hand_without_one():
+    input, target, confidence = points(2, 21, 3), points(2, 21, 3), torch.ones(2, 21)
+    target[0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"index \(0, 0, 0\); mask what is missing with weight=$"):
+        checked(keypoint_3d_loss, input, target, confidence=confidence)
+    confidence[0] = 0
+    checked(keypoint_3d_loss, input, target, confidence=confidence)
+    confidence[0, 1:] = 1
+    checked(keypoint_3d_loss, input, target, confidence=confidence, root=None)
+    with pytest.warns(UserWarning, match="point 0"), pytest.raises(ValueError, match="root=None$"):
+        checked(keypoint_3d_loss, input, target, confidence=confidence)
 
 
 @each_loss

@@ -259,6 +259,48 @@ def test_rotations_may_come_with_or_without_joints():
     torch.testing.assert_close(together.flatten(), alone)
 
 
+# All reductions of the chord in one place ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "batchmean"])
+@pytest.mark.parametrize(
+    "weight",
+    [None, torch.tensor([[0.5], [0.0], [2.0]]), torch.rand(3, 4), torch.rand(3, 4) > 0.4],
+    ids=["none", "samples", "rotations", "mask"],
+)
+@pytest.mark.parametrize("junk", [None, "label", "prediction"])
+def test_reduced_chords_are_the_single_ones_reduced(reduction, weight, junk):
+    first, second = turns(points(3, 4, 3)), turns(points(3, 4, 3, seed=1))
+    weights = torch.ones(3, 4) if weight is None else weight.expand(3, 4).to(first.dtype)
+    single = rotation_loss(first, second, reduction="none") * weights
+    count = {"sum": 1, "mean": weights.sum(), "batchmean": 3}[reduction]
+    if weight is not None and junk:
+        hidden = (weights == 0)[..., None, None]
+        spoilt = (second if junk == "label" else first).masked_fill(hidden, torch.nan)
+        first, second = (first, spoilt) if junk == "label" else (spoilt, second)
+    first.requires_grad_()
+    reduced = rotation_loss(first, second, weight=weight, reduction=reduction)
+    torch.testing.assert_close(reduced, single.sum() / count)
+    (gradient,) = torch.autograd.grad(reduced, first)
+    wanted = 2 * (first - second).detach() * weights[..., None, None] / count
+    torch.testing.assert_close(gradient, wanted.nan_to_num().to(gradient.dtype))
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "batchmean"])
+@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 0.0, 2.0])])
+def test_rotations_without_a_gap_are_neither_replaced_nor_looked_for(
+    monkeypatch, reduction, weight
+):
+    first, second = turns(points(3, 4, 3)), turns(points(3, 4, 3, seed=1))
+    expected = rotation_loss(first, second, weight=weight, reduction=reduction)
+    monkeypatch.setattr(torch.Tensor, "where", None)
+    monkeypatch.setattr(torch, "where", None)
+    assert rotation_loss(first, second, weight=weight, reduction=reduction) == expected
+    if weight is None:
+        monkeypatch.setattr(priors, "_chordal", None)
+        assert rotation_loss(first, second, reduction=reduction) == expected
+
+
 # Masks ------------------------------------------------------------------------------------------
 
 

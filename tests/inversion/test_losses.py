@@ -291,3 +291,26 @@ def test_compiled_under_autocast_nothing_is_rounded():
     compiled = torch.compile(info_nce_loss, fullgraph=True, backend="aot_eager")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(compiled(*given), expected)
+
+
+@pytest.mark.own_errors
+def test_pixels_of_another_range_are_told_of(recwarn):
+    picture = torch.rand(4, 3, 8, 8)
+    other = picture.flip(0)
+    with lossbook.check_values():
+        for input, target in ((255 * picture, other), (picture, 255 * other)):
+            with pytest.warns(
+                UserWarning, match="deviation of 7.*0 to 255 and the other in 0 to 1"
+            ):
+                pixel_loss(input, target)
+        recwarn.clear()
+        pixel_loss(49 * picture, other)
+        pixel_loss(picture, torch.zeros_like(other))
+        pixel_loss(picture[:0], other[:0])
+        hidden = torch.tensor([0.0, 1.0, 1.0, 1.0])
+        spoilt = torch.cat([1000 * picture[:1], picture[1:]])
+        for weight in (hidden, hidden > 0):
+            pixel_loss(spoilt, other, weight=weight)
+        spoilt[0] = torch.nan
+        pixel_loss(spoilt, other, weight=hidden)
+    assert not recwarn

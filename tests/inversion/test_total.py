@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 
+import lossbook
 from lossbook import LossTerms
 from lossbook.inversion import (
     InversionLoss,
@@ -314,3 +315,76 @@ def test_what_is_missing_is_named():
         InversionLoss(lambda_schedule=linear_schedule)
     with pytest.raises(ValueError, match="batch size: input has 6, features has 5"):
         InversionLoss()(*people[:2], features[:5], given["template"][:5])
+
+
+def test_a_step_goes_on_by_one_or_by_several():
+    loss = InversionLoss.preset("A", total=TOTAL)
+    assert loss.step() == 0.01
+    assert loss.step(49) == 0.5
+    assert loss.lambda_schedule.t == 50
+    with pytest.raises(TypeError, match="n must be a Python number, got str"):
+        loss.step("1")
+
+
+@pytest.mark.own_errors
+def test_a_number_has_no_steps_and_the_error_says_what_has():
+    with pytest.raises(
+        TypeError, match=r"λ is the number 0.3, .*=LambdaSchedule\('linear', total\)"
+    ):
+        InversionLoss(lambda_schedule=0.3).step()
+
+
+def test_a_loss_without_a_schedule_leaves_a_checkpoint_as_it_was():
+    decoder = nn.Linear(2, 2)
+    old = nn.ModuleDict({"net": decoder}).state_dict()
+    model = nn.ModuleDict({"net": decoder, "loss": InversionLoss()})
+    assert list(model.state_dict()) == list(old)
+    assert InversionLoss().state_dict() == {}
+    model.load_state_dict(old)
+    # Checkpoints of before have an empty state.
+    model.load_state_dict(old | {"loss._extra_state": {}})
+    InversionLoss().load_state_dict({"_extra_state": {}})
+    learned = InversionLoss.preset("B")
+    assert list(learned.state_dict()) == ["task_weights.omega"]
+    learned.load_state_dict(learned.state_dict())
+    with pytest.raises(RuntimeError, match="Missing key"):
+        InversionLoss.preset("A", total=TOTAL).load_state_dict({})
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        InversionLoss().load_state_dict({"other": torch.ones(1)})
+
+
+@pytest.mark.own_errors
+def test_a_schedule_that_nobody_steps_is_told_of_once(recwarn):
+    loss, message = (
+        InversionLoss.preset("A", total=TOTAL),
+        r"λ\(t\) is 0 at t = 0: feat is only logged",
+    )
+    computed(loss)
+    with lossbook.check_values():
+        with torch.no_grad():
+            computed(loss)
+        assert not recwarn
+        with pytest.warns(UserWarning, match=message):
+            computed(loss)
+        recwarn.clear()
+        computed(loss)
+        for other in (
+            InversionLoss.preset("A", total=TOTAL),
+            InversionLoss.preset("E", total=TOTAL),
+        ):
+            other.step()
+            computed(other)
+        computed(InversionLoss(lambda_schedule=0.0))
+    assert not recwarn
+
+
+@pytest.mark.own_errors
+def test_features_without_a_graph_are_told_of_while_the_schedule_is_at_0():
+    pictures = torch.rand(2, 3, 2, 2, requires_grad=True)
+    features = torch.rand(2, 4)
+    loss, message = (
+        InversionLoss.preset("baseline", total=TOTAL),
+        "And features has no graph: compute",
+    )
+    with lossbook.check_values(), pytest.warns(UserWarning, match=message):
+        loss(pictures, pictures.detach(), features, features)

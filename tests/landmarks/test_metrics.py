@@ -371,3 +371,16 @@ def test_metrics_refuse_nothing_and_nonsense(metric):
         metric(torch.zeros(2), threshold="0.1")
     with pytest.raises(TypeError, match="errors must be a floating-point"):
         metric(torch.zeros(2, dtype=torch.long))
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize("metric", [failure_rate, ced_auc])
+def test_a_threshold_in_percent_is_told_of(metric, recwarn):
+    errors = torch.tensor([0.04, 0.08, 0.25])
+    with lossbook.check_values():
+        with pytest.warns(UserWarning, match="threshold is 10 .* For 10 % pass threshold=0.1"):
+            metric(errors, threshold=10)
+        recwarn.clear()
+        metric(errors, threshold=0.1)
+        metric(100 * errors, threshold=10)
+    assert not recwarn

@@ -93,17 +93,16 @@ def test_apart_the_angles_train_their_head_alone_and_say_the_same(faces):
     assert reached.any()
 
 
-def test_together_a_training_is_that_of_the_factors(faces, monkeypatch):
+def test_apart_is_all_that_differs_from_the_factors(faces):
     quick = paths.RECORDED.replace(steps=3)
-    both = {"pose alone": factors.ARMS["pose alone"]}
-    monkeypatch.setattr(paths, "ARMS", both)
-    mine = paths.run("pose alone", 1, quick, faces, progress=False)
+    arm, losses = "pose alone, apart", paths.ARMS
     usual = factors.EXPERIMENT.run("pose alone", 1, quick, faces, progress=False)
-    assert mine.replace(seconds=0.0) == usual.replace(seconds=0.0)
-    tried = paths.try_rate("pose alone", 1e-3, 1, quick, faces)
-    assert tried == factors.EXPERIMENT.try_rate("pose alone", 1e-3, 1, quick, faces)
-    monkeypatch.setattr(paths, "APART", frozenset(both))
-    assert paths.run("pose alone", 1, quick, faces, progress=False).units != mine.units
+    together = experiment.run(arm, 1, quick, faces, losses=losses, progress=False)
+    assert together.units == usual.units
+    assert paths.EXPERIMENT.run(arm, 1, quick, faces, progress=False).units != usual.units
+    tried = factors.EXPERIMENT.try_rate("pose alone", 1e-3, 1, quick, faces)
+    assert tried == experiment.try_rate(arm, 1e-3, 1, quick, faces, losses=losses)
+    assert tried != paths.EXPERIMENT.try_rate(arm, 1e-3, 1, quick, faces)
 
 
 @pytest.mark.parametrize("module", [paths, longer])

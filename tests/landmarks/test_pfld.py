@@ -57,6 +57,18 @@ def test_attribute_weight_averages_to_the_number_of_present_attributes(seed):
     assert attribute_weight(attributes).mean().item() == pytest.approx(present)
 
 
+@pytest.mark.parametrize("weight", [None, torch.linspace(0, 2, 8), torch.arange(8) > 3])
+def test_attributes_may_be_booleans_as_masks_are(weight):
+    inputs = pfld_inputs()
+    known = inputs["attributes"] > 0
+    inputs["attributes"] = known.to(inputs["landmarks"].dtype)
+    whole = inputs | {"attributes": known}
+    with lossbook.check_values():
+        pair = [pfld_loss(**given, weight=weight) for given in (inputs, whole)]
+    assert pair[0].log() == pair[1].log()
+    assert torch.equal(attribute_weight(known), attribute_weight(known.float()))
+
+
 def test_a_sample_without_attributes_has_weight_zero_unless_there_is_a_bias():
     inputs = pfld_inputs()
     inputs["attributes"][0] = 0

@@ -6,12 +6,14 @@ import pickle
 
 import pytest
 import torch
+from matrix import needs_torch
 
 import lossbook
 from lossbook.motion import (
     MotionLoss,
     Part,
     Parts,
+    PVALoss,
     by_letter,
     last_frame_loss,
     motion_l1,
@@ -99,6 +101,12 @@ def test_monitors_too_are_free_of_what_is_masked(letter, junk):
     ("weights", "error", "message"),
     [
         ({"X": 1.0}, ValueError, "weights names 'X', which is no letter; there are P, V, A, L, R"),
+        ({"vel": 1.0}, ValueError, "'vel', which is no letter; did you mean 'V'. There are P, V"),
+        ({"w_acc": 1.0}, ValueError, "'w_acc', which is no letter; did you mean 'A'"),
+        ({"Position": 1.0}, ValueError, "'Position', which is no letter; did you mean 'P'"),
+        ({"last_frame": 1.0}, ValueError, "'last_frame', which is no letter; did you mean 'L'"),
+        ({"reg_loss": 1.0}, ValueError, "'reg_loss', which is no letter; did you mean 'R'"),
+        ({"pitch": 2.0}, ValueError, "'pitch', which is no letter; there are .* a part has its w"),
         ({"exp": 2.0}, ValueError, "'exp', which is no letter.*a part has its weight in parts="),
         ({"P": -0.5}, ValueError, r"weights\['P'\] must be finite and at least 0, got -0.5"),
         ({"V": math.nan}, ValueError, r"weights\['V'\] must be finite .* got nan"),
@@ -245,3 +253,18 @@ def test_by_letter_compiles_with_the_loss():
 
     expected = by_letter(module(values, target, target[:, 1]))
     assert step(values, target).log() == pytest.approx(expected.log())
+
+
+@pytest.mark.compiles
+@needs_torch(2, 10, "parts are made outside of what is compiled")
+@pytest.mark.parametrize("module", [MotionLoss, PVALoss])
+def test_a_module_may_be_made_in_what_is_compiled(module):
+    torch.compiler.reset()
+    motion = torch.randn(2, 4, 265, generator=torch.Generator().manual_seed(0))
+    frame = [motion[:, 1]] if module is MotionLoss else []
+
+    @torch.compile(fullgraph=True, backend="aot_eager")
+    def step(motion):
+        return module()(motion, 0 * motion, *frame).total
+
+    torch.testing.assert_close(step(motion), module()(motion, 0 * motion, *frame).total)

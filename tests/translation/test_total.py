@@ -463,8 +463,10 @@ def test_other_things_than_networks_and_batches_are_refused():
             loss(tuple(four), given, **options)
         with pytest.raises(TypeError, match="networks.mapping must be callable, got NoneType"):
             loss(four._replace(mapping=None), given, **options)
-        with pytest.raises(TypeError, match="batch must be a TranslationBatch, got dict"):
-            loss(four, given._asdict(), **options)
+        with pytest.raises(
+            TypeError, match="batch must be a TranslationBatch or a mapping, got tuple"
+        ):
+            loss(four, tuple(given), **options)
     with pytest.raises(
         ValueError, match=r"step must be at least 1, got 0; count from 1: step \+ 1"
     ):
@@ -561,3 +563,72 @@ def test_a_discriminator_without_parameters_will_do():
     four = networks()._replace(discriminator=lambda x, y: x.flatten(1).sum(1))
     term = GeneratorLoss()(four, batch(), epoch=1)["adv"]
     assert reached(term, four[:3]) == [True, True, True]
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize(
+    ("labels", "fix"),
+    [
+        (torch.eye(6), r"float32 of shape \(6, 6\); of one-hot labels pass y_trg.argmax\(1\)$"),
+        (torch.zeros(6, 1), r"convert it with y_trg.squeeze\(1\).long\(\)$"),
+        (torch.zeros(6), r"convert it with y_trg.long\(\)$"),
+    ],
+)
+def test_labels_of_another_kind_are_told_how_to_become_labels(labels, fix):
+    with pytest.raises(TypeError, match=f"y_trg must hold labels in int64, got torch.{fix}|{fix}"):
+        DiscriminatorLoss()(networks(), batch()._replace(y_trg=labels), step=1)
+
+
+def test_a_mapping_of_the_fields_will_do():
+    given, four = batch(), networks()
+    row = given._asdict()
+    del row["z_1"]
+    for found, expected in (
+        (DiscriminatorLoss()(four, row, step=1), DiscriminatorLoss()(four, given, step=1)),
+        (GeneratorLoss()(four, row, epoch=1), GeneratorLoss()(four, given, epoch=1)),
+    ):
+        assert found.log() == expected.log()
+
+
+@pytest.mark.own_errors
+def test_a_loader_s_row_is_told_to_be_picked_with_its_noise():
+    row = batch()._asdict()
+    del row["z_trg"], row["z_2"]
+    message = r"batch has no z_trg, z_2; pass TranslationBatch.pick\(batch, z_trg=..., z_2=...\)$"
+    with pytest.raises(ValueError, match=message):
+        DiscriminatorLoss()(networks(), row, step=1)
+    message = r"holds 'typeface' besides the fields; pass TranslationBatch.pick\(batch\)$"
+    with pytest.raises(ValueError, match=message):
+        GeneratorLoss()(networks(), batch()._asdict() | {"typeface": ["serif"]}, epoch=1)
+
+
+def test_samples_are_collated_with_and_without_a_second_noise():
+    given = batch(second=True)
+    for whole in (given, given._replace(z_1=None)):
+        samples = [
+            TranslationBatch(*(None if field is None else field[i] for field in whole))
+            for i in range(len(given.content))
+        ]
+        found = torch.utils.data.default_collate(samples)
+        assert type(found) is TranslationBatch
+        assert (found.z_1 is None) == (whole.z_1 is None)
+        for field, expected in zip(found, whole, strict=True):
+            assert field is None or torch.equal(field, expected)
+    uneven = [samples[0], samples[1]._replace(z_1=samples[1].z_2)]
+    with pytest.raises(ValueError, match="z_1 is missing in 1 of 2 samples; give every sample one"):
+        torch.utils.data.default_collate(uneven)
+
+
+@pytest.mark.own_errors
+def test_latents_that_are_not_scaled_are_told_of(recwarn):
+    given = batch()
+    latents = torch.randn(given.content.shape, generator=torch.Generator().manual_seed(0))
+    with lossbook.check_values():
+        for scale in (1.0, 2.5):
+            four = given._replace(content=scale * latents, x_ref=scale * latents.flip(0))
+            DiscriminatorLoss()(networks(), four, step=1)
+        assert not recwarn
+        four = given._replace(content=5.5 * latents, x_ref=5.5 * latents.flip(0))
+        message = "standard deviation of 5.*scaled latents one of about 1; multiply both by their"
+        with pytest.warns(UserWarning, match=message):
+            DiscriminatorLoss()(networks(), four, step=1)

@@ -21,7 +21,15 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from lossbook.lab.landmarks.data import Faces, crop, load_faces, mean_shape, split_by_subject
-from lossbook.lab.landmarks.model import ARMS, SIZE, ArmLoss, Settings, evaluate, train
+from lossbook.lab.landmarks.model import (
+    ARMS,
+    SIZE,
+    ArmLoss,
+    LandmarkNet,
+    Settings,
+    evaluate,
+    train,
+)
 from lossbook.lab.landmarks.orl import files
 from lossbook.lab.run import records
 from lossbook.lab.run.command import main
@@ -35,6 +43,7 @@ __all__ = [
     "LIVE",
     "RECORDED",
     "Config",
+    "Prepare",
     "Record",
     "Result",
     "Teach",
@@ -47,6 +56,10 @@ __all__ = [
 Teach = Callable[[Faces, Int64[Tensor, " n"], int], tuple[Faces, Int64[Tensor, " n"]]]
 FAITHFUL: Mapping[str, Teach] = {}
 """Every arm is taught the faces as they are."""
+
+Prepare = Callable[[LandmarkNet], LandmarkNet]
+AS_MADE: Mapping[str, Prepare] = {}
+"""Every arm trains the network as it was made."""
 
 RECORD = Path(__file__).with_name("data") / "record.json"
 
@@ -127,7 +140,9 @@ def run(
     *,
     losses: Mapping[str, ArmLoss] = ARMS,
     taught: Mapping[str, Teach] = FAITHFUL,
+    prepared: Mapping[str, Prepare] = AS_MADE,
     scored: Callable[[nn.Module, Faces, Tensor], dict[str, Any]] = evaluate,
+    seed: int | None = None,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Result:
@@ -135,13 +150,15 @@ def run(
 
     Args:
         arm: name in the losses.
-        fold: which people are held out; also the seed.
+        fold: which people are held out.
         config: see `Config`.
         faces: as `load_faces` gives them.
         losses: that are compared, by arm.
         taught: by arm, what makes of the faces, the indices to train on and the seed the faces and
             the indices that are trained on in their place; tests see the faces as they are.
+        prepared: by arm, what changes the network before it is trained.
         scored: gives the scores; may add ``"units"``, more scores of each face by name.
+        seed: of the first weights and of the stream of crops; by default the fold.
         device: where to train.
         progress: whether to show a progress bar.
     """
@@ -151,9 +168,10 @@ def run(
         losses[arm],
         shown,
         training,
-        seed=fold,
+        seed=fold if seed is None else seed,
         settings=config,
         learning_rate=config.rate(arm),
+        prepare=prepared.get(arm),
         device=device,
         progress=progress,
         description=f"{arm}, fold {fold}",
@@ -171,6 +189,7 @@ def try_rate(
     faces: Faces,
     *,
     losses: Mapping[str, ArmLoss] = ARMS,
+    prepared: Mapping[str, Prepare] = AS_MADE,
     device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Try a learning rate on people held out from the training part of a fold.
@@ -182,6 +201,7 @@ def try_rate(
         config: its steps, batch size and augmentation are used.
         faces: as `load_faces` gives them.
         losses: that are compared, by arm.
+        prepared: by arm, what changes the network before it is trained.
         device: where to train.
 
     Returns:
@@ -197,6 +217,7 @@ def try_rate(
         seed=fold,
         settings=config,
         learning_rate=rate,
+        prepare=prepared.get(arm),
         device=device,
         progress=False,
     )

@@ -10,22 +10,18 @@ of D, and for the angles, by D times the slope of p. Here each is taken away, be
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Int64
 from torch import Tensor, nn
 
 from lossbook.lab.landmarks import experiment, factors, model
-from lossbook.lab.landmarks.data import Faces, mean_shape, split_by_subject
-from lossbook.lab.landmarks.experiment import Config, Result
-from lossbook.lab.landmarks.model import SIZE, ArmLoss, Batch, LandmarkNet, Prediction
+from lossbook.lab.landmarks.model import ArmLoss, Batch, LandmarkNet, Prediction
 from lossbook.lab.run.command import main
-from lossbook.lab.run.splits import hold_out, shuffled_groups
-from lossbook.lab.run.training import fit, seed_everything
 from lossbook.landmarks import pose_weight
 
-__all__ = ["APART", "ARMS", "EXPERIMENT", "RECORDED", "apart", "load_record", "run", "try_rate"]
+__all__ = ["APART", "ARMS", "EXPERIMENT", "PREPARED", "RECORDED", "apart", "load_record"]
 
 
 def _both(found: Prediction, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -87,91 +83,7 @@ def apart(network: LandmarkNet) -> LandmarkNet:
     return network
 
 
-def _trained(
-    arm: str,
-    faces: Faces,
-    indices: Int64[Tensor, " n"],
-    seed: int,
-    config: Config,
-    rate: float,
-    device: torch.device | str,
-    progress: bool,
-) -> tuple[LandmarkNet, float]:
-    """As `lossbook.lab.landmarks.model.train`; gives the network and the seconds."""
-    seed_everything(seed)
-    network = LandmarkNet(mean_shape(faces, indices, size=SIZE))
-    if arm in APART:
-        apart(network)
-    loss = ARMS[arm]
-    history = fit(
-        network,
-        lambda net, batch: loss(net(batch.images), batch),
-        model.batches(faces, indices, seed, config, device),
-        steps=config.steps,
-        learning_rate=rate,
-        schedule="one_cycle",
-        device=device,
-        progress=progress,
-        description=f"{arm}, fold {seed}",
-    )
-    return network, history.seconds
-
-
-def run(
-    arm: str,
-    fold: int,
-    config: Config,
-    faces: Faces,
-    *,
-    device: torch.device | str = "cpu",
-    progress: bool = True,
-) -> Result:
-    """Train one arm on all folds but one and score it on that one.
-
-    Args:
-        arm: name in `ARMS`.
-        fold: which people are held out; also the seed.
-        config: see `lossbook.lab.landmarks.experiment.Config`.
-        faces: as `load_faces` gives them.
-        device: where to train.
-        progress: whether to show a progress bar.
-    """
-    training, test = split_by_subject(faces, fold)
-    rate = config.rate(arm)
-    network, seconds = _trained(arm, faces, training, fold, config, rate, device, progress)
-    scores = model.evaluate(network, faces, test)
-    units = {"nme": scores.pop("errors")}
-    return Result(arm=arm, fold=fold, seconds=seconds, units=units, **scores)
-
-
-def try_rate(
-    arm: str,
-    rate: float,
-    fold: int,
-    config: Config,
-    faces: Faces,
-    *,
-    device: torch.device | str = "cpu",
-) -> dict[str, float]:
-    """Try a learning rate on people held out from the training part of a fold.
-
-    Args:
-        arm: name in `ARMS`.
-        rate: to try.
-        fold: as in `lossbook.lab.landmarks.experiment.try_rate`.
-        config: its steps, batch size and augmentation are used.
-        faces: as `load_faces` gives them.
-        device: where to train.
-
-    Returns:
-        The mean error, under ``"nme"``.
-    """
-    training, _ = split_by_subject(faces, fold)
-    people = faces.subject[training]
-    kept, held_out = hold_out(people, shuffled_groups(people, fold)[:8])
-    network, _ = _trained(arm, faces, training[kept], fold, config, rate, device, False)
-    return {"nme": model.evaluate(network, faces, training[held_out])["nme"]}
-
+PREPARED = dict.fromkeys(APART, apart)
 
 RECORDED = experiment.RECORDED.replace(arms=tuple(ARMS), own_rates=(("PFLD, apart", 1e-3),))
 """Six arms on every fold, 30 runs."""
@@ -181,8 +93,8 @@ EXPERIMENT = dataclasses.replace(
     module="lossbook.lab.landmarks.paths",
     path=experiment.RECORD.with_name("paths.json"),
     config=RECORDED,
-    run=run,
-    try_rate=try_rate,
+    run=functools.partial(experiment.run, losses=ARMS, prepared=PREPARED),
+    try_rate=functools.partial(experiment.try_rate, losses=ARMS, prepared=PREPARED),
 )
 
 load_record = EXPERIMENT.load_record

@@ -13,10 +13,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 Step = Callable[[], object]
+Clock = Callable[[], float]
 
 
 def time_in_turns(
-    steps: Mapping[str, Step], device: torch.device, *, seconds: float, rounds: int
+    steps: Mapping[str, Step],
+    device: torch.device,
+    *,
+    seconds: float,
+    rounds: int,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Time functions in rounds, each round in a new order, so that all meet the same machine.
 
@@ -25,6 +31,8 @@ def time_in_turns(
         device: where it runs; on a GPU a measurement ends when the device has.
         seconds: for all of it, roughly.
         rounds: of each; fewer, but at least five, where the functions are slow.
+        clock: that tells seconds. :func:`time.thread_time` counts those alone in which this thread
+            works, whatever else the machine does; not for a GPU, nor for several threads.
 
     Returns:
         Seconds a call, one number a round.
@@ -32,7 +40,7 @@ def time_in_turns(
     once = {}
     for name, step in steps.items():
         step()
-        once[name] = max(min(_seconds(step, 1, device) for _ in range(2)), 1e-7)
+        once[name] = max(min(_seconds(step, 1, device, clock) for _ in range(2)), 1e-7)
     rounds = max(5, min(rounds, int(3 * seconds / sum(once.values()))))
     share = seconds / rounds / len(steps)
     repeats = {name: max(1, int(share / each)) for name, each in once.items()}
@@ -42,17 +50,17 @@ def time_in_turns(
     for _ in range(rounds):
         shuffle(order)
         for name in order:
-            found[name].append(_seconds(steps[name], repeats[name], device))
+            found[name].append(_seconds(steps[name], repeats[name], device, clock))
     return found
 
 
-def _seconds(step: Step, repeats: int, device: torch.device) -> float:
+def _seconds(step: Step, repeats: int, device: torch.device, clock: Clock) -> float:
     _wait(device)
-    start = time.perf_counter()
+    start = clock()
     for _ in range(repeats):
         step()
     _wait(device)
-    return (time.perf_counter() - start) / repeats
+    return (clock() - start) / repeats
 
 
 def _wait(device: torch.device) -> None:

@@ -18,6 +18,7 @@ import ast
 import hashlib
 import inspect
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -41,6 +42,7 @@ RECORD = Path(__file__).with_name("parity.json")
 SEEDS = range(5)
 BATCH = 8
 TIMED_BATCH = 256
+ROUNDS = 101
 
 Side = tuple[Tensor | None, dict[str, Tensor]]
 """The value that a call gives, if it does, and the gradients."""
@@ -60,7 +62,8 @@ class Compared(Model):
         gradient_64: as `gradient`, in float64.
         ours: our value of the first seed, in float64.
         slope: length of our gradients there.
-        times: how many times as fast ours is, forward and backward, the median over the rounds.
+        times: how many times as fast ours is, forward and backward, in time of the CPU; the
+            median over the rounds.
         low: its lower quartile.
         high: its upper quartile.
         error: largest difference of ours in float32 from ours in float64, in value or gradient.
@@ -250,7 +253,9 @@ def compare(
         )
         shown[question] = (f"{first.item():.4g}", f"{second.item():.4g}")
     steps = {"ours": _step(entry, entry.ours, ours), "theirs": _step(entry, entry.theirs, theirs)}
-    times = time_in_turns(steps, torch.device("cpu"), seconds=seconds, rounds=25)
+    # In short turns and by the thread's own time, so that what else runs meets neither alone.
+    cpu = torch.device("cpu")
+    times = time_in_turns(steps, cpu, seconds=seconds, rounds=ROUNDS, clock=time.thread_time)
     low, middle, high = ratios(times, "ours", "theirs")
     return Compared(
         entry=entry.name,

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 
@@ -42,6 +44,14 @@ def test_turns_give_one_time_a_round_for_each():
     assert [len(each) for each in times.values()] == [5, 5]
     low, middle, high = pairs.ratios(times, "fast", "slow")
     assert 1 < low <= middle <= high
+
+
+def test_by_the_time_of_its_thread_a_step_that_waits_costs_nothing():
+    steps = {"waits": lambda: time.sleep(0.002), "works": lambda: sum(range(3000))}
+    times = pairs.time_in_turns(steps, CPU, seconds=0.1, rounds=5, clock=time.thread_time)
+    assert max(times["waits"]) < 0.001
+    on_the_wall = pairs.time_in_turns(steps, CPU, seconds=0.1, rounds=5)
+    assert min(on_the_wall["waits"]) > 0.001
 
 
 def test_peak_memory_counts_what_is_alive_together():
