@@ -171,7 +171,6 @@ MISTAKES = {
     "angles of a batch": (lambda: pfld(angles=ANGLES[:3]), ValueError, "angles", r"\(3, 3\)", "reshape or expand"),
     "two angles": (lambda: pose_weight(ANGLES[:, :2], ANGLES[:, :2]), ValueError, "angles", r"got \(4, 2\)", "pitch, yaw, roll"),
     "another batch": (lambda: pfld(attributes=torch.ones(3, 6)), ValueError, "attributes", "attributes has 3", "one row a sample in each"),
-    "attributes as bool": (lambda: attribute_weight(torch.ones(4, 6).bool()), TypeError, "attributes", "got torch.bool", r"attributes.float\(\)"),
     "attributes as probabilities": (lambda: checked(attribute_weight, torch.full((4, 6), 0.5)), ValueError, "attributes", "found 0.5", "only 0 and 1"),
     "degrees as a number": (lambda: PFLDLoss(degrees=1), TypeError, "degrees", "got 1", "True or False"),
     "a root that is not there": (lambda: keypoint_3d_loss(HANDS_3D, HANDS_3D, root=21), ValueError, "root", "got 21", "from 0 to 20"),
