@@ -8,11 +8,11 @@ from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor
-from torch.utils.data._utils.collate import collate, default_collate_fn_map
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from lossbook import checks
 from lossbook.advice import meant_by
-from lossbook.fields import moved, warn_of_passed_over
+from lossbook.fields import collated, moved, warn_of_passed_over
 
 Fields = TypeVar("Fields", bound="_Fields")
 
@@ -275,20 +275,13 @@ def _check_names(kind: type[Any], given: Mapping[str, Any], name: str) -> None:
 
 
 def _collate(batch: Sequence[Any], *, collate_fn_map: Any = None) -> Any:
-    """Stack samples field by field, as a data loader does with dictionaries."""
+    """A batch of samples."""
     kind = type(batch[0])
-    stacked = {}
-    for name in _names(kind):
-        values = [getattr(sample, name) for sample in batch]
-        absent = sum(value is None for value in values)
-        if 0 < absent < len(values):
-            raise ValueError(
-                f"{name} is missing in {absent} of {len(values)} samples; give every sample one "
-                f"(of NaN, say) and pass the mask of those that have a label as weight="
-            )
-        if not absent:
-            stacked[name] = collate(values, collate_fn_map=collate_fn_map)
-    return kind(**stacked)
+    fix = (
+        "give every sample one (of NaN, say) and pass the mask of those that have a label as "
+        "weight="
+    )
+    return kind(**collated(batch, _names(kind), fix, collate_fn_map))
 
 
 for _kind in (HandPrediction, HandTarget):

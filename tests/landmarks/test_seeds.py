@@ -36,7 +36,7 @@ def test_only_the_memory_differs():
         arms=changed.arms, own_rates=changed.own_rates, optimizer="adam, short"
     )
     assert all(changed.rate(arm) == usual.rate(arm) for arm in changed.arms)
-    (parameter,) = (torch.nn.Parameter(torch.ones(1)),)
+    parameter = torch.nn.Parameter(torch.ones(1))
     usual_one, short = (model.OPTIMIZERS[name]([parameter]) for name in ("adam", "adam, short"))
     assert usual_one.defaults["betas"] == (0.9, 0.999)
     assert short.defaults["betas"] == (0.9, 0.95)
