@@ -317,6 +317,7 @@ def test_what_is_missing_is_named():
         InversionLoss()(*people[:2], features[:5], given["template"][:5])
 
 
+@pytest.mark.own_errors
 def test_a_step_goes_on_by_one_or_by_several():
     loss = InversionLoss.preset("A", total=TOTAL)
     assert loss.step() == 0.01
