@@ -127,7 +127,7 @@ def generation(
         "generation",
         "A face in the making",
         {
-            step: Range(0, len(SIGMAS) - 1, 0, 1, label="step"),
+            step: Range(0, len(SIGMAS) - 1, 1, 1, label="step"),
             steered: Choice("guidance in the last four steps", ("off", "on")),
         },
         [_making(photograph, plain, guided, whole, steered)],
