@@ -142,14 +142,14 @@ def epochs(at):
     raw, counted, rows = scenes.RAW, 0, []
     hinge = d_hinge_loss(logit, logit).item()
     rest = 2 * g_adversarial_loss(logit).item() + raw["sty"] + raw["cyc"] + raw["id"]
-    many, every = round(at["N"]), round(at["I"])
+    many, every = round(at["N"]), scenes.INTERVAL
     for epoch in range(1, scenes.EPOCHS + 1):
         counted = counted if at["counter"] else 0
         fired = 0
         for _ in range(many):
             counted += 1
             fired += counted % every == 0
-        g_loss = rest - diversity_weight(epoch, float(at["w_ds"]), float(at["T"])) * raw["ds"]
+        g_loss = rest - diversity_weight(epoch, float(at["w_ds"]), scenes.DECAY) * raw["ds"]
         rows.append((g_loss, hinge + every * raw["r1"] * fired / many, raw["r1"] * fired / many))
     return rows, hinge
 
@@ -159,7 +159,8 @@ def log_terms(at):
     mean = sum(r1 for *_, r1 in rows) / len(rows)
     steps = len(rows) * round(at["N"])
     computed = round(mean * steps / scenes.RAW["r1"])
-    return [mean, rows[0][0], rows[-1][0], at["I"] * mean, computed, steps, mean]
+    # The last g_loss is the same whatever is set.
+    return [mean, rows[0][0], scenes.INTERVAL * mean, computed, steps, mean]
 
 
 def two_logits(at):

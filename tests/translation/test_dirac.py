@@ -81,7 +81,7 @@ def test_the_smaller_objects_are_parts_of_it(dirac, name, state):
     at = agree(scene, state)
     usual = {"theta_0": 1, "psi_0": 0, "on": 1, "interval": 0, "eta": 0.1, "alternating": 0}
     whole = At(dirac, usual | at.state)
-    way = marks(scene, Path)[-1 if name == "circle" else 0]
+    way = marks(scene, Path)[0]
     expected = whole.places(marks(dirac, Path)[0])
     torch.testing.assert_close(at.places(way), expected, atol=1e-9, rtol=1e-9)
     for button in presets(scene)[1:]:
@@ -101,7 +101,7 @@ def test_a_penalty_can_be_too_strong_for_the_fake_to_arrive():
     scene, found = gan.circle(), {}
     for weight in (1, 5):
         at = At(scene, {"w_r1": weight, "steps": 60})
-        way = at.places(marks(scene, Path)[-1])
+        way = at.places(marks(scene, Path)[0])
         found[weight] = round(at.shown()[1], 2), round(way[:, 1].abs().max().item(), 2)
     assert found == {1: (0.01, 0.39), 5: (0.55, 0.1)}
 
@@ -111,18 +111,18 @@ def test_the_fake_is_on_the_line_and_short_epochs_show_the_circle():
     spans = {}
     for each in (10, 20, 50, 60, 200, 100):
         at = At(scene, {"each": each, "steps": 600})
-        means = at.places(marks(scene, Path)[2])
+        means = at.places(marks(scene, Path)[3])
         assert means[:, 0].tolist() == [each * (k + 0.5) for k in range(600 // each)]
         spans[each] = [round(m, 2) for m in (means[:, 1].min().item(), means[:, 1].max().item())]
     assert spans == {
         **{10: [1.06, 2.97], 20: [1.38, 2.52], 60: [1.83, 2.07]},
         **{50: [1.72, 2.19], 100: [1.95, 2.01], 200: [1.95, 1.99]},
     }
-    steps = at.places(marks(scene, Path)[0])
+    steps = at.places(marks(scene, Path)[1])
     assert [round(v, 1) for v in (steps[:, 1].min().item(), steps[:, 1].max().item())] == [1, 3.2]
     turned = At(scene, {"w_r1": 0.3, "steps": 600})
-    assert turned.places(marks(scene, Path)[0])[-1, 1].item() == pytest.approx(2)
-    game, orbit = scene.panels[1:]
+    assert turned.places(marks(scene, Path)[1])[-1, 1].item() == pytest.approx(2)
+    game, orbit, _ = scene.panels
     line, fake = game.marks[0], game.marks[4]
     ((theta, logit),) = at.places(fake).tolist()
     (_, (_, slope)) = at.places(line).tolist()

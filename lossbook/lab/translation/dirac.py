@@ -246,7 +246,7 @@ class _Gan:
             Text((STEPS, 3.7), "dots: mean of an epoch", look="discriminator", anchor="end"),
         ]
         title = "d_loss, without its penalty"
-        return Panel(marks, _ALONG, Axis(0, 4), title, height=290, wide=True)
+        return Panel(marks, _ALONG, Axis(0, 4), title, height=270, wide=True)
 
     def log(self) -> Panel:
         """What the log says, R1 too, and how far the fake is."""
@@ -332,8 +332,8 @@ def circle() -> Scene:
         _EACH: Range(10, 200, 100, 10, label="steps per epoch"),
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
-    # What is played for stands next to the button.
-    panels = [gan.steps_and_means(), gan.game(), gan.plane(start, computed=False)]
+    # What moves stands next to the buttons, what its log says beneath.
+    panels = [gan.game(), gan.plane(start, computed=False), gan.steps_and_means()]
     # It rests at the last step, where a slider that plays would begin again.
     onward = {_SO_FAR: sp.Min(_SO_FAR + 1, STEPS)}
     buttons = [Button("Play", onward, STEPS), Button("Back to step 0", {_SO_FAR: 0})]

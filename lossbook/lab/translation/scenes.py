@@ -47,6 +47,9 @@ OFFERED = "AGKORSTZ"
 RAW: Mapping[str, float] = {"sty": 0.2, "cyc": 0.5, "id": 0.2, "ds": 0.6, "r1": 0.1}
 """What the log's terms are of networks that do not change; their weights, but that of ds, are 1."""
 EPOCHS = 40
+DECAY, INTERVAL = 20, 16
+"""Epochs in which the weight of the diversity falls to 0, and the number of steps from one R1 to
+the next."""
 SPREAD = tuple(round(NormalDist().inv_cdf((k - 0.5) / 12), 6) for k in range(1, 13))
 """Twelve logits of mean 0 and spread 1, as evenly as a normal distribution has them."""
 
@@ -63,16 +66,23 @@ def _generator(diversity: sp.Expr) -> sp.Expr:
     return symbolic.GENERATOR.xreplace(shown | weights | {symbolic.WEIGHTS[-1]: diversity})
 
 
+def _fixed(formula: sp.Expr) -> sp.Expr:
+    """With what cannot be set."""
+    return formula.subs({symbolic.decay: DECAY, symbolic.interval: INTERVAL})
+
+
 _RUN = symbolic.steps * EPOCHS
-_IN_ALL = either(_COUNTER, EPOCHS * symbolic.FIRES_RESTARTED, sp.floor(_RUN / symbolic.interval))
+_IN_ALL = _fixed(
+    either(_COUNTER, EPOCHS * symbolic.FIRES_RESTARTED, sp.floor(_RUN / symbolic.interval))
+)
 """Steps with R1, of all."""
 _R1 = sp.nsimplify(RAW["r1"])
 _MEAN = _R1 * _IN_ALL / _RUN
 """What the log says of R1, on average."""
 _FULL = sp.floor((symbolic.steps + symbolic.interval - 1) / symbolic.interval)
-_MOST = _R1 * either(_COUNTER, symbolic.FIRES_RESTARTED, _FULL) / symbolic.steps
+_MOST = _fixed(_R1 * either(_COUNTER, symbolic.FIRES_RESTARTED, _FULL) / symbolic.steps)
 """What the log says of R1 in the epoch in which it is computed most often."""
-_REST, _G_LOSS = _generator(sp.S.Zero), _generator(symbolic.DIVERSITY_WEIGHT)
+_REST, _G_LOSS = _generator(sp.S.Zero), _fixed(_generator(symbolic.DIVERSITY_WEIGHT))
 _SUMS = (
     "g_loss goes from {a:.2f generator} in epoch 1 to {b:.2f generator} in epoch "
     "40. R1 adds {p:.3f r1} to d_loss on average."
@@ -86,30 +96,25 @@ def log_terms() -> Scene:
     Every logit is 0, every other term as in `RAW`. What moves are the weight of the diversity and
     how often R1 is computed.
     """
-    every, many = symbolic.interval, symbolic.steps
+    many = symbolic.steps
     first, last = (_G_LOSS.subs(symbolic.e, epoch) for epoch in (1, EPOCHS))
     fires = either(_COUNTER, symbolic.FIRES_RESTARTED, symbolic.FIRES_GLOBAL)
     values = {symbolic.r1_value: _R1, symbolic.w: 1}
-    logged, paid = (of(fires).subs(values) for of in (symbolic.logged, symbolic.paid))
+    logged, paid = (_fixed(of(fires)).subs(values) for of in (symbolic.logged, symbolic.paid))
     return Scene(
         "log-terms",
         "A log that moves by itself",
         {
             symbolic.weight_ds: Range(0, 4, 2, 0.1, label="weight λ at first"),
-            symbolic.decay: Range(1, 40, 20, 1, "epochs", "decay of λ"),
-            every: Range(1, 32, 16, 1, label="R1 interval I"),
-            many: Range(4, 200, 100, 1, label="steps of an epoch N"),
-            _COUNTER: Choice("step counter", ("starts again each epoch", "runs on")),
+            many: Range(4, 200, 100, 1, label="steps of an epoch"),
+            _COUNTER: Choice("step counter", ("anew each epoch", "runs on")),
         },
         [_of_generator(last), _of_discriminator(paid), _of_r1(logged)],
         [
-            (_SUMS, {"a": first, "b": last, "p": every * _MEAN}),
+            (_SUMS, {"a": first, "b": last, "p": INTERVAL * _MEAN}),
             (_COUNTED, {"n": _IN_ALL, "all": _RUN, "mean": _MEAN}),
         ],
-        presets(
-            (many, every, _COUNTER),
-            {"12 steps an epoch": (12, 16, 0), "12, counted on": (12, 16, 1)},
-        ),
+        presets((many, _COUNTER), {"12 steps an epoch": (12, 0), "12, counted on": (12, 1)}),
     )
 
 
@@ -151,7 +156,7 @@ def _of_discriminator(paid: sp.Expr) -> Panel:
         _epochs(hinge, "neutral", 1.5),
         *_curve(hinge + paid, "discriminator"),
         _word(hinge, "hinge: 2; above it: the penalty", "neutral", 14),
-        _word(hinge + symbolic.interval * _MOST, "d_loss", "discriminator", -14),
+        _word(hinge + INTERVAL * _MOST, "d_loss", "discriminator", -14),
     ]
     return Panel(marks, _ACROSS, Axis(1.8, 2.9), "Loss of the discriminator", height=190)
 
@@ -160,7 +165,6 @@ def _of_r1(logged: sp.Expr) -> Panel:
     """R1 as the log has it, and as it is."""
     marks: list[Mark] = [
         Line([(0, _R1), (EPOCHS, _R1)], look="neutral", width=1.5),
-        # At the left: with an interval of 1, what is logged is as high.
         Text((1, _R1), f"R1 itself: {RAW['r1']:g}", shift=(0, -11)),
         *_curve(logged, "r1"),
         _word(_MOST, "logged: {v:1}", "r1", -14, v=_MEAN),
