@@ -106,7 +106,8 @@ def generation(
         photograph: of the person.
         plain: without guidance.
         guided: with guidance in the last steps.
-        judged: what two systems say of the faces that are predicted, without and with guidance.
+        judged: what two systems say of the faces that are predicted, and at last of the finished
+            one, without and with guidance.
         accepted: as `climb` has it.
 
     Raises:
@@ -180,8 +181,8 @@ _LEFT = (
     "{noise:.2f}; pixels run from −1 to 1."
 )
 _PREDICTED = (
-    "The prediction: SFace's cosine is {cosine:.2f feat} (accepted above {door:.2f}), and dlib's "
-    "distance {distance:.2f} (accepted below {near:.2f})."
+    "The prediction, and in step 12 the face: SFace's cosine is {cosine:.2f feat} (accepted above "
+    "{door:.2f}), and dlib's distance {distance:.2f} (accepted below {near:.2f})."
 )
 
 
