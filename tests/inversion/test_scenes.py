@@ -59,11 +59,11 @@ def test_what_is_shown_of_learned_weights_is_what_torch_says(learned, state):
     agree(learned, state)
 
 
-@pytest.mark.parametrize("times", [0, 1])
+@pytest.mark.parametrize("alone", [0, 1])
 @pytest.mark.parametrize("state", LEARNED[:4])
-def test_the_curves_are_the_flow_at_every_time(learned, state, times):
-    """Of the weight, and where it is chosen of weight times loss."""
-    losses, at = (state["L_pixel"], state["L_feat"]), At(learned, state | {"times": times})
+def test_the_curves_are_the_flow_at_every_time(learned, state, alone):
+    """Of weight times loss, and where it is chosen of the weight."""
+    losses, at = (state["L_pixel"], state["L_feat"]), At(learned, state | {"alone": alone})
     for panel, kind in zip(learned.panels, (SigmoidTaskWeights, UncertaintyWeights), strict=True):
         lines = [mark for mark in panel.marks if isinstance(mark, Line)][1:]
         for line, loss in zip(lines, losses, strict=True):
@@ -74,7 +74,7 @@ def test_the_curves_are_the_flow_at_every_time(learned, state, times):
             assert found[0, 0] <= 1 and found[-1, 0] >= 10_000
             some = inside[:: max(1, len(inside) // 4)]
             expected = flowed(kind(("one",)), {"one": loss}, some[:, 0].tolist())
-            expected = torch.tensor(expected, dtype=torch.float64)[:, 0] * loss**times
+            expected = torch.tensor(expected, dtype=torch.float64)[:, 0] * loss ** (1 - alone)
             torch.testing.assert_close(some[:, 1], expected, atol=0, rtol=1e-9)
     for panel, told in zip(learned.panels, (slice(1, 3), slice(3, 5)), strict=True):
         dots = [mark for mark in panel.marks if isinstance(mark, Dots)]
@@ -82,7 +82,7 @@ def test_the_curves_are_the_flow_at_every_time(learned, state, times):
             ((across, up),) = at.places(dot).tolist()
             assert (across, up) == (
                 pytest.approx(state["step"]),
-                pytest.approx(weight * loss**times),
+                pytest.approx(weight * loss ** (1 - alone)),
             )
             assert panel.y.start < up < panel.y.stop
 

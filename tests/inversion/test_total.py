@@ -254,6 +254,32 @@ def test_a_checkpoint_knows_where_the_schedule_was():
         assert computed(again).log() == computed(loss).log()
 
 
+def test_a_state_of_another_schedule_is_told_of(recwarn):
+    saved = InversionLoss.preset("C", total=500)
+    saved.step(400)
+    state = saved.state_dict()
+    for loss, message in (
+        (InversionLoss.preset("C", total=200), "'linear' with the total 500, .* t = 400 of 'lin"),
+        (InversionLoss.preset("E", total=500), "'linear' with the total 500, .* of 'staged' with"),
+        (InversionLoss(lambda_schedule=LambdaSchedule(by_hand, 500)), "of 'by_hand' with the tot"),
+    ):
+        with pytest.warns(UserWarning, match=f"this state is of the schedule {message}"):
+            loss.load_state_dict(state)
+        assert loss.lambda_schedule.t == 400
+    with pytest.warns(UserWarning, match=r"of a loss with a λ\(t\), at t = 400, .* number 1.0"):
+        InversionLoss().load_state_dict(state)
+    # Of one schedule, and of an older version, nothing is said.
+    InversionLoss.preset("A", total=500).load_state_dict(state)
+    old = InversionLoss.preset("E", total=200)
+    old.load_state_dict({"_extra_state": {"t": 30}})
+    assert old.lambda_schedule.t == 30
+    assert not recwarn.list
+
+
+def by_hand(t, total):
+    return t / total
+
+
 def test_a_schedule_in_a_plain_loop_reaches_its_end():
     loss = InversionLoss(lambda_schedule=LambdaSchedule("staged", 3))
     seen = []

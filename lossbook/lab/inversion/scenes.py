@@ -88,8 +88,8 @@ def under_adam(loss: float = 1.0) -> tuple[list[float], list[float]]:
 _STEP = sp.Symbol("step", positive=True)
 _ADAM, _KEPT = sp.Symbol("adam", integer=True), sp.IndexedBase("kept")
 """Whether the sigmoid weights are Adam's, and the logarithms of those that are kept."""
-_TIMES = sp.Symbol("times", integer=True)
-"""Whether the weights are drawn times their losses."""
+_ALONE = sp.Symbol("alone", integer=True)
+"""Whether the weights are drawn without their losses."""
 _FLOW_RATE = sp.nsimplify(RATE)
 
 
@@ -197,7 +197,7 @@ def task_weights() -> Scene:
             feat.loss: Range(0.01, 10, 3, label="feature loss", log=True),
             _STEP: Range(1, _LONGEST, 300, label="step", log=True),
             _ADAM: Choice("sigmoid weights with", options),
-            _TIMES: Choice("drawn", ("weight", "weight × loss")),
+            _ALONE: Choice("drawn", ("weight × loss", "weight")),
         },
         [
             _weights("Sigmoid weights: sigmoid(ω)", falling, sigmoids),
@@ -228,11 +228,14 @@ def _told(sigmoids: Sequence[sp.Expr], kendalls: Sequence[sp.Expr]) -> list[Sent
 
 def _weights(title: str, ways: Sequence[Sequence[Place]], now: Sequence[sp.Expr]) -> Panel:
     """How the weights of the two tasks change, and where they are after the chosen steps."""
-    across, up = Axis(1, 10_000, "step", log=True), Axis(5e-5, 100, "weight (× loss)", log=True)
+    across, up = (
+        Axis(1, 10_000, "step", log=True),
+        Axis(5e-5, 100, "weight × loss, or weight", log=True),
+    )
     marks: list[Mark] = [cursor(_STEP, up)]
     # Under Adam the two lie on each other, so the lower one is the broader.
     for task, way, weight, width in zip(_TASKS, ways, now, (7, 2.5), strict=True):
-        factor = sp.Piecewise((task.loss, _TIMES > 0), (1, True))
+        factor = sp.Piecewise((1, _ALONE > 0), (task.loss, True))
         drawn = [(x, factor * y) for x, y in way]
         marks.append(Line(drawn, look=task.name, label=task.called, solid=True, width=width))
         marks.append(Dots([(_STEP, factor * weight)], look=task.name, size=5))
