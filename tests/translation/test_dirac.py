@@ -67,7 +67,7 @@ SMALLER = {
     "circle": [
         {},
         {"w_r1": 0.3},
-        {"w_r1": 5, "steps": 600},
+        {"w_r1": 1, "steps": 600},
         {"steps": 0},
         {"each": 20, "steps": 199},
     ],
@@ -97,11 +97,11 @@ def test_playing_ends_at_the_last_step():
         assert At(scene, {steps.name: at}).value(onward) == wanted
 
 
-def test_a_penalty_can_be_too_strong_for_the_fake_to_arrive():
-    scene, found = gan.circle(), {}
+def test_a_penalty_can_be_too_strong_for_the_fake_to_arrive(dirac):
+    found = {}
     for weight in (1, 5):
-        at = At(scene, {"w_r1": weight, "steps": 60})
-        way = at.places(marks(scene, Path)[0])
+        at = At(dirac, {"on": 1, "interval": 0, "w_r1": weight, "steps": 60})
+        way = at.places(marks(dirac, Path)[0])
         found[weight] = round(at.shown()[1], 2), round(way[:, 1].abs().max().item(), 2)
     assert found == {1: (0.01, 0.39), 5: (0.55, 0.1)}
 
@@ -120,7 +120,12 @@ def test_the_fake_is_on_the_line_and_short_epochs_show_the_circle():
     }
     steps = at.places(marks(scene, Path)[1])
     assert [round(v, 1) for v in (steps[:, 1].min().item(), steps[:, 1].max().item())] == [1, 3.2]
-    turned = At(scene, {"w_r1": 0.3, "steps": 600})
+    (level,) = (mark for mark in scene.panels[2].marks if isinstance(mark, Line))
+    assert {height for _, height in level.places} == {2}
+    short, turned = (At(scene, state) for state in presets(scene)[-2:])
+    shown = short.places(marks(scene, Path)[3])[:, 1]
+    assert [round(m, 2) for m in (shown.min().item(), shown.max().item())] == spans[20]
+    assert (turned.state["steps"], turned.state["w_r1"]) == (600, 0.3)
     assert turned.places(marks(scene, Path)[1])[-1, 1].item() == pytest.approx(2)
     game, orbit, _ = scene.panels
     line, fake = game.marks[0], game.marks[4]

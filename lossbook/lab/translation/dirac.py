@@ -240,12 +240,13 @@ class _Gan:
     def steps_and_means(self) -> Panel:
         """The hinge step by step, and what a log keeps of it."""
         marks: list[Mark] = [
+            Line([(0, 2), (STEPS, 2)], look="baseline", width=1.5),
             _over(self.hinge, "neutral", 1.25),
             *self._means(),
             Text((8, 3.7), "grey: each step", look="neutral"),
             Text((STEPS, 3.7), "dots: mean of an epoch", look="discriminator", anchor="end"),
         ]
-        title = "d_loss, without its penalty"
+        title = "d_loss, without its penalty (dotted: every logit is 0)"
         return Panel(marks, _ALONG, Axis(0, 4), title, height=270, wide=True)
 
     def log(self) -> Panel:
@@ -328,15 +329,20 @@ def circle() -> Scene:
     gan = _Gan({s: v for s, v in _USUAL.items() if s != _EACH} | {_ON: 1})
     controls = {
         _SO_FAR: _steps(0, fps=0),
-        _WEIGHT: Range(0, 5, 0, 0.1, label="weight w of R1"),
-        _EACH: Range(10, 200, 100, 10, label="steps per epoch"),
+        _WEIGHT: Range(0, 1, 0, 0.05, label="weight w of R1"),
+        _EACH: Range(10, 200, 100, 10, label="steps of an epoch"),
     }
     start = Dots([(1, 0)], look="neutral", size=5, label="start")
     # What moves stands next to the buttons, what its log says beneath.
     panels = [gan.game(), gan.plane(start, computed=False), gan.steps_and_means()]
     # It rests at the last step, where a slider that plays would begin again.
     onward = {_SO_FAR: sp.Min(_SO_FAR + 1, STEPS)}
-    buttons = [Button("Play", onward, STEPS), Button("Back to step 0", {_SO_FAR: 0})]
+    buttons = [
+        Button("Play", onward, STEPS),
+        Button("Back to step 0", {_SO_FAR: 0}),
+        Button("20 steps an epoch", {_SO_FAR: STEPS, _WEIGHT: 0, _EACH: 20}),
+        Button("with friction, w = 0.3", {_SO_FAR: STEPS, _WEIGHT: 0.3, _EACH: 100}),
+    ]
     title = "Step the smallest GAN"
     return gan.scene("dirac-circle", title, controls, panels, gan.told()[:1], more=buttons)
 
