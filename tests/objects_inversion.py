@@ -66,7 +66,7 @@ def circle(idea):
             own = vector(at["angle"])[0, 0]
             return [*found, own, *cosines, own - cosines[0], values["A"]]
         if idea == "temperature":
-            return [*found, *values.values()]
+            return [*found, abs(at["angle"]), *values.values()]
         outward = vector(at["angle"])[0]
         along = [pulls[name] @ outward for name in ("raw L2", "center") if name in pulls]
         return [*found, abs(at["angle"]), at["r"], *values.values(), *along]

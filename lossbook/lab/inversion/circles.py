@@ -315,8 +315,8 @@ _TEXTS: Mapping[str, Sequence[str]] = {
         "direction begin side by side.",
     ),
     "temperature": (
-        "The margin loss is {A:.2f cosine margin}, the line-up's {C:.2f InfoNCE}. n₁ and n₂ "
-        "are rivals; both can be dragged." + _WHOSE,
+        "The feature is {angle:.0f}° from the template. The margin loss is {A:.2f cosine margin}, "
+        "the line-up's {C:.2f InfoNCE}. n₁ and n₂ are rivals; both can be dragged." + _WHOSE,
     ),
     "all": (
         _PLACED + "Losses: {raw:.2f raw L2} raw L2, {unit:.2f normalised L2} normalised L2, "
