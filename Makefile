@@ -83,7 +83,7 @@ record: $(STAMP) ## Repeat the recorded experiments (long; uses a GPU where ther
 	for module in landmarks.experiment landmarks.factors landmarks.controls landmarks.robust \
 	    landmarks.large_batches landmarks.sgd landmarks.points landmarks.rates landmarks.paths \
 	    landmarks.longer landmarks.near landmarks.watched landmarks.gentler hands.experiment hands.languages \
-	    hands.balance hands.labelled hands.directions hands.alone hands.prior hands.baselines \
+	    hands.balance hands.labelled hands.directions hands.alone hands.prior hands.baselines hands.optimiser \
 	    motion.experiment motion.longer motion.smoothing motion.leaks motion.noisiest motion.same_clip \
 	    inversion.experiment inversion.guided inversion.controls inversion.failures inversion.matched \
 	    translation.experiment translation.starts translation.back translation.configured \
