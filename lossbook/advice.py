@@ -5,7 +5,7 @@ Nothing here runs before an error is certain.
 
 import difflib
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 Shape = tuple[int, ...]
 
@@ -37,10 +37,23 @@ def instead_of_missing(names: Sequence[str]) -> str:
 
 
 def meant_by(name: object, known: Sequence[str], n: int = 1) -> list[str]:
-    """The names that one that is not among them is a part of, or else the ``n`` closest ones."""
+    """The names that one that is not among them stands for.
+
+    Those that differ in case and underscores alone; else those that it is a part of; else the
+    ``n`` closest ones.
+    """
     word = str(name)
-    whole = [other for other in known if f"_{word}_" in f"_{other}_"]
+    whole = spelt_alike(word, known) or [other for other in known if f"_{word}_" in f"_{other}_"]
     return whole or difflib.get_close_matches(word, known, n=n)
+
+
+def spelt_alike(name: str, known: Sequence[str]) -> list[str]:
+    """The names that differ from one in case, underscores and hyphens alone."""
+    return [other for other in known if _plain(other) == _plain(name)]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
 _REDUCTIONS = {
@@ -93,10 +106,17 @@ def _abbreviates(word: str, name: str) -> bool:
     return all(letter in letters for letter in word)
 
 
-def to_one_shape(shapes: list[Shape]) -> str:
-    """What to do about tensors whose shapes should be equal."""
-    if all(sorted(shape) == sorted(shapes[0]) for shape in shapes):
+def to_one_shape(shapes: Mapping[str, Shape]) -> str:
+    """What to do about tensors, by name, whose shapes should be equal."""
+    first, *others = shapes.values()
+    if all(sorted(shape) == sorted(first) for shape in others):
         return "transpose one, reshaping would mix its elements"
+    flat = {name: shape for name, shape in shapes.items() if len(shape) == 2}
+    parted = [shape for shape in shapes.values() if len(shape) > 2]
+    for name, (batch, count) in flat.items():
+        for shape in parted:
+            if (batch, count) == (shape[0], math.prod(shape[1:])):
+                return f"pass {name}.unflatten(1, {shape[1:]})"
     return "reshape or expand one explicitly"
 
 

@@ -116,4 +116,6 @@ def _look_for_missing(
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return function.__qualname__.removesuffix(".forward")
+    name = function.__qualname__.removesuffix(".forward")
+    # A method of several modules is known by its own name.
+    return name.rpartition(".")[2] if name.startswith("_") else name

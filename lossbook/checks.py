@@ -234,7 +234,7 @@ def same_shape(**tensors: Tensor) -> None:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(
             f"{' and '.join(shapes)} must have the same shape, got {listed}; "
-            f"{to_one_shape(list(shapes.values()))}, losses do not broadcast"
+            f"{to_one_shape(shapes)}, losses do not broadcast"
         )
 
 

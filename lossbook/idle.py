@@ -8,6 +8,7 @@ from torch import Tensor
 from lossbook import checks
 
 _FIX = "compute what it is made from without no_grad or detach, or give it the weight 0"
+_FIX_OF_SEVERAL = _FIX.replace("it is", "they are").replace("give it", "give them")
 
 
 def look_for_idle(
@@ -36,8 +37,18 @@ def look_for_idle(
     if not 0 < len(idle) < len(counted):
         return
     other = next(name for name in counted if name not in idle)
+    by_fix: dict[str, list[str]] = {}
     for name in idle:
-        checks.warn(
-            f"the term {name!r} has the weight {weights[name]:.4g} and no graph, while {other!r} "
-            f"has one: it counts and trains nothing; {(fixes or {}).get(name, _FIX)}"
-        )
+        by_fix.setdefault((fixes or {}).get(name, ""), []).append(name)
+    for fix, (name, *more) in by_fix.items():
+        if more:
+            listed = ", ".join(map(repr, (name, *more)))
+            checks.warn(
+                f"the terms {listed} have weights and no graph, while {other!r} has one: they "
+                f"count and train nothing; {fix or _FIX_OF_SEVERAL}"
+            )
+        else:
+            checks.warn(
+                f"the term {name!r} has the weight {weights[name]:.4g} and no graph, while "
+                f"{other!r} has one: it counts and trains nothing; {fix or _FIX}"
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from torch import Tensor, nn
 
@@ -41,6 +41,21 @@ def _refuse_positions(loss: str, args: Sequence[Any], known: Sequence[str]) -> N
     )
 
 
+class _OfTheClass:
+    """The options of a class for help and documentation, which would show those of ``__new__``.
+
+    What is called of an instance is its ``forward``.
+    """
+
+    def __init__(self, signature: inspect.Signature) -> None:
+        self.signature = signature
+
+    def __get__(self, instance: Any, owner: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        return self.signature
+
+
 class LossModule(nn.Module):
     """A loss as a module, whose options are attributes of the same names.
 
@@ -48,6 +63,7 @@ class LossModule(nn.Module):
         TypeError: for options, or in a call for a weight, that are not passed by keyword.
     """
 
+    __signature__: ClassVar[Any]
     _known: tuple[str, ...] = ()
     _by_position = 0
     _any_name = True
@@ -59,6 +75,7 @@ class LossModule(nn.Module):
         if "forward" in vars(cls):
             cls.forward = weight_by_name(cls.forward, beyond=cls._beyond)
         known = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        cls.__signature__ = _OfTheClass(inspect.Signature(known))
         cls._known = tuple(option.name for option in known)
         cls._by_position = sum(option.kind is option.POSITIONAL_OR_KEYWORD for option in known)
         cls._any_name = any(option.kind is option.VAR_KEYWORD for option in known)

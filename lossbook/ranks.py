@@ -103,17 +103,8 @@ def rank_share(
         >>> rank_share(visible)  # of one process
         tensor(1.)
     """
-    return shares_of(checks.fit_weight(weight, weight).detach().sum(), group)
-
-
-def shares_of(own: Tensor, group: Group) -> Tensor:
-    """The shares of a rank in some counts, element by element, by one exchange."""
-    ranks = _sharing(group)
-    if ranks is None:
-        return torch.ones_like(own)
-    everywhere = own.clone()
-    dist.all_reduce(everywhere, group=ranks)
-    return dist.get_world_size(ranks) * own / everywhere.where(everywhere != 0, 1)
+    own = checks.fit_weight(weight, weight).detach().sum()
+    return _shares_of(own, _sharing(group))[0]
 
 
 def shares_by_name(
@@ -136,10 +127,20 @@ def shares_by_name(
             for count in counts.values()
         ]
     )
-    shares = dict(zip(counts, shares_of(own, group), strict=True))
-    ranks = _sharing(group)
-    size = 1 if ranks is None else dist.get_world_size(ranks)
-    return {name: share * size if counts[name] is None else share for name, share in shares.items()}
+    shares, size = _shares_of(own, _sharing(group))
+    return {
+        name: share * size if count is None else share
+        for (name, count), share in zip(counts.items(), shares, strict=True)
+    }
+
+
+def _shares_of(own: Tensor, ranks: "dist.ProcessGroup | None") -> tuple[Tensor, int]:
+    """The shares of a rank in some counts, element by element, by one exchange; and of how many."""
+    if ranks is None:
+        return torch.ones_like(own), 1
+    everywhere, size = own.clone(), dist.get_world_size(ranks)
+    dist.all_reduce(everywhere, group=ranks)
+    return size * own / everywhere.where(everywhere != 0, 1), size
 
 
 def _sharing(group: Group) -> "dist.ProcessGroup | None":

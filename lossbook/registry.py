@@ -16,6 +16,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lossbook.advice import spelt_alike
+
 Inputs = dict[str, Tensor]
 State = Literal["start", "chance"]
 
@@ -235,7 +237,7 @@ def create(name: str, **options: Any) -> Callable[..., Any]:
 
 def _instead(name: str, known: list[str], every: str) -> str:
     """Names that are close, and where all stand; without one that is, all of them."""
-    close = difflib.get_close_matches(name, known, n=3)
+    close = spelt_alike(name, known) or difflib.get_close_matches(name, known, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}? {every}"
     return f"; there are {', '.join(known)}"

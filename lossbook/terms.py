@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from lossbook import checks
 from lossbook.advice import instead_of_name
 from lossbook.checks import working_dtype
 from lossbook.idle import look_for_idle
+from lossbook.several import Several, refuse_merge
 
 _LARGEST = torch.finfo(torch.float32).max
 
@@ -24,7 +25,7 @@ _LARGEST = torch.finfo(torch.float32).max
 # A dataclass with private fields: DistributedDataParallel finds the tensors in it, and Lightning,
 # which assigns the fields of a copy, maps all three alike. What is public is read-only.
 @dataclass(init=False, repr=False, eq=False)
-class LossTerms:
+class LossTerms(Several):
     r"""What a multi-term loss returns: its total, its raw terms and their weights.
 
     ``total`` is always :math:`\sum_k \text{weights}_k \cdot \text{terms}_k`. A term of weight 0
@@ -32,8 +33,9 @@ class LossTerms:
     even when it is infinite.
 
     ``loss["name"]`` is a raw term, ``loss["total"]`` the total. ``loss_1 | loss_2`` has the terms
-    of both. ``2 * loss`` and ``loss / 2`` scale the weights, and with them the total; the raw
-    terms stay as they are.
+    of both, which ``prefixed`` tells apart. ``2 * loss`` and ``loss / 2`` scale the weights,
+    ``rescaled`` each by a factor of its own, and with them the total; the raw terms stay as they
+    are. Two of them are equal if they are one; of numbers compare ``loss.total``.
 
     Args:
         terms: raw, unweighted scalars under the names that the source's logs use.
@@ -149,12 +151,12 @@ class LossTerms:
 
     def __or__(self, other: LossTerms) -> LossTerms:
         if not isinstance(other, LossTerms):
-            _refuse_merge(other)
+            refuse_merge(other)
         for name in other._terms:
             if name in self._terms:
                 raise ValueError(
-                    f"both losses have a term named {name!r}; rename it in one of them: "
-                    f"LossTerms({{'other_name': loss[{name!r}]}}, ...)"
+                    f"both losses have a term named {name!r}; tell their terms apart: "
+                    f"left.prefixed('left/') | right.prefixed('right/')"
                 )
         # One of them may be a copy without its graph, as logs keep them.
         terms, weights = self._terms | other._terms, self._weights | other._weights
@@ -166,15 +168,7 @@ class LossTerms:
     def __mul__(self, factor: int | float | Tensor) -> LossTerms:
         if not isinstance(factor, Tensor):
             checks.number(-math.inf, factor=factor)
-        scaled = {
-            # A monitor stays the number 0, which a tensor would turn into a weight that counts.
-            name: 0.0 if _is_monitor(weight) else weight * factor
-            for name, weight in self._weights.items()
-        }
-        _check(self._terms, scaled)
-        product = LossTerms._made(dict(self._terms), scaled)
-        product._absent = self._absent
-        return product
+        return self._scaled(dict.fromkeys(self._terms, factor))
 
     __rmul__ = __mul__
 
@@ -185,87 +179,84 @@ class LossTerms:
                 raise ValueError("a loss cannot be divided by 0")
         return self * (1 / divisor)
 
-    # Type checkers refuse these by themselves.
-    if TYPE_CHECKING:
-        __iter__ = None
-    else:
-        # GradScaler.scale(loss) takes what has an __iter__ for a list of tensors, and asks it.
-        def __iter__(self):
-            raise TypeError(
-                "a LossTerms is not iterable; pass loss.total, as in scaler.scale(loss.total), or "
-                "loop over loss.terms.items()"
-            )
+    def rescaled(self, factors: Mapping[str, Tensor | float]) -> LossTerms:
+        """Each weight times a factor of its own: the total changes, the raw terms do not.
 
-        def __float__(self):
-            raise TypeError(
-                "a LossTerms is more than one number; write float(loss.total), or loss.log() for "
-                "all of them"
-            )
+        With the shares of a rank it makes the average over the ranks the loss of one process:
+        ``loss.rescaled(criterion.rank_shares(...)).total``.
 
-        def __format__(self, spec):
-            if spec:
-                raise TypeError(
-                    "a LossTerms is more than one number; write f'{loss.total:.4f}', or "
-                    "print(loss) for its table"
+        Args:
+            factors: a number or a 0-dimensional tensor under the name of each term that has a
+                weight. A monitor stays one, with or without a factor.
+
+        Raises:
+            TypeError: for anything but a mapping to numbers or floating-point tensors.
+            ValueError: for a name that is no term, a term with a weight but no factor, or a
+                factor that is not finite or no scalar.
+
+        Example:
+            >>> loss = LossTerms({"data": torch.tensor(2.0), "prior": torch.tensor(8.0)},
+            ...                  {"data": 1.0, "prior": 0.25})
+            >>> loss.rescaled({"data": 3.0, "prior": torch.tensor(0.5)}).total
+            tensor(7.)
+        """
+        if not isinstance(factors, (dict, Mapping)):
+            raise TypeError(
+                f"factors must be a mapping from terms to numbers, got {type(factors).__name__}; "
+                f"for one factor for all terms write factor * loss"
+            )
+        for name, factor in factors.items():
+            if name not in self._terms:
+                raise ValueError(
+                    f"factors name {name!r}, which is no term; "
+                    f"{instead_of_name(name, tuple(self._terms))}"
                 )
-            return str(self)
-
-        def item(self):
-            """Refuse, as there are several."""
-            raise TypeError(
-                "a LossTerms is more than one number; write loss.total.item(), or loss.log() for "
-                "all of them"
-            )
-
-        def __ror__(self, other):
-            _refuse_merge(other)
-
-        def __add__(self, other):
-            if isinstance(other, LossTerms):
-                raise TypeError(
-                    "a LossTerms has no + and -, got LossTerms; merge both with d | g, or "
-                    "back-propagate them apart: d.backward(), then g.backward()"
+            if not isinstance(factor, Tensor):
+                called: dict[str, Any] = {f"the factor of {name!r}": factor}
+                checks.number(-math.inf, **called)
+        for name, weight in self._weights.items():
+            if name not in factors and not _is_monitor(weight):
+                raise ValueError(
+                    f"factors has none for {name!r}, a term with a weight; pass 1.0 to leave it as "
+                    f"it is"
                 )
-            raise TypeError(
-                f"a LossTerms has no + and -, got {type(other).__name__}; merge a named term with "
-                f"loss | LossTerms({{'name': value}}, {{'name': 1.0}}), or add to loss.total"
-            )
+        return self._scaled(factors)
 
-        __radd__ = __sub__ = __rsub__ = __add__
+    def _scaled(self, factors: Mapping[str, Tensor | float]) -> LossTerms:
+        scaled = {
+            # A monitor stays the number 0, which a tensor would turn into a weight that counts.
+            name: 0.0 if _is_monitor(weight) else weight * factors[name]
+            for name, weight in self._weights.items()
+        }
+        _check(self._terms, scaled)
+        product = LossTerms._made(dict(self._terms), scaled)
+        product._absent = self._absent
+        return product
 
-        def __lt__(self, other):
-            raise TypeError(
-                "a LossTerms is more than one number; compare its total, as in loss.total > 5, or "
-                "a term, loss['name']"
-            )
+    def prefixed(self, prefix: str) -> LossTerms:
+        """The same terms under longer names, to merge two losses of one kind.
 
-        __le__ = __gt__ = __ge__ = __lt__
+        Args:
+            prefix: put before the name of every term.
 
-        def __len__(self):
-            raise TypeError("a LossTerms has no length; count its terms with len(loss.terms)")
+        Raises:
+            TypeError: for anything but a string.
+            ValueError: if a term would be named ``total``.
 
-        def __bool__(self):
-            raise TypeError(
-                "a LossTerms is neither true nor false; ask whether there is one with "
-                "loss is not None, or compare loss.total"
-            )
-
-        # Python asks it only for what is not there: the rest costs nothing.
-        def __getattr__(self, name):
-            raise AttributeError(
-                f"'LossTerms' object has no attribute {name!r}{self._instead_of(name)}"
-            )
-
-        def _instead_of(self, name):
-            """What to say of a name that is none of ours; nothing of those that Python asks for."""
-            if name.startswith("_"):
-                return ""
-            if name in self._terms:
-                return f"; write loss[{name!r}] for the term"
-            if not hasattr(Tensor, name):
-                return ""
-            called = f"{name}()" if callable(getattr(Tensor, name)) else name
-            return f", as it is more than one number; write loss.total.{called}"
+        Example:
+            >>> loss = LossTerms({"data": torch.tensor(2.0)}, {"data": 1.0})
+            >>> (loss.prefixed("left/") | loss.prefixed("right/")).log()
+            {'total': 4.0, 'left/data': 2.0, 'right/data': 2.0}
+        """
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix must be a string, got {type(prefix).__name__}; write 'left/'")
+        loss = LossTerms._made(
+            {prefix + name: term for name, term in self._terms.items()},
+            {prefix + name: weight for name, weight in self._weights.items()},
+        )
+        _refuse_total(loss._terms)
+        loss._absent = tuple(prefix + name for name in self._absent)
+        return loss
 
     def contributions(self) -> dict[str, Tensor]:
         """Each term as it enters the total: weight times term, 0 for a monitor."""
@@ -366,8 +357,7 @@ def _check(terms: Any, weights: Any) -> None:
             f"terms and weights must carry the same names, got terms {list(terms)} and weights "
             f"{list(weights)}; a weight of 0 makes a term a monitor"
         )
-    if "total" in terms:
-        raise ValueError("a term cannot be named 'total': that is the weighted sum")
+    _refuse_total(terms)
     device = None
     for name, term in terms.items():
         weight = weights[name]
@@ -402,11 +392,9 @@ def _refuse(value: Any, name: str, called: str) -> NoReturn:
     )
 
 
-def _refuse_merge(other: object) -> NoReturn:
-    raise TypeError(
-        f"| merges two LossTerms, got {type(other).__name__}; "
-        f"wrap it: LossTerms({{'name': value}}, {{'name': 1.0}})"
-    )
+def _refuse_total(terms: Mapping[str, Tensor]) -> None:
+    if "total" in terms:
+        raise ValueError("a term cannot be named 'total': that is the weighted sum")
 
 
 def _fetch(scalars: Mapping[str, Tensor]) -> dict[str, float]:

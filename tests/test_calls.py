@@ -11,7 +11,7 @@ import lossbook
 from lossbook import registry
 from lossbook.hands import Keypoint2DLoss, Keypoint3DLoss, VertexLoss
 from lossbook.landmarks import SmoothL1Loss, WingLoss, pfld_loss, wing_loss
-from lossbook.translation import DiscriminatorLoss, GeneratorLoss
+from lossbook.translation import DiscriminatorLoss, EpochMeter, GeneratorLoss
 
 
 def with_a_weight():
@@ -58,6 +58,12 @@ def test_a_function_keeps_its_name_its_signature_and_its_pickle():
 
 
 @pytest.mark.own_errors
+def test_help_shows_the_options_of_a_module_and_of_an_instance_its_call():
+    assert list(inspect.signature(WingLoss).parameters) == ["w", "epsilon", "reduction"]
+    assert list(inspect.signature(WingLoss()).parameters) == ["args", "kwargs"]
+    assert not inspect.signature(EpochMeter).parameters
+
+
 def test_other_wrong_arguments_are_python_s():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'target'"):
         wing_loss(torch.ones(2))

@@ -10,6 +10,7 @@ import lossbook
 from lossbook import LossTerms
 from lossbook.hands import HandLoss
 from lossbook.inversion import InversionLoss, SigmoidTaskWeights, UncertaintyWeights
+from lossbook.motion import MotionLoss
 
 ONE = torch.tensor(1.0)
 TRAINED = torch.tensor(2.0, requires_grad=True)
@@ -33,6 +34,19 @@ def test_a_term_without_a_graph_beside_one_that_has_one_is_named():
     assert "it counts and trains nothing; compute what it is made from without no_grad" in message
     trusted = said(LossTerms._trusted, {"a": ONE, "b": TRAINED}, {"a": 1.0, "b": 0.5})
     assert trusted[0].startswith("the term 'a'")
+
+
+def test_several_such_terms_are_one_warning():
+    terms = {"a": TRAINED, "b": ONE, "c": 2 * ONE, "d": TRAINED * 2}
+    (message,) = said(LossTerms, terms, dict.fromkeys(terms, 1.0))
+    assert message.startswith("the terms 'b', 'c' have weights and no graph, while 'a' has one")
+    assert message.endswith("compute what they are made from without no_grad or detach, or give "
+                            "them the weight 0")  # fmt: skip
+    clips, predicted = torch.rand(2, 20, 265), torch.rand(2, 20, 265, requires_grad=True)
+    found = said(MotionLoss(), clips, predicted, clips[:, 1])
+    idle = [message for message in found if "no graph" in message]
+    assert len(idle) == 1
+    assert idle[0].startswith("the terms 'scale_L', 'pitch_L', 'yaw_L', 'roll_L', 't_L', 'exp_L'")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,16 @@ from ranks import two_ranks_of
 from lossbook import rank_share
 from lossbook.hands import auxiliary_loss, keypoint_3d_loss
 from lossbook.landmarks import wing_loss
-from lossbook.motion import MotionLoss, Part, Parts, motion_l1, rank_shares
+from lossbook.motion import (
+    LastFrameLoss,
+    MotionL1,
+    MotionLoss,
+    Part,
+    Parts,
+    PVALoss,
+    motion_l1,
+    rank_shares,
+)
 
 SIZES = (4, 3)
 PARTS = Parts({"scale": Part(0, 1), "exp": Part(1, 4, 2.0)})
@@ -69,15 +78,18 @@ MASKS = {
 }
 
 
-def of_motion(form, parts, given, part, share):
+def of_motion(form, parts, reduction, given, part, share):
     masks = MASKS[form](part)
     input, target = given["clips"]
-    module = MotionLoss(parts=parts, weights={"V": 0.5, "A": 2.0}, use_reg_loss=True)
-    terms = module(input, target, target[:, 3], **masks).contributions()
+    weights = {"V": 0.5, "A": 2.0}
+    module = MotionLoss(parts=parts, weights=weights, use_reg_loss=True, reduction=reduction)
+    loss = module(input, target, target[:, 3], **masks)
     if share is not rank_share:
-        return sum(terms.values())
-    shares = rank_shares(input, parts=parts, **masks)
-    return sum(shares[name] * term for name, term in terms.items())
+        return loss.total
+    shares = module.rank_shares(input, **masks)
+    every = rank_shares(input, parts=parts, reduction=reduction, **masks)
+    assert shares == {name: every[name] for name in loss.terms}
+    return loss.rescaled(shares).total
 
 
 def of_size(given, part, share):
@@ -101,9 +113,11 @@ LOSSES = {
     function.__name__: function
     for function in (of_faces, of_joints, of_first_stage, of_size, of_nothing, of_one_rank)
 } | {
-    f"of_motion_{form}_{kind}": functools.partial(of_motion, form, parts)
+    f"of_motion_{form}_{kind}_{reduction}": functools.partial(of_motion, form, parts, reduction)
     for form in MASKS
     for kind, parts in (("parted", PARTS), ("overlapping", OVERLAPPING))
+    for reduction in ("mean", "batchmean", "sum")
+    if kind == "parted" or reduction == "mean"
 }
 
 
@@ -217,6 +231,30 @@ def test_shares_of_a_motion_on_one_process_are_one():
     assert set(shares) == {f"{part}_{letter}" for part in PARTS for letter in "PVALR"}
     assert all(share == 1 for share in shares.values())
     assert set(rank_shares(motion[:, :1], parts=PARTS)) == set(shares)
+
+
+def test_a_module_has_the_shares_of_its_own_terms():
+    motion = torch.randn(7, 9, 4)
+    options = {"parts": PARTS}
+    for module, inputs in (
+        (PVALoss(**options), (motion,)),
+        (LastFrameLoss(only="exp", **options), (motion[:, 0],)),
+        (MotionL1(coefficients={"exp": 1.0}, **options), ()),
+        (MotionLoss(only="exp", use_reg_loss=True, **options), (motion, motion[:, 0])),
+        (MotionLoss(weights={"L": 0.0}, **options), (motion,)),
+    ):
+        shares = module.rank_shares(motion)
+        assert set(shares) == set(module(motion, *inputs).terms)
+        assert module(motion, *inputs).rescaled(shares).total == module(motion, *inputs).total
+
+
+@pytest.mark.own_errors
+def test_other_reductions_and_masks_by_position_are_refused():
+    motion = torch.randn(7, 9, 4)
+    with pytest.raises(ValueError, match="the terms are scalars, got 'none'"):
+        rank_shares(motion, parts=PARTS, reduction="none")
+    with pytest.raises(TypeError, match="^rank_shares takes 1 by position.*weight="):
+        MotionLoss(parts=PARTS).rank_shares(motion, FRAMES)
 
 
 def test_of_what_a_group_of_one_counts_nowhere_the_share_is_zero(alone):

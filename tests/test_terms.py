@@ -3,13 +3,17 @@ import multiprocessing
 import operator
 import pickle
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from unittest import mock
 
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 from torch.utils import _pytree as pytree
+from translation_networks import batch, networks
 
 from lossbook import LossTerms, check_values
+from lossbook.translation import DiscriminatorLoss
 
 
 def two_terms():
@@ -192,14 +196,16 @@ def test_two_losses_merge_into_one():
 @pytest.mark.own_errors
 def test_what_cannot_be_merged_or_added_says_what_to_do():
     *_, loss = two_terms()
-    with pytest.raises(ValueError, match="both losses have a term named 'data'; rename"):
+    with pytest.raises(ValueError, match=r"term named 'data'; .*left.prefixed\('left/'\) \|"):
         _ = loss | loss
     for merge in (lambda: loss | {"a": ONE}, lambda: {"a": ONE} | loss):
         with pytest.raises(TypeError, match="merges two LossTerms, got dict; wrap it"):
             merge()
-    for add in (lambda: loss + ONE, lambda: ONE + loss, lambda: sum([loss, loss])):
+    for add in (lambda: loss + ONE, lambda: ONE + loss, lambda: 1 + loss, lambda: loss - ONE):
         with pytest.raises(TypeError, match=r"no \+ and -.*loss \| LossTerms.*loss.total"):
             add()
+    with pytest.raises(TypeError, match=r"sum\(loss.total for loss in losses\).*a \| b"):
+        sum([loss, loss])
     with pytest.raises(TypeError, match="factor must be a Python number, got str"):
         _ = loss * "2"
     with pytest.raises(ValueError, match="divided by 0"):
@@ -223,6 +229,79 @@ def test_division_is_gradient_accumulation():
     data, prior, loss = two_terms()
     (loss / 4.0).backward()
     assert (data.grad, prior.grad) == (torch.tensor(0.25), torch.tensor(0.0625))
+
+
+def test_each_weight_takes_a_factor_of_its_own():
+    data, prior, loss = two_terms()
+    monitored = loss | LossTerms({"m": torch.tensor(torch.inf)}, {"m": 0.0})
+    rescaled = monitored.rescaled({"data": 3, "prior": torch.tensor(0.5)})
+    assert rescaled.total == 3 * 2.0 + 0.5 * 0.25 * 8.0
+    assert rescaled.weights == {"data": 3, "prior": 0.125, "m": 0.0}
+    assert rescaled.terms == monitored.terms
+    rescaled.backward()
+    assert (data.grad, prior.grad) == (3, 0.125)
+    assert monitored.rescaled({"data": 1, "prior": 1, "m": 5.0}).weights["m"] == 0
+    of_step = DiscriminatorLoss()(networks(), batch(), step=1)
+    assert of_step.rescaled(dict.fromkeys(of_step.terms, 2.0))._absent == of_step._absent != ()
+
+
+@pytest.mark.own_errors
+@pytest.mark.parametrize(
+    ("factors", "error", "message"),
+    [
+        (2.0, TypeError, r"factors must be a mapping .*, got float; .* write factor \* loss"),
+        ({"data": 1.0, "prior": 1.0, "datum": 1.0}, ValueError, "'datum'.*did you mean data"),
+        ({"data": 1.0}, ValueError, "none for 'prior', a term with a weight; pass 1.0"),
+        ({"data": 1.0, "prior": "1"}, TypeError, "factor of 'prior' must be a Python number"),
+        ({"data": 1.0, "prior": float("nan")}, ValueError, "factor of 'prior' must be finite"),
+        ({"data": torch.ones(2), "prior": 1.0}, ValueError, r"scalar, got shape \(2,\)"),
+        ({"data": torch.tensor(2), "prior": torch.ones(())}, None, ""),
+    ],
+)
+def test_factors_that_cannot_be_meant_are_refused(factors, error, message):
+    *_, loss = two_terms()
+    if error is None:
+        assert loss.rescaled(factors).total == 6
+        return
+    with pytest.raises(error, match=message):
+        loss.rescaled(factors)
+
+
+def test_two_losses_of_one_kind_merge_under_longer_names():
+    data, _, loss = two_terms()
+    merged = loss.prefixed("left/") | (2 * loss).prefixed("right/")
+    names = ["left/data", "left/prior", "right/data", "right/prior"]
+    assert list(merged.terms) == list(merged.weights) == names
+    assert merged.total == 3 * loss.total
+    merged.backward()
+    assert data.grad == 3
+    of_step = DiscriminatorLoss()(networks(), batch(), step=1).prefixed("d/")
+    assert of_step._absent == ("d/r1",)
+    with pytest.raises(ValueError, match="cannot be named 'total'"):
+        LossTerms({"al": ONE}, {"al": 1.0}).prefixed("tot")
+
+
+@pytest.mark.own_errors
+def test_a_prefix_is_a_string():
+    *_, loss = two_terms()
+    with pytest.raises(TypeError, match="prefix must be a string, got int; write 'left/'"):
+        loss.prefixed(1)
+
+
+def test_a_loss_is_equal_to_itself_alone():
+    *_, loss = two_terms()
+    other = copy.copy(loss)
+    assert loss == loss and (loss != loss) is False
+    assert loss != other and loss != None and loss != "loss"  # noqa: E711
+    assert {loss, other, loss} == {other, loss} and [other, loss].index(loss) == 1
+    assert loss == mock.ANY
+
+    @dataclass
+    class Step:
+        count: int
+        loss: LossTerms
+
+    assert Step(1, loss) == Step(1, loss) != Step(1, other)
 
 
 def test_detach_keeps_the_numbers_and_drops_the_graph():
@@ -317,9 +396,10 @@ def test_all_of_it_compiles_to_one_graph():
 def test_operators_compile_to_one_graph():
     @torch.compile(fullgraph=True, backend="eager")
     def step(x):
-        return (LossTerms({"a": x}, {"a": 3.0}) | LossTerms({"b": x}, {"b": 1.0})) * 0.5 / 2
+        loss = (LossTerms({"a": x}, {"a": 3.0}) | LossTerms({"b": x}, {"b": 1.0})) * 0.5 / 2
+        return loss.rescaled({"a": x, "b": 5.0}).prefixed("c/")
 
-    assert step(ONE).log() == {"total": 1.0, "a": 1.0, "b": 1.0}
+    assert step(ONE).log() == {"total": 2.0, "c/a": 1.0, "c/b": 1.0}
 
 
 @pytest.mark.compiles
@@ -444,6 +524,11 @@ def test_autocast_leaves_the_terms_alone():
             TypeError,
             "compare its total, as in loss.total > 5",
         ),
+        (lambda loss: loss == 5, TypeError, r"loss.total > 5.*loss.total.isfinite\(\)"),
+        (lambda loss: loss != 0.5, TypeError, "compare its total, as in loss.total > 5"),
+        (lambda loss: loss == ONE, TypeError, "compare its total, as in loss.total > 5"),
+        (lambda loss: operator.ne(ONE, loss), TypeError, "compare its total"),
+        (operator.neg, TypeError, r"no sign; write -loss.total, or -1 \* loss"),
         (len, TypeError, r"count its terms with len\(loss.terms\)"),
         (bool, TypeError, "neither true nor false; ask .* loss is not None"),
     ],

@@ -10,7 +10,7 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.calls import weight_by_name
 from lossbook.hands import values
-from lossbook.hands.shapes import advise_points, is_points
+from lossbook.hands.shapes import advise_arranged, advise_points, is_points
 from lossbook.kernels import absolute, magnitude
 from lossbook.masking import cleared, holds_gaps, kept
 from lossbook.reduction import (
@@ -270,7 +270,7 @@ def _gate(
         return target[..., :dimensions], target[..., dimensions], input.dtype
     checks.floating(**{names[0]: input, names[1]: target})
     expected, matches = f"(B, N, {dimensions})", is_points(dimensions)
-    checks.shape(expected, matches, advise_points, **{names[0]: input})
+    checks.shape(expected, matches, advise_points(dimensions), **{names[0]: input})
     target, confidence = _part(target, confidence, dimensions, names)
     return target, confidence, checks.pair(input, target, names[:2])
 
@@ -369,7 +369,7 @@ def mesh_loss(
     """:func:`vertex_loss` under the names that the caller gave its tensors."""
     named = {names[0]: input, names[1]: target}
     checks.floating(**named)
-    checks.shape("(B, V, 3)", is_points(3), **named)
+    checks.shape("(B, V, 3)", is_points(3), advise_arranged(3), **named)
     return elementwise_loss(
         absolute, input, target, weight=weight, reduction=reduction, names=names
     )
@@ -396,7 +396,7 @@ def _part(
             f"{names[1]} must have shape (B, N, {d}), got {tuple(target.shape)}; if its last "
             f"column is the confidence, {said}; if not, drop it with {names[1]}[..., :{d}]"
         )
-    checks.shape(f"(B, N, {d})", is_points(d), advise_points, **{names[1]: target})
+    checks.shape(f"(B, N, {d})", is_points(d), advise_points(d), **{names[1]: target})
     return target, confidence
 
 

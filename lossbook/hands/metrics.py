@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lossbook import checks
 from lossbook.calls import weight_by_name
-from lossbook.hands.shapes import from_root, is_points
+from lossbook.hands.shapes import advise_arranged, from_root, is_points
 from lossbook.reduction import widened
 from lossbook.scoring import Weight, check_points, lengths, passed, point_weight, visible_mean
 
@@ -223,7 +223,7 @@ def _prepare(
             f"input must have shape (B, N, 3), got {tuple(input.shape)}; for one hand pass "
             f"input[None] and target[None]"
         )
-    checks.shape("(B, N, 3)", is_points(3), input=input)
+    checks.shape("(B, N, 3)", is_points(3), advise_arranged(3), input=input)
     if root is not None:
         checks.index(input.shape[1], root=root)
     if weight is not None:

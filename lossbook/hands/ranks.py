@@ -10,7 +10,7 @@ from lossbook import checks
 from lossbook.calls import weight_by_name
 from lossbook.hands.containers import HandPrediction, HandTarget
 from lossbook.hands.losses import Weight, keypoint_count
-from lossbook.hands.total import (
+from lossbook.hands.needs import (
     NEEDS,
     TERMS,
     check_of_terms,
@@ -34,11 +34,12 @@ def rank_shares(
 ) -> dict[str, Float[Tensor, ""]]:
     r"""Share of a rank in each term = number of ranks * what counts there / what counts on all.
 
-    :func:`lossbook.rank_share` for :class:`HandLoss`, each of whose terms divides by a count of its
-    own: the 2D and the 3D keypoints by their confidences times the weight, without the hands whose
-    hidden root is unknown, the vertices by their weight, prior and first stage by the samples.
-    Times the shares, the average of the ranks' terms, and of their gradients, is that of one
-    process.
+    :meth:`HandLoss.rank_shares` gives them with the root and the reduction of a loss; here both
+    are to be repeated. It is :func:`lossbook.rank_share` for :class:`HandLoss`, each of whose terms
+    divides by a count of its own: the 2D and the 3D keypoints by their confidences times the
+    weight, without the hands whose hidden root is unknown, the vertices by their weight, prior and
+    first stage by the samples. Times the shares, the average of the ranks' terms, and of their
+    gradients, is that of one process.
 
     Every rank of the group must call it, as they exchange five numbers once. A term that a rank
     lacks counts for nothing there, and a rank may be without samples. Without gradients no rank
@@ -48,8 +49,9 @@ def rank_shares(
         prediction: as the loss gets it; only shapes matter.
         target: as the loss gets it.
         weight: as the loss gets it.
-        root: as the loss has it.
-        reduction: as the loss has it: of a ``"sum"`` the share is the number of ranks.
+        root: as the loss has it, 0 by default.
+        reduction: as the loss has it, ``"sum"`` by default: of that the share is the number of
+            ranks.
         group: ``"world"`` (default), a process group or its name; with None no rank shares.
 
     Returns:
@@ -68,7 +70,8 @@ def rank_shares(
         >>> hands["keypoints_3d"][:, 0] = 0
         >>> shares = rank_shares(hands, known, reduction="mean")
         >>> loss = HandLoss({"w_2d": 0.0}, use_aux_loss=False, reduction="mean")(hands, known)
-        >>> sum(shares[name] * term for name, term in loss.contributions().items())  # 20/21 + 0.01
+        >>> shares = {name: shares[name] for name in loss.terms}  # of all five
+        >>> loss.rescaled(shares).total  # 20/21 + 0.01
         tensor(0.9624)
     """
     check_of_terms(reduction)

@@ -5,21 +5,38 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
+Advice = Callable[[str, tuple[int, ...]], str]
+"""From a name and a shape that will not do to the fix, which may be empty."""
+
 
 def is_points(*columns: int) -> Callable[[tuple[int, ...]], bool]:
     """Test for shapes ``(B, N, columns)`` with at least one point."""
     return lambda shape: len(shape) == 3 and shape[1] > 0 and shape[2] in columns
 
 
-def advise_points(name: str, shape: tuple[int, ...]) -> str:
-    """What to do about 2D keypoints where joints in 3D are meant, or the other way round."""
-    if len(shape) != 3:
-        return ""
-    if shape[2] == 2:
-        return "2D keypoints go to keypoint_2d_loss, in HandLoss to keypoints_2d"
-    if shape[2] == 3:
-        return "joints in 3D go to keypoint_3d_loss, in HandLoss to keypoints_3d"
-    return f"transpose it with {name}.mT" if shape[1] in (2, 3) else ""
+def advise_points(columns: int) -> Advice:
+    """What to do about keypoints of another number of coordinates, or arranged in another way."""
+    arrange = advise_arranged(columns)
+
+    def advise(name: str, shape: tuple[int, ...]) -> str:
+        if len(shape) == 3 and shape[2] == 2:
+            return "2D keypoints go to keypoint_2d_loss, in HandLoss to keypoints_2d"
+        if len(shape) == 3 and shape[2] == 3:
+            return "joints in 3D go to keypoint_3d_loss, in HandLoss to keypoints_3d"
+        return arrange(name, shape)
+
+    return advise
+
+
+def advise_arranged(columns: int) -> Advice:
+    """What to do about points whose coordinates stand in one row, or in the wrong dimension."""
+
+    def advise(name: str, shape: tuple[int, ...]) -> str:
+        if len(shape) == 2 and shape[1] > columns and shape[1] % columns == 0:
+            return f"unfold the rows with {name}.unflatten(1, ({shape[1] // columns}, {columns}))"
+        return f"transpose it with {name}.mT" if len(shape) == 3 and shape[1] in (2, 3) else ""
+
+    return advise
 
 
 def advise_matrices(name: str, shape: tuple[int, ...]) -> str:

@@ -328,12 +328,24 @@ class LambdaSchedule:
         return float(found)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it is, for a checkpoint."""
-        return {"t": self.t}
+        """Where it is, for a checkpoint, and of which schedule."""
+        return {"t": self.t, "schedule": self._called(), "total": self.total}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go to where it was."""
+        """Go to where it was; a state of another schedule or total is warned of."""
         self.step(state_dict["t"])
+        # States of older versions have the time alone.
+        was = {"schedule": self._called(), "total": self.total} | state_dict
+        if was["schedule"] != self._called() or was["total"] != self.total:
+            checks.warn(
+                f"this state is of the schedule {was['schedule']!r} with the total {was['total']}, "
+                f"and goes on at t = {self.t} of {self._called()!r} with the total {self.total}; "
+                f"make both alike, or go to the time that is meant: LambdaSchedule.step(t)"
+            )
+
+    def _called(self) -> str:
+        name = self.schedule
+        return name if isinstance(name, str) else getattr(name, "__name__", type(name).__name__)
 
     def __repr__(self) -> str:
         named = "".join(f", {name}={value!r}" for name, value in self.options.items())

@@ -36,6 +36,11 @@ def check_pair(features: Tensor, other: Tensor, name: str) -> torch.dtype:
     ):
         return features.dtype
     named = {"features": features, name: other}
+    if name == "centers" and _are_labels(other):
+        raise TypeError(
+            f"centers must be the center of each sample's class, (B, D), got {other.dtype} of "
+            f"shape {tuple(other.shape)}, as labels are; pass centers[labels]"
+        )
     checks.floating(**named)
 
     def advise(which: str, shape: tuple[int, ...]) -> str:
@@ -77,6 +82,11 @@ def check_negatives(features: Tensor, template: Tensor, negatives: Tensor) -> to
             return f"transpose it with {name}.mT"
         if len(shape) in (2, 3) and shape[-2] == 0:
             return "there is nothing to compare with; draw at least one negative"
+        if len(shape) in (2, 3):
+            return (
+                f"features have {dims} numbers and negatives {shape[-1]}: take both from one "
+                f"recogniser"
+            )
         return ""
 
     if not fits(tuple(negatives.shape)):
@@ -94,6 +104,12 @@ def _fit(features: Tensor, template: Tensor, negatives: Tensor) -> bool:
     if len(shape) == 3:
         return shape[0] == features.shape[0] and shape[1] > 0 and shape[2] == features.shape[1]
     return len(shape) == 2 and shape[0] > 0 and shape[1] == features.shape[1]
+
+
+def _are_labels(value: object) -> bool:
+    if not isinstance(value, Tensor) or value.is_floating_point() or value.dtype is torch.bool:
+        return False
+    return value.ndim == 1 or (value.ndim == 2 and value.shape[1] == 1)
 
 
 def _are_rows(shape: tuple[int, ...]) -> bool:

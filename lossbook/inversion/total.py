@@ -387,9 +387,16 @@ class InversionLoss(LossModule):
         return now.state_dict() if isinstance(now, LambdaSchedule) else {}
 
     def set_extra_state(self, state: Any) -> None:
-        """Go on with λ(t) where the ``state_dict`` left it."""
-        if state and isinstance(self.lambda_schedule, LambdaSchedule):
-            self.lambda_schedule.load_state_dict(state)
+        """Go on with λ(t) where the ``state_dict`` left it; one of another is warned of."""
+        now = self.lambda_schedule
+        if isinstance(now, LambdaSchedule):
+            if state:
+                now.load_state_dict(state)
+        elif state:
+            checks.warn(
+                f"this state is of a loss with a λ(t), at t = {state.get('t')}, and λ here is the "
+                f"number {now}; make the loss as the one that was saved"
+            )
 
     # torch keeps an extra state, and asks for it, whether there is one or not.
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:

@@ -234,7 +234,8 @@ class UncertaintyWeights(_TaskWeights):
     def weigh(self, given: dict[str, Tensor]) -> LossTerms:
         """What ``forward`` returns, of one loss a task in their order."""
         s = self.log_variance
-        held = s if self.floor is None else s.clamp(min=self.floor)
+        # At the floor itself s keeps its gradient, which clamp() takes from it since torch 2.14.
+        held = s if self.floor is None else s.where(~(s < self.floor), self.floor)
         factors = [c * each for c, each in zip(self._factors, (-held).exp().unbind(), strict=True)]
         weights: dict[str, float | Tensor] = dict(zip(self.tasks, factors, strict=True))
         regularizer = held.sum() / 2

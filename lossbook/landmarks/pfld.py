@@ -263,7 +263,7 @@ def _gate(
     ):
         return landmarks.dtype
     check_landmarks(landmarks=landmarks, landmarks_target=landmarks_target)
-    _check_angles(angles, angles_target)
+    _check_angles(angles, angles_target, attributes)
     batches = {"landmarks": landmarks, "angles": angles}
     if attributes is not None:
         batches["attributes"] = attributes
@@ -277,13 +277,22 @@ def _gate(
     )
 
 
-def _check_angles(angles: Tensor, angles_target: Tensor) -> torch.dtype:
-    dtype = checks.pair(angles, angles_target, ("angles", "angles_target"))
-    if angles.ndim != 2 or angles.shape[1] != 3:
-        raise ValueError(
-            f"angles must have shape (B, 3): pitch, yaw, roll, got {tuple(angles.shape)}"
-        )
-    return dtype
+def _check_angles(
+    angles: Tensor, angles_target: Tensor, attributes: Tensor | None = None
+) -> torch.dtype:
+    def advise(name: str, shape: tuple[int, ...]) -> str:
+        early = attributes is not None and attributes.shape[1] == 3 and len(shape) == 2
+        return "attributes stand last, behind angles and angles_target" if early else ""
+
+    for name, given in (("angles", angles), ("angles_target", angles_target)):
+        # Before their dtype: attributes in their place may be of any.
+        if isinstance(given, Tensor):
+            checks.shape("(B, 3): pitch, yaw, roll", _are_angles, advise, **{name: given})
+    return checks.pair(angles, angles_target, ("angles", "angles_target"))
+
+
+def _are_angles(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and shape[1] == 3
 
 
 def _check_attributes(attributes: Tensor) -> None:

@@ -86,7 +86,9 @@ def pva_loss(
             smallest weight of its frames: one across a masked frame does not count. What has weight
             0 contributes nothing, NaN included.
         lengths: in place of a mask of frames, or beside a weight, the number of frames of each
-            padded clip, integers of shape ``(B,)``.
+            padded clip, integers of shape ``(B,)``. Beyond the T frames they are refused on a CPU.
+            Elsewhere, and in compiled code, which cannot raise, they count as T, and negative ones
+            as 0: check them in the loader.
         reduction: of the clips. ``"mean"`` (default) divides by what the weights add up to.
             ``"batchmean"`` is the same without weights; with them it still divides by all
             elements, padding too, so that a weight of 2 doubles a clip's gradient whatever the

@@ -1,12 +1,13 @@
 """The motion losses as modules: each by itself, and Ditto's total."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jaxtyping import Float
 from torch import Tensor
 
 from lossbook import checks
+from lossbook.calls import weight_by_name
 from lossbook.modules import LossModule
 from lossbook.motion.letters import LetterWeights, as_floats, nothing_counts, weights_of
 from lossbook.motion.losses import (
@@ -21,6 +22,7 @@ from lossbook.motion.losses import (
     pva_loss,
 )
 from lossbook.motion.parts import DITTO_PARTS, Parts, PartsLike, names_of
+from lossbook.motion.ranks import rank_shares
 from lossbook.motion.shapes import (
     Clips,
     Lengths,
@@ -32,6 +34,7 @@ from lossbook.motion.shapes import (
     check_short_clips,
     refuse_mask,
 )
+from lossbook.ranks import Group
 from lossbook.terms import LossTerms
 
 
@@ -55,6 +58,62 @@ class _MotionModule(LossModule):
                 checks.weights(dim_weights=dim_weights)
         # They come from a file of their own, not from a checkpoint.
         self.register_buffer("dim_weights", dim_weights, persistent=False)
+
+    @weight_by_name
+    def rank_shares(
+        self,
+        input: Clips,
+        *,
+        weight: Weight | None = None,
+        lengths: Lengths | None = None,
+        group: Group = "world",
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Share of a rank in each term: :func:`rank_shares` with this loss's own options.
+
+        ``loss.rescaled(shares).total`` of each rank, averaged over the ranks, is the total of one
+        process, and so is its gradient. Every rank of the group must call it.
+
+        Args:
+            input: predicted motion of this rank, shape ``(B, T, D)``; only its shape matters.
+            weight: as the loss gets it.
+            lengths: as the loss gets them.
+            group: ``"world"`` (default), a process group or its name; with None no rank shares.
+
+        Returns:
+            From the name of each term of the loss to a scalar. L has none where its weight is 0,
+            as it then needs no frame and may be absent.
+
+        Raises:
+            TypeError: for other types, or a group that is none.
+            ValueError: for shapes or devices that do not fit, or a name that no group has.
+
+        Example:
+            >>> import torch
+            >>> from lossbook.motion import MotionLoss
+            >>> motion, lengths = torch.ones(2, 80, 265), torch.tensor([80, 64])
+            >>> criterion = MotionLoss(use_last_frame_loss=False)
+            >>> shares = criterion.rank_shares(motion, lengths=lengths)
+            >>> loss = criterion(motion, 0 * motion, lengths=lengths)
+            >>> loss.rescaled(shares).total  # of six parts, on one process
+            tensor(6.)
+        """
+        shares = rank_shares(
+            input,
+            parts=self.parts,
+            weight=weight,
+            lengths=lengths,
+            reduction=self.reduction,
+            group=group,
+        )
+        return {
+            f"{part}_{letter}": shares[f"{part}_{letter}"]
+            for letter in "PVALR"
+            for part in self._parts_with(letter)
+        }
+
+    def _parts_with(self, letter: str) -> Iterable[str]:
+        """The parts of which there is a term of this letter."""
+        raise NotImplementedError
 
     def extra_repr(self) -> str:
         """The options; of many weights only how many there are."""
@@ -133,6 +192,9 @@ class PVALoss(_MotionModule):
             short_clips=self.short_clips,
         )
 
+    def _parts_with(self, letter: str) -> Iterable[str]:
+        return self.parts.layout.names if letter in "PVA" else ()
+
 
 class LastFrameLoss(_MotionModule):
     """:func:`last_frame_loss` as a module; the options are its arguments.
@@ -183,6 +245,9 @@ class LastFrameLoss(_MotionModule):
             reduction=self.reduction,
         )
 
+    def _parts_with(self, letter: str) -> Iterable[str]:
+        return names_of(self.only, self.parts.layout) if letter == "L" else ()
+
 
 class MotionL1(_WithR):
     """:func:`motion_l1` as a module; the options are its arguments.
@@ -227,6 +292,9 @@ class MotionL1(_WithR):
             lengths=lengths,
             reduction=self.reduction,
         )
+
+    def _parts_with(self, letter: str) -> Iterable[str]:
+        return factors_of(self.coefficients, self.only, self.parts.layout) if letter == "R" else ()
 
 
 class MotionLoss(_WithR):
@@ -364,7 +432,8 @@ class MotionLoss(_WithR):
             cond_frame: the frame before the clip, with which L compares the first predicted one,
                 shape ``(B, D)``. Without L it is not used.
             weight: see :func:`pva_loss`.
-            lengths: see :func:`pva_loss`.
+            lengths: see :func:`pva_loss`. Compiled code cannot raise, and counts those beyond the
+                clips as whole clips: check them in the loader.
 
         Returns:
             Terms ``"scale_P"``, ``"scale_V"``, ``"scale_A"``, ``"scale_L"`` to ``"exp_R"``, part by
@@ -402,3 +471,12 @@ class MotionLoss(_WithR):
             short_clips=self.short_clips,
             weights=weights,
         )
+
+    def _parts_with(self, letter: str) -> Iterable[str]:
+        layout = self.parts.layout
+        if letter == "R":
+            return factors_of(self.coefficients, self.only, layout) if self.use_reg_loss else ()
+        if letter == "L":
+            used = self.use_last_frame_loss and weights_of(self.weights)["L"] > 0
+            return names_of(self.only, layout) if used else ()
+        return layout.names

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from inspect import Signature
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -12,6 +13,9 @@ from torch import Tensor
 from lossbook import checks
 from lossbook.ranks import Group, resolve_group
 from lossbook.terms import LossTerms
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 LOG_NAMES = ("d_loss", "r1", "g_loss", "g_adv", "sty", "ds", "cyc", "id")
 """The names of the source's curves, in its order."""
@@ -68,8 +72,8 @@ class EpochMeter:
 
     A term that is not computed in every step is logged as 0 in the others, and its mean is that
     much smaller: of R1 in every I-th step it is R1 / I. :meth:`means_computed` divides by the steps
-    in which it was computed instead. Sums stay on the device, in float64 where it has that: no step
-    waits for it.
+    in which it was computed instead. Both take a ``group=`` of ranks. Sums stay on the device, in
+    float64 where it has that: no step waits for it.
 
     Example:
         >>> meter = EpochMeter()
@@ -84,6 +88,18 @@ class EpochMeter:
     References:
         Source note: ``running[key] += logs[key]``.
     """
+
+    __signature__ = Signature()
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Refuse options: those that there are belong to what gives the means."""
+        if args or options:
+            named = ", ".join([*map(repr, args), *(f"{k}={v!r}" for k, v in options.items())])
+            raise TypeError(
+                f"EpochMeter takes no options, got {named}; a group goes to means(group='world') "
+                f"and means_computed(group='world')"
+            )
+        return super().__new__(cls)
 
     def __init__(self) -> None:
         self.reset()

@@ -93,7 +93,6 @@ def test_a_compiled_step_has_as_many_graphs_as_the_page_says(chapter, monkeypatc
     torch.compiler.reset()
     counter = CompileCounter()
     with reader_of(chapter) as (names, run):
-        names["optimizer"] = torch.optim.AdamW(names["network"].parameters())
         before = weights(names)
         with monkeypatch.context() as patch:
             patch.setattr(torch, "compile", partial(torch.compile, backend=counter))

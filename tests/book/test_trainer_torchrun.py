@@ -76,8 +76,6 @@ for number, chapter in enumerate(CHAPTERS):
     torch.manual_seed(0)
     found[chapter] = moved, runpy.run_path(chapter + "_sharded.py")["farthest"]
     dist.init_process_group = functools.partial(again, init_method=f"{place}{number + 1}")
-    if "hook" in names:
-        names["hook"].remove()
 with open(f"{rank}.json", "w") as file:
     json.dump(found, file)
 """

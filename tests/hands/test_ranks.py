@@ -94,14 +94,16 @@ def gradient(case, rank, shared):
     loss = HandLoss(
         use_vertex_loss=True, reduction=reduction, root=root, optional=("3d_vert", "aux")
     )
-    terms = loss(leaves, known, weight=weight).contributions()
+    terms = loss(leaves, known, weight=weight)
     if shared:
         given = {"weight": weight, "reduction": reduction, "root": root}
-        shares = rank_shares(leaves, known, **given)
-        assert set(shares) == set(TERMS)
-        total = sum(shares[name] * term for name, term in terms.items()) / 2
+        every = rank_shares(leaves, known, **given)
+        assert set(every) == set(TERMS)
+        shares = loss.rank_shares(leaves, known, weight=weight)
+        assert shares == {name: every[name] for name in terms.terms}
+        total = terms.rescaled(shares).total / 2
     else:
-        total = sum(terms.values())
+        total = terms.total
     found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     pairs = zip(found, leaves.values(), strict=True)
     return [(torch.zeros_like(of) if g is None else g).flatten(1).tolist() for g, of in pairs]

@@ -35,6 +35,13 @@ def test_a_pair_has_the_names_and_numbers_of_the_source():
     )
 
 
+@pytest.mark.own_errors
+def test_a_group_goes_to_the_means():
+    for make in (lambda: EpochMeter(group="world"), lambda: EpochMeter("world")):
+        with pytest.raises(TypeError, match=r"takes no options, got .*means\(group='world'\)"):
+            make()
+
+
 def test_means_are_the_source_s_running_sums():
     four, d_loss, g_loss = networks(), DiscriminatorLoss(r1_interval=4), GeneratorLoss()
     meter, running, computed = EpochMeter(), dict.fromkeys(LOG_NAMES, 0.0), []
