@@ -64,6 +64,7 @@ def test_help_shows_the_options_of_a_module_and_of_an_instance_its_call():
     assert not inspect.signature(EpochMeter).parameters
 
 
+@pytest.mark.own_errors
 def test_other_wrong_arguments_are_python_s():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'target'"):
         wing_loss(torch.ones(2))
