@@ -267,7 +267,11 @@ def test_the_options_of_the_terms_reach_them():
 @pytest.mark.own_errors
 def test_unknown_options_are_refused_when_the_loss_is_made():
     for options, error, message in (
-        ({"optional": ("2D",)}, ValueError, "optional names '2D', which is no term; there are 2d,"),
+        (
+            {"optional": ("2D",)},
+            ValueError,
+            "optional names '2D', which is no term; did you mean 2d",
+        ),
         ({"auxiliary_form": "euler"}, ValueError, "auxiliary_form must be one of documented, rota"),
         ({"use_aux_loss": 1}, TypeError, "use_aux_loss must be True or False, got 1"),
         ({"use_vertex_loss": None}, TypeError, "use_vertex_loss must be True or False, got None"),
