@@ -234,13 +234,13 @@ def test_division_is_gradient_accumulation():
 def test_each_weight_takes_a_factor_of_its_own():
     data, prior, loss = two_terms()
     monitored = loss | LossTerms({"m": torch.tensor(torch.inf)}, {"m": 0.0})
-    rescaled = monitored.rescaled({"data": 3, "prior": torch.tensor(0.5)})
+    rescaled = monitored.rescaled({"data": 3.0, "prior": torch.tensor(0.5)})
     assert rescaled.total == 3 * 2.0 + 0.5 * 0.25 * 8.0
     assert rescaled.weights == {"data": 3, "prior": 0.125, "m": 0.0}
     assert rescaled.terms == monitored.terms
     rescaled.backward()
     assert (data.grad, prior.grad) == (3, 0.125)
-    assert monitored.rescaled({"data": 1, "prior": 1, "m": 5.0}).weights["m"] == 0
+    assert monitored.rescaled({"data": 1.0, "prior": 1.0, "m": 5.0}).weights["m"] == 0
     of_step = DiscriminatorLoss()(networks(), batch(), step=1)
     assert of_step.rescaled(dict.fromkeys(of_step.terms, 2.0))._absent == of_step._absent != ()
 
