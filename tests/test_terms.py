@@ -269,7 +269,7 @@ def test_factors_that_cannot_be_meant_are_refused(factors, error, message):
 
 def test_two_losses_of_one_kind_merge_under_longer_names():
     data, _, loss = two_terms()
-    merged = loss.prefixed("left/") | (2 * loss).prefixed("right/")
+    merged = loss.prefixed("left/") | (2.0 * loss).prefixed("right/")
     names = ["left/data", "left/prior", "right/data", "right/prior"]
     assert list(merged.terms) == list(merged.weights) == names
     assert merged.total == 3 * loss.total

@@ -223,7 +223,7 @@ def test_by_letter_keeps_gradients_other_terms_and_scales():
     values, target = clips()
     values.requires_grad_()
     other = lossbook.LossTerms({"sync_error": values.square().mean()}, {"sync_error": 0.3})
-    whole = 2 * pva_loss(values, target, parts=PARTS) | other
+    whole = 2.0 * pva_loss(values, target, parts=PARTS) | other
     found = by_letter(whole)
     assert dict(found.weights) == {"P": 2, "V": 2, "A": 2, "sync_error": 0.3}
     assert list(found.log("train/")) == ["train/total", *(f"train/{x}" for x in found.terms)]
