@@ -15,7 +15,7 @@ import nbformat
 from packages import lend
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ["conftest.py", "matrix.py"]
+SHARED = ["conftest.py", "matrix.py", "translation_networks.py"]
 TESTS = ["test_terms.py", "test_reduction.py", "test_checks.py", "hands/test_losses.py"]
 HEAVY = {"numpy", "sympy", "matplotlib", "scipy", "pandas", "sklearn", "IPython"}
 # Twice what is promised, for a slow machine. Time on the CPU: other work beside it does not count.
