@@ -195,7 +195,8 @@ class LossTerms(Several):
                 factor that is not finite or no scalar.
 
         Example:
-            >>> loss = LossTerms({"data": torch.tensor(2.0), "prior": torch.tensor(8.0)},
+            >>> data, prior = torch.tensor(2.0), torch.tensor(8.0)
+            >>> loss = LossTerms({"data": data, "prior": prior},
             ...                  {"data": 1.0, "prior": 0.25})
             >>> loss.rescaled({"data": 3.0, "prior": torch.tensor(0.5)}).total
             tensor(7.)
