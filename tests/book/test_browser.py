@@ -54,6 +54,7 @@ WIDTH = """() => ({
   window: window.innerWidth,
   wide: [...document.querySelectorAll("article *")]
     .filter((element) => element.getBoundingClientRect().right > window.innerWidth + 1)
+    .filter((element) => !element.closest("pre, table, mjx-container"))
     .slice(0, 5).map((element) => element.outerHTML.slice(0, 120)),
 })"""
 
