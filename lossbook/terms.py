@@ -182,8 +182,8 @@ class LossTerms(Several):
     def rescaled(self, factors: Mapping[str, Tensor | float]) -> LossTerms:
         """Each weight times a factor of its own: the total changes, the raw terms do not.
 
-        With the shares of a rank it makes the average over the ranks the loss of one process:
-        ``loss.rescaled(criterion.rank_shares(...)).total``.
+        With the ``rank_shares`` of the criterion, ``loss.rescaled(shares).total`` averaged over
+        the ranks is the loss of one process.
 
         Args:
             factors: a number or a 0-dimensional tensor under the name of each term that has a
