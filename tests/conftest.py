@@ -1,3 +1,4 @@
+import sys
 from collections import Counter
 
 import pytest
@@ -27,7 +28,21 @@ def pytest_configure(config):
         install_import_hook("lossbook", "beartype.beartype")
 
 
+def attributes_are_watched():
+    """Whether compiled code notices that an attribute of a module has changed."""
+    if sys.version_info[:3] != (3, 13, 0):
+        return True
+    from torch._dynamo import config
+
+    return not getattr(config, "use_recursive_dict_tags_for_guards", False)
+
+
 def pytest_collection_modifyitems(config, items):
+    if not attributes_are_watched():
+        unseen = pytest.mark.xfail(reason="python/cpython#125608, mended in 3.13.1", strict=True)
+        for item in items:
+            if item.get_closest_marker("reassigns"):
+                item.add_marker(unseen)
     if not config.getoption("--typecheck"):
         return
     seen = Counter()

@@ -222,6 +222,7 @@ def test_ddp_trains_a_network_that_returns_a_loss(tmp_path, monkeypatch):
 
 
 @pytest.mark.compiles
+@pytest.mark.reassigns
 def test_equal_weights_do_not_recompile_and_a_schedule_does_once():
     counter = CompileCounter()
     loss = HandLoss()

@@ -301,6 +301,7 @@ def test_the_formula_is_the_sum_of_weighted_terms():
 
 
 @pytest.mark.compiles
+@pytest.mark.reassigns
 def test_a_schedule_does_not_recompile_every_step():
     torch.compiler.reset()
     counter = CompileCounter()

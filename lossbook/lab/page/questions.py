@@ -127,6 +127,7 @@ class Guess(Shown):
     names: Sequence[str] = ascii_uppercase
     reading: str = ""
     hints: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, Number] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"{len(self.logs)} logs of {', '.join(self.axes)}: {' / '.join(self.choices)}"
@@ -161,7 +162,7 @@ class Guess(Shown):
         return (
             f'<section class="ask case again" aria-label="{name}">'
             f'<p class="question"><b>{name}.</b>{reading}</p>'
-            f"{self._panels(log.curves, name, log.beside, log.notes)}"
+            f"{self._panels(log.curves, name, log.beside, log.notes, self.levels)}"
             + _choices(self.choices, log.fault, f"What is wrong in {name}?", hints)
             + _said("Yes.", f"{wrong} Look again, or open the diagnosis.")
             + f"<details><summary>The diagnosis</summary>"
@@ -175,12 +176,16 @@ class Guess(Shown):
         name: str,
         before: Mapping[str, Numbers] | None = None,
         notes: Mapping[str, str] | None = None,
+        levels: Mapping[str, Number] | None = None,
     ) -> str:
         looks = styles([*self.axes, "neutral", "baseline"])
         steps = max(len(values) for log in self.logs for values in log.curves.values())
         drawn = ""
         for term, axis in self.axes.items():
             marks: list[Mark] = []
+            if levels and term in levels:
+                ends = [(0, levels[term]), (steps, levels[term])]
+                marks.append(Line(ends, look="baseline", width=1.2))
             if before and term in before:
                 marks += _curve(before[term], axis, "baseline", 1.4)
             if term in curves:
@@ -207,6 +212,7 @@ def guess(
     names: Sequence[str] = ascii_uppercase,
     reading: str = "",
     hints: Mapping[str, str] | None = None,
+    levels: Mapping[str, Number] | None = None,
 ) -> Guess:
     """Show logs without their names, and let a reader say what is wrong in each.
 
@@ -219,13 +225,14 @@ def guess(
         names: What the logs are called, after the word "Log".
         reading: How to read the curves; it stands above those of each log.
         hints: By choice, what its log would look like; said where it is chosen and wrong.
+        levels: By term, a value that its curve can be compared with, drawn dotted.
 
     Returns:
         An object that a notebook shows.
 
     Raises:
-        ValueError: If there are not four to six logs, there are fewer names, or a fault or a hint
-            is of none of the choices.
+        ValueError: If there are not four to six logs, there are fewer names, a fault or a hint is
+            of none of the choices, or a level of no term.
     """
     if not 4 <= len(logs) <= 6:
         raise ValueError(f"expected four to six logs, got {len(logs)}")
@@ -239,8 +246,10 @@ def guess(
         runs = [run for log in logs for run in (log.curves, log.mended)]
         terms = dict.fromkeys(term for log in logs for term in log.curves)
         axes = {term: _axis([run[term] for run in runs if term in run]) for term in terms}
-    told = dict(hints or {})
-    return Guess(tuple(logs), tuple(choices), dict(axes), xlabel, names, reading, told)
+    known, told = dict(levels or {}), dict(hints or {})
+    if strange := [term for term in known if term not in axes]:
+        raise ValueError(f"no log has {', '.join(strange)}, only {', '.join(axes)}")
+    return Guess(tuple(logs), tuple(choices), dict(axes), xlabel, names, reading, told, known)
 
 
 def _check_choices(choices: Sequence[str], answer: str) -> None:

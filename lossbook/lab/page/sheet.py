@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import sympy
 
 from lossbook.lab.page.formulas import Number
-from lossbook.lab.page.palette import NEUTRAL, legible
+from lossbook.lab.page.palette import legible
 from lossbook.lab.page.program import Program
 from lossbook.lab.page.strokes import Scale, write
 
@@ -45,8 +45,8 @@ class Look:
 def hues(look: str, looks: Looks, *, contrast: Number = 3.0) -> str:
     """The attribute that holds a colour for light and for dark pages."""
     hue = looks[look]["color"]
-    # A thin grey line of a contrast of 3 is hardly seen on a dark page.
-    dark = max(contrast, 4.5) if hue == NEUTRAL else contrast
+    # A thin line of a contrast of 3 is hardly seen on a dark page.
+    dark = max(contrast, 4.5)
     return (
         f'style="--c:{legible(hue, contrast=contrast)};'
         f'--d:{legible(hue, dark=True, contrast=dark)}"'

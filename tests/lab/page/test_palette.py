@@ -27,11 +27,13 @@ def _contrast(hue, paper):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_thin_grey_lines_can_be_read_on_a_dark_page_too():
+def test_thin_lines_can_be_read_on_a_dark_page_too():
     looks = styles(["neutral", "Wing"])
     light, dark = re.findall("#[0-9a-f]{6}", hues("neutral", looks))
     assert light == NEUTRAL.lower()
-    assert _contrast(dark, "#14181e") >= 4.5 and _contrast(dark, "#121212") >= 4.5
+    of_blue = re.findall("#[0-9a-f]{6}", hues("feat", styles(["feat"])))[1]
+    for line in (dark, of_blue):
+        assert _contrast(line, "#14181e") >= 4.5 and _contrast(line, "#121212") >= 4.5
     text = re.findall("#[0-9a-f]{6}", hues("Wing", looks, contrast=4.5))
     assert _contrast(text[0], "#ffffff") >= 4.5 and _contrast(text[1], "#14181e") >= 4.5
 

@@ -78,6 +78,14 @@ def test_how_to_read_the_curves_stands_above_those_of_each_log():
     assert all("Dotted is <em>another</em> run." in part for part in above) and len(above) == 4
 
 
+def test_a_value_that_a_curve_can_be_compared_with_is_drawn_in_each_log():
+    logs = [log()] * 4
+    plain, compared = guess(logs, CHOICES), guess(logs, CHOICES, levels={"prior": 0.5})
+    assert compared.markup.count("<path") == plain.markup.count("<path") + 4
+    with pytest.raises(ValueError, match="no log has priors"):
+        guess(logs, CHOICES, levels={"priors": 0.5})
+
+
 def test_a_log_may_say_where_its_values_are():
     made = guess([log(notes={"prior": "below 1"}), log(), log(), log()], CHOICES).markup
     assert made.count("below 1") == 1
