@@ -83,8 +83,8 @@ def main():
         assert (clone / "_build" / "html" / "index.html").exists()
         subprocess.run([python, *pip, "nbclient", "ipykernel"], check=True)
         colab = [
-            walk("the first cell: `pip install lossbook[lab]` and the chapters' data",
-                 python, *pip, f"lossbook[lab] @ {wheel.as_uri()}", data, folder=folder)
+            walk("the first cell: `pip install lossbook[lab,inversion]` and the chapters' data",
+                 python, *pip, f"lossbook[lab,inversion] @ {wheel.as_uri()}", data, folder=folder)
         ]  # fmt: skip
         for chapter in CHAPTERS:
             shutil.copy(clone / "book" / f"{chapter}.ipynb", folder)

@@ -185,7 +185,7 @@ class Guess(Shown):
             marks: list[Mark] = []
             if levels and term in levels:
                 ends = [(0, levels[term]), (steps, levels[term])]
-                marks.append(Line(ends, look="baseline", width=1.2))
+                marks.append(Line(ends, look="neutral", width=1.5, solid=True))
             if before and term in before:
                 marks += _curve(before[term], axis, "baseline", 1.4)
             if term in curves:
@@ -225,7 +225,7 @@ def guess(
         names: What the logs are called, after the word "Log".
         reading: How to read the curves; it stands above those of each log.
         hints: By choice, what its log would look like; said where it is chosen and wrong.
-        levels: By term, a value that its curve can be compared with, drawn dotted.
+        levels: By term, a value that its curve can be compared with: a thin grey line.
 
     Returns:
         An object that a notebook shows.
